@@ -1,0 +1,157 @@
+-- The base table: one row per chat request. A database that already has it keeps its rows, and is told what differs.
+
+set lock_timeout = '5s';
+
+create table if not exists public.chat_telemetry_log (
+    log_id uuid not null default pg_catalog.gen_random_uuid(),
+    user_id uuid not null,
+    conversation_id uuid,
+    response_id text,
+    created_at timestamptz not null default pg_catalog.now(),
+    user_question text not null,
+    ai_response text,
+    generated_sql text,
+    sql_fingerprint text,
+    result_row_count integer,
+    follow_up_suggestions jsonb,
+    error_type text,
+    error_message text,
+    failed_step text,
+    is_off_topic boolean not null default false,
+    sql_model text,
+    response_model text,
+    nl_to_sql_duration_ms integer,
+    sql_execution_duration_ms integer,
+    response_generation_duration_ms integer,
+    ttfb_ms integer,
+    sql_input_tokens integer,
+    sql_output_tokens integer,
+    sql_cached_tokens integer,
+    response_input_tokens integer,
+    response_output_tokens integer,
+    response_cached_tokens integer,
+    constraint chat_telemetry_log_pkey primary key (log_id),
+    constraint chat_telemetry_log_user_id_fkey
+    foreign key (user_id) references auth.users (id) on delete cascade,
+    constraint chat_telemetry_log_conversation_id_fkey
+    foreign key (conversation_id) references public.chat_conversations (conversation_id) on delete set null
+);
+
+do $$
+declare
+    log_table constant regclass := 'public.chat_telemetry_log';
+    differences text;
+begin
+    with expected (name, type, is_required) as (
+        values
+        ('log_id', 'uuid', true), ('user_id', 'uuid', true), ('conversation_id', 'uuid', false),
+        ('response_id', 'text', false), ('created_at', 'timestamp with time zone', true),
+        ('user_question', 'text', true), ('ai_response', 'text', false), ('generated_sql', 'text', false),
+        ('sql_fingerprint', 'text', false), ('result_row_count', 'integer', false),
+        ('follow_up_suggestions', 'jsonb', false), ('error_type', 'text', false), ('error_message', 'text', false),
+        ('failed_step', 'text', false), ('is_off_topic', 'boolean', true), ('sql_model', 'text', false),
+        ('response_model', 'text', false), ('nl_to_sql_duration_ms', 'integer', false),
+        ('sql_execution_duration_ms', 'integer', false), ('response_generation_duration_ms', 'integer', false),
+        ('ttfb_ms', 'integer', false), ('sql_input_tokens', 'integer', false), ('sql_output_tokens', 'integer', false),
+        ('sql_cached_tokens', 'integer', false), ('response_input_tokens', 'integer', false),
+        ('response_output_tokens', 'integer', false), ('response_cached_tokens', 'integer', false)
+    ),
+
+    wanted (what, is_there) as (
+        select
+            pg_catalog.format('%s %s%s', e.name, e.type, case when e.is_required then ' not null' else '' end),
+            exists (
+                select from pg_catalog.pg_attribute as a
+                where
+                    a.attrelid = log_table and a.attname = e.name and not a.attisdropped
+                    and pg_catalog.format_type(a.atttypid, a.atttypmod) = e.type and a.attnotnull = e.is_required
+            )
+        from expected as e
+        union all
+        select 'primary key (log_id)', exists (
+            select from pg_catalog.pg_constraint
+            where
+                conrelid = log_table and contype = 'p'
+                and pg_catalog.pg_get_constraintdef(oid) = 'PRIMARY KEY (log_id)'
+        )
+        union all
+        select 'foreign key (user_id) references auth.users on delete cascade', exists (
+            select from pg_catalog.pg_constraint
+            where
+                conrelid = log_table and contype = 'f' and confdeltype = 'c'
+                and confrelid = pg_catalog.to_regclass('auth.users')
+        )
+        union all
+        select 'foreign key (conversation_id) references public.chat_conversations on delete set null', exists (
+            select from pg_catalog.pg_constraint
+            where
+                conrelid = log_table and contype = 'f' and confdeltype = 'n'
+                and confrelid = pg_catalog.to_regclass('public.chat_conversations')
+        )
+    )
+
+    select pg_catalog.string_agg(what, '; ') into differences from wanted where not is_there;
+
+    if differences is not null then
+        raise exception 'public.chat_telemetry_log exists already, but without: %', differences
+        using hint = 'Add what is missing with ALTER TABLE, then run the migrations again.';
+    end if;
+end
+$$;
+
+comment on table public.chat_telemetry_log is
+'One row per chat request. Written by service_role, read by telemetry_transformer; no other role has access.';
+comment on column public.chat_telemetry_log.log_id is
+'Key that the client chooses (a UUIDv7), so that sending a record twice stores it once.';
+comment on column public.chat_telemetry_log.user_id is
+'Who asked. Erasing the user erases these rows.';
+comment on column public.chat_telemetry_log.conversation_id is
+'The conversation that the request belongs to; null once that conversation is deleted.';
+comment on column public.chat_telemetry_log.response_id is
+'The provider''s id of the response.';
+comment on column public.chat_telemetry_log.created_at is
+'When the request arrived; not when the row was stored.';
+comment on column public.chat_telemetry_log.user_question is
+'The question as the user asked it.';
+comment on column public.chat_telemetry_log.ai_response is
+'The answer; null if the request failed before it.';
+comment on column public.chat_telemetry_log.generated_sql is
+'The SQL that the model wrote; null if the question was off-topic or the request failed before it.';
+comment on column public.chat_telemetry_log.sql_fingerprint is
+'md5 of generated_sql in lower case with white space folded. Computed by a trigger; what a client sends is ignored.';
+comment on column public.chat_telemetry_log.result_row_count is
+'How many rows the SQL returned. The rows themselves are never stored.';
+comment on column public.chat_telemetry_log.follow_up_suggestions is
+'Array of strings: the follow-up questions offered to the user.';
+comment on column public.chat_telemetry_log.error_type is
+'sql_generation, sql_validation, sql_execution, response_generation or unexpected; null if the request succeeded.';
+comment on column public.chat_telemetry_log.error_message is
+'The error in words; null if the request succeeded.';
+comment on column public.chat_telemetry_log.failed_step is
+'The step that the user saw fail: understanding, looking_up or response.';
+comment on column public.chat_telemetry_log.is_off_topic is
+'Whether the question was none that the data can answer.';
+comment on column public.chat_telemetry_log.sql_model is
+'The model that wrote the SQL, as its provider names it.';
+comment on column public.chat_telemetry_log.response_model is
+'The model that wrote the answer, as its provider names it.';
+comment on column public.chat_telemetry_log.nl_to_sql_duration_ms is
+'Milliseconds from question to SQL; null if not measured.';
+comment on column public.chat_telemetry_log.sql_execution_duration_ms is
+'Milliseconds that the SQL ran; null if it did not.';
+comment on column public.chat_telemetry_log.response_generation_duration_ms is
+'Milliseconds that writing the answer took; null if not measured.';
+comment on column public.chat_telemetry_log.ttfb_ms is
+'Milliseconds from the request to the first byte of the answer; null if there was none.';
+comment on column public.chat_telemetry_log.sql_input_tokens is
+'Input tokens of the SQL call, cached ones included.';
+comment on column public.chat_telemetry_log.sql_output_tokens is
+'Output tokens of the SQL call.';
+comment on column public.chat_telemetry_log.sql_cached_tokens is
+'Those of the SQL call''s input tokens that the provider read from its cache.';
+comment on column public.chat_telemetry_log.response_input_tokens is
+'Input tokens of the answer call, cached ones included.';
+comment on column public.chat_telemetry_log.response_output_tokens is
+'Output tokens of the answer call.';
+comment on column public.chat_telemetry_log.response_cached_tokens is
+'Those of the answer call''s input tokens that the provider read from its cache.';

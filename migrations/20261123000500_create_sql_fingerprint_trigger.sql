@@ -1,0 +1,33 @@
+-- sql_fingerprint is the database's to compute: a client can neither choose it nor forget it.
+
+set lock_timeout = '5s';
+
+create or replace function public.compute_sql_fingerprint()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    new.sql_fingerprint := pg_catalog.md5(pg_catalog.lower(
+        pg_catalog.regexp_replace(new.generated_sql, '\s+', ' ', 'g')
+    ));
+    return new;
+end
+$$;
+
+comment on function public.compute_sql_fingerprint() is
+'Trigger function: sql_fingerprint is the md5 of generated_sql in lower case with white space folded, null without SQL.';
+
+revoke all on function public.compute_sql_fingerprint() from public;
+
+create or replace trigger trg_compute_sql_fingerprint
+before insert or update of generated_sql, sql_fingerprint on public.chat_telemetry_log
+for each row execute function public.compute_sql_fingerprint();
+
+-- Rows from before the trigger: only those that are wrong are written.
+update public.chat_telemetry_log
+set generated_sql = generated_sql
+where
+    sql_fingerprint is distinct from
+    pg_catalog.md5(pg_catalog.lower(pg_catalog.regexp_replace(generated_sql, '\s+', ' ', 'g')));

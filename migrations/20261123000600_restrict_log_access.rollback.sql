@@ -1,0 +1,10 @@
+-- The grants go with the policies; row level security stays on, so that a rollback opens the log to nobody.
+
+set lock_timeout = '5s';
+
+drop policy if exists service_role_selects on public.chat_telemetry_log;
+drop policy if exists service_role_inserts on public.chat_telemetry_log;
+drop policy if exists service_role_deletes on public.chat_telemetry_log;
+drop policy if exists telemetry_transformer_selects on public.chat_telemetry_log;
+
+revoke all on table public.chat_telemetry_log from service_role, telemetry_transformer;

@@ -1,0 +1,41 @@
+-- Row level security on the log, with no policy for users: service_role writes, telemetry_transformer reads.
+-- The policies name the roles, so none of them needs BYPASSRLS.
+
+set lock_timeout = '5s';
+
+alter table public.chat_telemetry_log enable row level security;
+
+revoke all on table public.chat_telemetry_log from public, service_role, telemetry_transformer, telemetry_reader;
+
+-- Supabase's default privileges grant everything in public to its two user-facing roles.
+do $$
+declare
+    role_name name;
+begin
+    for role_name in
+        select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
+    loop
+        execute pg_catalog.format('revoke all on table public.chat_telemetry_log from %I', role_name);
+        execute pg_catalog.format('revoke all on function public.compute_sql_fingerprint() from %I', role_name);
+    end loop;
+end
+$$;
+
+grant select, insert, delete on table public.chat_telemetry_log to service_role;
+grant select on table public.chat_telemetry_log to telemetry_transformer;
+
+drop policy if exists service_role_selects on public.chat_telemetry_log;
+create policy service_role_selects on public.chat_telemetry_log
+for select to service_role using (true);
+
+drop policy if exists service_role_inserts on public.chat_telemetry_log;
+create policy service_role_inserts on public.chat_telemetry_log
+for insert to service_role with check (true);
+
+drop policy if exists service_role_deletes on public.chat_telemetry_log;
+create policy service_role_deletes on public.chat_telemetry_log
+for delete to service_role using (true);
+
+drop policy if exists telemetry_transformer_selects on public.chat_telemetry_log;
+create policy telemetry_transformer_selects on public.chat_telemetry_log
+for select to telemetry_transformer using (true);

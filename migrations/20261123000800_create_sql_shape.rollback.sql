@@ -1,0 +1,1 @@
+drop function if exists public.chat_telemetry_sql_shape(text);

@@ -1,0 +1,141 @@
+"""A real PostgreSQL for every test: the embedded 16 and 18, or the server in CHAT_TELEMETRY_TEST_DATABASE_URL.
+
+Each worker migrates one template database per server; each test gets a copy of it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from chat_telemetry.embedded import EmbeddedPostgres
+from chat_telemetry.migrations import apply_migrations
+
+EXTERNAL_URL = os.environ.get("CHAT_TELEMETRY_TEST_DATABASE_URL")
+SERVERS = ["external"] if EXTERNAL_URL else ["postgres16", "postgres18"]
+# A test database lives for seconds: it need not survive a power cut.
+FAST_AND_LOOSE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+
+
+class Server:
+    """A PostgreSQL server that tests make databases on. `embedded` is None for an external one."""
+
+    def __init__(self, admin_conninfo: str, embedded: EmbeddedPostgres | None = None) -> None:
+        self.embedded = embedded
+        self._admin_conninfo = admin_conninfo
+        self._template: str | None = None
+
+    def conninfo(self, dbname: str, user: str | None = None) -> str:
+        if self.embedded:
+            return self.embedded.conninfo(dbname, user or "postgres")
+        return make_conninfo(self._admin_conninfo, dbname=dbname, **({"user": user} if user else {}))
+
+    def execute(self, statement: sql.Composable) -> None:
+        with psycopg.connect(self._admin(), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def create_database(self, template: str = "template1", owner: str | None = None) -> Database:
+        name = f"test_{uuid.uuid4().hex[:16]}"
+        statement = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+        self.execute(statement + sql.SQL(" owner {}").format(sql.Identifier(owner)) if owner else statement)
+        return Database(self, name)
+
+    def drop_database(self, name: str) -> None:
+        self.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+    def template(self) -> str:
+        """A migrated database, made on first use."""
+        if self._template is None:
+            database = self.create_database()
+            apply_migrations(database.conninfo)
+            self._template = database.name
+        return self._template
+
+    def drop_template(self) -> None:
+        if self._template is not None:
+            self.drop_database(self._template)
+
+    def _admin(self) -> str:
+        return self.embedded.conninfo() if self.embedded else self._admin_conninfo
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database of a test, with the ways into it."""
+
+    server: Server
+    name: str
+
+    @property
+    def conninfo(self) -> str:
+        """As the administrator."""
+        return self.server.conninfo(self.name)
+
+    def conninfo_as(self, user: str) -> str:
+        """As a role that may log in (without a password: embedded server only)."""
+        return self.server.conninfo(self.name, user)
+
+    def connect(self) -> psycopg.Connection:
+        return psycopg.connect(self.conninfo, autocommit=True)
+
+    def as_role(self, role: str) -> psycopg.Connection:
+        """A session that has the rights of `role` and no others."""
+        connection = self.connect()
+        connection.execute(sql.SQL("set session authorization {}").format(sql.Identifier(role)))
+        return connection
+
+    def add_users(self, count: int = 1) -> list[uuid.UUID]:
+        with self.connect() as connection:
+            rows = connection.execute("insert into auth.users select from generate_series(1, %s) returning id", [count])
+            return [row[0] for row in rows]
+
+    def add_conversations(self, users: list[uuid.UUID]) -> list[uuid.UUID]:
+        with self.connect() as connection:
+            rows = connection.execute(
+                "insert into public.chat_conversations (user_id) select unnest(%s::uuid[]) returning conversation_id",
+                [users],
+            )
+            return [row[0] for row in rows]
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server, one per worker and version."""
+    if EXTERNAL_URL:
+        server = Server(EXTERNAL_URL)
+        yield server
+        server.drop_template()
+        return
+    directory = Path(tempfile.mkdtemp(prefix="ctpg-"))
+    version = int(request.param.removeprefix("postgres"))
+    embedded = EmbeddedPostgres(directory, version=version, settings=FAST_AND_LOOSE)
+    embedded.start()
+    yield Server(embedded.conninfo(), embedded)
+    embedded.stop("immediate")
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def empty_database(postgres: Server) -> Iterator[Database]:
+    """A database that no migration has touched."""
+    database = postgres.create_database()
+    yield database
+    postgres.drop_database(database.name)
+
+
+@pytest.fixture
+def database(postgres: Server) -> Iterator[Database]:
+    """A migrated database."""
+    database = postgres.create_database(postgres.template())
+    yield database
+    postgres.drop_database(database.name)
