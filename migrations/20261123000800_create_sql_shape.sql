@@ -1,5 +1,7 @@
 -- The shape of a query: its literals replaced by ?, so that queries which differ in values only can be grouped.
 
+set lock_timeout = '5s';
+
 create or replace function public.chat_telemetry_sql_shape(query text)
 returns text
 language sql

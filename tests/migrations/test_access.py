@@ -1,0 +1,105 @@
+"""Each role does what it is for and nothing else."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.conftest import Database
+
+ACTIONS = {
+    "select": "select * from public.chat_telemetry_log",
+    "insert": "insert into public.chat_telemetry_log (user_id, user_question) select id, '' from pg_temp.known_user",
+    "update": "update public.chat_telemetry_log set user_question = 'Changed'",
+    "delete": "delete from public.chat_telemetry_log",
+    "truncate": "truncate public.chat_telemetry_log",
+    "use sql_shape": "select public.chat_telemetry_sql_shape('select 1')",
+    "create in chat_reports": "create table chat_reports.mine ()",
+    "create in chat_tallies": "create table chat_tallies.mine ()",
+    "read chat_reports": "select * from chat_reports.granted",
+    "read chat_tallies": "select * from chat_tallies.granted",
+    "read the migrations": "select * from chat_telemetry_migrations._yoyo_migration",
+}
+ALLOWED = {
+    "service_role": {"select", "insert", "delete"},
+    "telemetry_transformer": {
+        "select",
+        "use sql_shape",
+        "create in chat_reports",
+        "create in chat_tallies",
+        "read chat_reports",
+        "read chat_tallies",
+    },
+    "telemetry_reader": {"read chat_reports"},
+    "somebody_else": set(),
+}
+
+
+@pytest.fixture
+def with_a_row(database: Database) -> Database:
+    """A log with one row, and a table in each schema that is granted to all, so that the schema is what denies."""
+    with database.connect() as connection:
+        connection.execute(
+            "do $$ begin if to_regrole('somebody_else') is null then create role somebody_else; end if; end $$"
+        )
+        connection.execute("insert into auth.users default values")
+        connection.execute(
+            "insert into public.chat_telemetry_log (user_id, user_question) select id, 'How many?' from auth.users"
+        )
+        for schema in ("chat_reports", "chat_tallies"):
+            connection.execute(
+                sql.SQL("create table {0}.granted as select 1 as n; grant select on {0}.granted to public").format(
+                    sql.Identifier(schema)
+                )
+            )
+    return database
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+def test_a_role_can_do_what_it_is_for_and_is_denied_the_rest(with_a_row: Database, role: str) -> None:
+    with with_a_row.connect() as connection:
+        connection.execute("create temporary table known_user as select id from auth.users")
+        connection.execute("grant select on pg_temp.known_user to public")
+        connection.execute(sql.SQL("set session authorization {}").format(sql.Identifier(role)))
+        assert {action for action, statement in ACTIONS.items() if succeeds(connection, statement)} == ALLOWED[role]
+
+
+def succeeds(connection: psycopg.Connection, statement: str) -> bool:
+    """Whether the statement is allowed and, where row level security applies, sees the row."""
+    try:
+        with connection.transaction(force_rollback=True):
+            return connection.execute(statement).statusmessage not in {"SELECT 0", "DELETE 0"}
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+
+
+def test_a_login_that_is_a_member_of_service_role_writes_as_it_does(with_a_row: Database) -> None:
+    with with_a_row.connect() as connection:
+        connection.execute(
+            "do $$ begin if to_regrole('chat_app') is null then create role chat_app in role service_role; end if;"
+            " end $$"
+        )
+        connection.execute("set session authorization chat_app")
+        assert connection.execute("delete from public.chat_telemetry_log").rowcount == 1
+
+
+def test_a_policy_that_is_missing_hides_the_rows_even_from_a_role_with_the_grant(with_a_row: Database) -> None:
+    with with_a_row.connect() as connection:
+        connection.execute("drop policy telemetry_transformer_selects on public.chat_telemetry_log")
+        connection.execute("set session authorization telemetry_transformer")
+        assert connection.execute("select * from public.chat_telemetry_log").fetchall() == []
+
+
+def test_erasing_a_user_erases_their_log_and_ending_a_conversation_keeps_it(database: Database) -> None:
+    users = database.add_users(2)
+    conversations = database.add_conversations(users)
+    with database.connect() as connection:
+        connection.cursor().executemany(
+            "insert into chat_telemetry_log (user_id, conversation_id, user_question) values (%s, %s, 'How many?')",
+            list(zip(users, conversations, strict=True)),
+        )
+        connection.execute("delete from chat_conversations where conversation_id = %s", [conversations[0]])
+        connection.execute("delete from auth.users where id = %s", [users[1]])
+        rows = connection.execute("select user_id, conversation_id from chat_telemetry_log").fetchall()
+    assert rows == [(users[0], None)]

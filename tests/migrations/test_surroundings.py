@@ -1,0 +1,132 @@
+"""The migrations where they do not have the server to themselves: Supabase, a log with rows, no superuser."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from chat_telemetry.embedded import EmbeddedPostgres
+from chat_telemetry.migrations import apply_migrations, roll_back_last
+from tests.conftest import FAST_AND_LOOSE, Database
+from tests.migrations.catalog import MIGRATIONS, snapshot
+
+# As a Supabase project has it: three API roles, its own auth schema, and default privileges that grant all of public.
+SUPABASE = """
+do $$
+begin
+    if to_regrole('anon') is null then create role anon nologin; end if;
+    if to_regrole('authenticated') is null then create role authenticated nologin; end if;
+    if to_regrole('service_role') is null then create role service_role nologin bypassrls; end if;
+end
+$$;
+create schema auth;
+create table auth.users (id uuid primary key, email text, created_at timestamptz);
+create table public.chat_conversations (
+    conversation_id uuid primary key, user_id uuid not null references auth.users (id) on delete cascade, title text
+);
+grant usage on schema public, auth to anon, authenticated, service_role;
+alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
+alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
+alter default privileges grant all on schemas to anon, authenticated, service_role;
+"""
+
+
+@pytest.fixture
+def supabase(empty_database: Database) -> Database:
+    with empty_database.connect() as connection:
+        connection.execute(SUPABASE)
+    apply_migrations(empty_database.conninfo)
+    return empty_database
+
+
+FORBIDDEN_TO_API_ROLES = [
+    "select * from public.chat_telemetry_log",
+    "insert into public.chat_telemetry_log (user_id, user_question) values (gen_random_uuid(), '')",
+    "update public.chat_telemetry_log set user_question = ''",
+    "delete from public.chat_telemetry_log",
+    "truncate public.chat_telemetry_log",
+    "select public.chat_telemetry_sql_shape('select 1')",
+    "create table chat_reports.mine (id integer)",
+    "select * from chat_reports.off_topic",
+    "select * from chat_tallies.token_prices",
+    "select * from chat_telemetry_migrations._yoyo_migration",
+]
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_supabase_api_roles_reach_nothing(supabase: Database, role: str) -> None:
+    with supabase.connect() as connection:
+        connection.execute("create materialized view chat_reports.off_topic as select 1 as n")
+        connection.execute("create table chat_tallies.token_prices (model text)")
+    with supabase.as_role(role) as connection:
+        for statement in FORBIDDEN_TO_API_ROLES:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+
+
+def test_supabase_keeps_what_is_its_own_when_all_is_rolled_back(supabase: Database) -> None:
+    while roll_back_last(supabase.conninfo):
+        pass
+    with supabase.connect() as connection:
+        tables = connection.execute(
+            "select to_regclass('auth.users'), to_regclass('public.chat_conversations'),"
+            " to_regclass('public.chat_telemetry_log')"
+        )
+        assert tables.fetchone() == ("auth.users", "chat_conversations", None)
+
+
+def test_a_log_with_rows_is_adopted_and_its_fingerprints_are_mended(
+    empty_database: Database, database: Database
+) -> None:
+    log_id = uuid.uuid4()
+    with empty_database.connect() as connection:
+        connection.execute("create schema auth")
+        connection.execute("create table auth.users (id uuid primary key default gen_random_uuid())")
+        connection.execute("create table public.chat_conversations (conversation_id uuid primary key)")
+        (path,) = [path for path in MIGRATIONS if path.name.endswith("_create_chat_telemetry_log.sql")]
+        connection.execute(path.read_text())
+        connection.execute(
+            "with u as (insert into auth.users default values returning id)"
+            " insert into public.chat_telemetry_log (log_id, user_id, user_question, generated_sql, sql_fingerprint)"
+            " select %s, id, 'How many?', 'SELECT  1', 'of the client' from u",
+            [log_id],
+        )
+        apply_migrations(empty_database.conninfo)
+        rows = connection.execute("select log_id, sql_fingerprint = md5('select 1') from public.chat_telemetry_log")
+        assert rows.fetchall() == [(log_id, True)]
+        with database.connect() as fresh:
+            assert log_of(snapshot(connection)) == log_of(snapshot(fresh))
+
+
+@pytest.fixture(params=[16, 18])
+def server_of_its_own(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
+    """A cluster where no migration has made roles yet."""
+    with tempfile.TemporaryDirectory(prefix="ctpg-") as directory:
+        server = EmbeddedPostgres(Path(directory), version=request.param, settings=FAST_AND_LOOSE)
+        server.start()
+        yield server
+        server.stop("immediate")
+
+
+def test_an_administrator_who_is_no_superuser_can_migrate(server_of_its_own: EmbeddedPostgres) -> None:
+    with psycopg.connect(server_of_its_own.conninfo(), autocommit=True) as connection:
+        connection.execute("create role administrator login createrole")
+        connection.execute("create database chat owner administrator")
+    conninfo = server_of_its_own.conninfo("chat", "administrator")
+    names = apply_migrations(conninfo)
+    with psycopg.connect(conninfo) as connection:
+        migrated = snapshot(connection)
+    while roll_back_last(conninfo):
+        pass
+    assert apply_migrations(conninfo) == names
+    with psycopg.connect(conninfo) as connection:
+        assert snapshot(connection) == migrated
+
+
+def log_of(objects: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    return [entry for entry in objects if "chat_telemetry" in entry[1]]
