@@ -1,0 +1,7 @@
+{#- The descriptions as database comments: dbt itself drops those of a materialized view's columns. -#}
+{% macro comment_on_report() -%}
+    comment on materialized view {{ this }} is {{ postgres_escape_comment(model.description | trim) }};
+    {% for column in model.columns.values() -%}
+        comment on column {{ this }}.{{ column.name }} is {{ postgres_escape_comment(column.description | trim) }};
+    {% endfor %}
+{%- endmacro %}
