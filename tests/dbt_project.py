@@ -1,0 +1,69 @@
+"""Runs the dbt project against a test database, in this process, as telemetry_transformer."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from chat_telemetry.project import project_directory
+from tests.conftest import Database
+
+DEPRECATIONS_ARE_ERRORS = '{"error": ["Deprecations"]}'
+
+
+@dataclass(frozen=True)
+class DbtProject:
+    """The project with a database to build in and a directory for what dbt writes."""
+
+    database: Database
+    scratch: Path
+
+    def invoke(self, *arguments: str, user: str = "telemetry_transformer", **variables: Any) -> dbtRunnerResult:
+        """`dbt ARGUMENTS --vars VARIABLES`; look at `.success`, `.result` and `.exception`."""
+        project = str(project_directory())
+        command = [*arguments, "--project-dir", project, "--profiles-dir", project, "--vars", json.dumps(variables)]
+        with mock.patch.dict(os.environ, self._environment(user)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return dbtRunner().invoke(["--quiet", "--warn-error-options", DEPRECATIONS_ARE_ERRORS, *command])
+
+    def run(self, *arguments: str, **variables: Any) -> dbtRunnerResult:
+        """Like invoke, and fails the test with dbt's own words where dbt fails."""
+        outcome = self.invoke(*arguments, **variables)
+        assert outcome.success, failures(outcome)
+        return outcome
+
+    def _environment(self, user: str) -> dict[str, str]:
+        password = secrets.token_hex(16)
+        with self.database.connect() as connection:
+            connection.execute(
+                sql.SQL("alter role {} login password {}").format(sql.Identifier(user), sql.Literal(password))
+            )
+        parameters = conninfo_to_dict(self.database.conninfo)
+        return {
+            "CHAT_TELEMETRY_DBT_HOST": str(parameters["host"]),
+            "CHAT_TELEMETRY_DBT_PORT": str(parameters.get("port", 5432)),
+            "CHAT_TELEMETRY_DBT_USER": user,
+            "CHAT_TELEMETRY_DBT_DATABASE": self.database.name,
+            "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD": password,
+            "CHAT_TELEMETRY_DBT_THREADS": "2",
+            "DBT_TARGET_PATH": str(self.scratch / "target"),
+            "DBT_LOG_PATH": str(self.scratch / "logs"),
+        }
+
+
+def failures(outcome: dbtRunnerResult) -> str:
+    """What went wrong, node by node."""
+    if outcome.exception:
+        return str(outcome.exception)
+    results = getattr(outcome.result, "results", [])
+    return "\n".join(f"{r.node.name}: {r.status}: {r.message}" for r in results if r.status not in {"success", "pass"})

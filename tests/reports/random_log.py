@@ -1,0 +1,87 @@
+"""A log that a seed decides: nulls everywhere, the edges of days and windows, all kinds of model names."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import uuid
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.conftest import Database
+
+INT4_MAX = 2**31 - 1
+MODELS = [
+    *["gpt-4o-mini", "gpt-4o-mini-2024-07-18", "gpt-4o-2024-05-13", "gpt-4o-2024-08-06", "gpt-4o-2031-01-31"],
+    *["gpt-4o", "claude-sonnet-4-20250514", "claude-sonnet-4@20250514", "claude-3-5-haiku-latest", "gemini-2.5-flash"],
+    *["models/gemini-2.5-flash", "deepseek-chat", "in-house-llm-7b", "in-house-llm-7b-2026-01-31", "GPT-4o", "", None],
+]
+STEPS = ["understanding", "looking_up", "response", None]
+ERRORS = ["sql_generation", "sql_validation", "sql_execution", "response_generation", "unexpected"]
+OFFSETS = [dt.timedelta(0), dt.timedelta(microseconds=-1), dt.timedelta(microseconds=1), dt.timedelta(hours=1)]
+
+
+def fill(database: Database, seed: int, rows: int, as_of: dt.date, timezone: str) -> None:
+    """Insert `rows` random requests; some days lie after `as_of`, some 400 days before it."""
+    rng = random.Random(seed)  # noqa: S311
+    users = database.add_users(12)
+    conversations = database.add_conversations(users)
+    requests = [_request(rng, users, conversations, as_of, ZoneInfo(timezone)) for _ in range(rows)]
+    columns = list(requests[0])
+    statement = f"copy public.chat_telemetry_log ({', '.join(columns)}) from stdin"
+    with database.connect() as connection, connection.cursor().copy(statement) as copy:
+        for request in requests:
+            copy.write_row(list(request.values()))
+
+
+def _request(
+    rng: random.Random, users: list[uuid.UUID], conversations: list[uuid.UUID], as_of: dt.date, zone: ZoneInfo
+) -> dict[str, Any]:
+    error = rng.choice(ERRORS) if rng.random() < 0.15 else None
+    return {
+        "log_id": uuid.UUID(int=rng.getrandbits(128)),
+        "user_id": rng.choice(users),
+        "conversation_id": rng.choice([*conversations, None]),
+        "created_at": _created_at(rng, as_of, zone),
+        "user_question": "How many?",
+        "generated_sql": _query(rng),
+        "result_row_count": _maybe(rng, rng.randrange(500)),
+        "error_type": error,
+        "failed_step": rng.choice(STEPS) if error or rng.random() < 0.02 else None,
+        "is_off_topic": rng.random() < 0.1,
+        "sql_model": rng.choice(MODELS),
+        "response_model": rng.choice(MODELS),
+        **{column: _maybe(rng, _duration(rng)) for column in DURATIONS},
+        **{column: _maybe(rng, _tokens(rng)) for column in TOKENS},
+    }
+
+
+DURATIONS = ["nl_to_sql_duration_ms", "sql_execution_duration_ms", "response_generation_duration_ms", "ttfb_ms"]
+TOKENS = [f"{call}_{kind}_tokens" for call in ("sql", "response") for kind in ("input", "output", "cached")]
+
+
+def _created_at(rng: random.Random, as_of: dt.date, zone: ZoneInfo) -> dt.datetime:
+    days_before = rng.choice([rng.randint(-3, 8), rng.randint(-1, 32), rng.choice([-400, 6, 7, 29, 30, 364, 400])])
+    midnight = dt.datetime.combine(as_of - dt.timedelta(days=days_before), dt.time(), zone)
+    if rng.random() < 0.2:
+        return midnight.astimezone(dt.UTC) + rng.choice(OFFSETS)
+    return midnight.astimezone(dt.UTC) + dt.timedelta(seconds=rng.random() * 86_400)
+
+
+def _query(rng: random.Random) -> str | None:
+    if rng.random() < 0.2:
+        return None
+    number = rng.choice([rng.randrange(5), rng.randrange(3_000)])
+    return rng.choice(["select {} from t", "SELECT  {}\nFROM t"]).format(number)
+
+
+def _duration(rng: random.Random) -> int:
+    return rng.choice([0, 1, rng.randrange(300), rng.randrange(60_000), INT4_MAX])
+
+
+def _tokens(rng: random.Random) -> int:
+    return rng.choice([0, 1, rng.randrange(2_000), rng.randrange(200_000), INT4_MAX])
+
+
+def _maybe(rng: random.Random, value: int) -> int | None:
+    return None if rng.random() < 0.25 else value

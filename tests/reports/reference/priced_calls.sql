@@ -1,0 +1,60 @@
+-- One row per model call with its price, found call by call: exact name, alias, name less its date; latest valid_from.
+requests as (
+    select
+        log.*,
+        (log.created_at at time zone %(report_timezone)s)::date as day
+    from public.chat_telemetry_log as log
+    where (log.created_at at time zone %(report_timezone)s)::date <= %(report_as_of)s::date
+),
+
+calls as (
+    select
+        requests.*,
+        call.step,
+        coalesce(call.named, 'unknown') as model,
+        coalesce(call.input, 0) as input,
+        coalesce(call.cached, 0) as cached,
+        coalesce(call.output, 0) as output
+    from requests
+    cross join lateral (
+        values
+        ('sql_generation', sql_model, sql_input_tokens, sql_cached_tokens, sql_output_tokens),
+        (
+            'response_generation', response_model, response_input_tokens, response_cached_tokens,
+            response_output_tokens
+        )
+    ) as call (step, named, input, cached, output)
+    where num_nonnulls(call.named, call.input, call.cached, call.output) > 0
+),
+
+priced_calls as (
+    select
+        calls.*,
+        coalesce(price.price_match, 'unpriced') as price_match,
+        (input - cached) * price.input_usd_per_mtok
+        + cached * coalesce(price.cached_input_usd_per_mtok, price.input_usd_per_mtok)
+        + output * price.output_usd_per_mtok as micro_usd,
+        cached * (
+            price.input_usd_per_mtok - coalesce(price.cached_input_usd_per_mtok, price.input_usd_per_mtok)
+        ) as saved_micro_usd
+    from calls
+    cross join lateral (
+        select regexp_replace(calls.model, '[-@]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}$', '') as undated
+    ) as name
+    left join lateral (
+        select
+            token_prices.*,
+            candidate.price_match
+        from (
+            values
+            (1, 'exact', calls.model),
+            (2, 'alias', (select a.model from chat_tallies.model_aliases as a where a.alias = calls.model)),
+            (3, 'undated', name.undated),
+            (4, 'undated', (select a.model from chat_tallies.model_aliases as a where a.alias = name.undated))
+        ) as candidate (rank, price_match, model)
+        inner join chat_tallies.token_prices
+            on token_prices.model = candidate.model and token_prices.valid_from <= calls.day
+        order by candidate.rank, token_prices.valid_from desc
+        limit 1
+    ) as price on true
+)

@@ -1,0 +1,69 @@
+"""Who may read what dbt builds, and what dbt does when it may not read the log."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tests.dbt_project import DbtProject, failures
+from tests.reports.contract import COLUMNS
+
+
+@pytest.fixture
+def built(project: DbtProject) -> DbtProject:
+    project.run("build")
+    return project
+
+
+def test_the_reader_reads_the_seven_reports_and_nothing_else(built: DbtProject) -> None:
+    with built.database.as_role("telemetry_reader") as connection:
+        for report in COLUMNS:
+            connection.execute(f"select * from chat_reports.{report}")
+        for forbidden in (
+            "select * from chat_tallies.token_prices",
+            "select * from public.chat_telemetry_log",
+            "refresh materialized view chat_reports.errors",
+            "drop materialized view chat_reports.errors",
+            "create table chat_reports.mine ()",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(forbidden)
+
+
+@pytest.mark.parametrize("role", ["service_role", "somebody_else"])
+def test_nobody_else_reads_a_report(built: DbtProject, role: str) -> None:
+    with built.database.connect() as connection:
+        connection.execute(f"do $$ begin if to_regrole('{role}') is null then create role {role}; end if; end $$")
+    with built.database.as_role(role) as connection:
+        for report in COLUMNS:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"select * from chat_reports.{report}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "drop policy telemetry_transformer_selects on public.chat_telemetry_log",
+        "create policy only_mine on public.chat_telemetry_log as restrictive for select to public using (false)",
+    ],
+)
+def test_dbt_fails_loudly_where_row_level_security_would_hide_rows(built: DbtProject, change: str) -> None:
+    with built.database.connect() as connection:
+        connection.execute(change)
+    outcome = built.invoke("run")
+    assert not outcome.success
+    assert "row level security" in failures(outcome).lower()
+
+
+def test_dbt_says_to_migrate_where_there_is_no_log(project: DbtProject) -> None:
+    with project.database.connect() as connection:
+        connection.execute("drop table public.chat_telemetry_log")
+    outcome = project.invoke("build")
+    assert not outcome.success
+    assert "chat-telemetry migrate" in failures(outcome)
+
+
+def test_dbt_says_to_seed_where_there_are_no_prices(project: DbtProject) -> None:
+    outcome = project.invoke("run")
+    assert not outcome.success
+    assert "dbt seed" in failures(outcome)
