@@ -1,0 +1,22 @@
+"""Telemetry of chat applications that answer questions by writing SQL, into the Postgres they already run.
+
+from chat_telemetry import TelemetryRecord, persist_telemetry
+persist_telemetry(TelemetryRecord(user_id=..., user_question=...))
+"""
+
+from chat_telemetry.client import TelemetryClient
+from chat_telemetry.default import close, flush, persist_telemetry, stats
+from chat_telemetry.errors import TelemetryError
+from chat_telemetry.line_queue import Stats
+from chat_telemetry.record import TelemetryRecord
+
+__all__ = [
+    "Stats",
+    "TelemetryClient",
+    "TelemetryError",
+    "TelemetryRecord",
+    "close",
+    "flush",
+    "persist_telemetry",
+    "stats",
+]
