@@ -51,7 +51,7 @@ summarised as (
         period_start,
         step,
         count(*) as request_count,
-        avg(duration_ms) as avg_ms,
+        trim_scale(avg(duration_ms)) as avg_ms,
         percentile_cont(array[0.5, 0.95, 0.99]) within group (order by duration_ms) as percentiles_ms,
         max(duration_ms) as max_ms
     from durations_by_period

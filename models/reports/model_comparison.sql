@@ -33,7 +33,7 @@ outcomes as (
         count(*) as request_count,
         count(requests.error_type) as error_count
         {%- for step, column in durations.items() %},
-        avg(requests.{{ column }}) filter (where requests.error_type is null) as avg_{{ step }}_ms,
+        trim_scale(avg(requests.{{ column }}) filter (where requests.error_type is null)) as avg_{{ step }}_ms,
         percentile_cont(0.95) within group (order by requests.{{ column }})
             filter (where requests.error_type is null) as p95_{{ step }}_ms
         {%- endfor %}
@@ -98,7 +98,7 @@ select
     response_model,
     request_count,
     error_count,
-    error_count::numeric / request_count as error_rate,
+    trim_scale(error_count::numeric / request_count) as error_rate,
     {%- for step in durations %}
     avg_{{ step }}_ms,
     p95_{{ step }}_ms,
@@ -107,6 +107,6 @@ select
     cached_input_tokens,
     output_tokens,
     cost_usd,
-    round(cost_usd / request_count, 10) as cost_per_request_usd,
+    trim_scale(round(cost_usd / request_count, 10)) as cost_per_request_usd,
     unpriced_call_count
 from combined

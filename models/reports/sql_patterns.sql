@@ -22,9 +22,9 @@ patterns as (
         sql_fingerprint,
         count(*) as occurrence_count,
         count(error_type) as error_count,
-        avg(sql_execution_duration_ms) as avg_execution_ms,
+        trim_scale(avg(sql_execution_duration_ms)) as avg_execution_ms,
         percentile_cont(0.95) within group (order by sql_execution_duration_ms) as p95_execution_ms,
-        avg(result_row_count) as avg_row_count,
+        trim_scale(avg(result_row_count)) as avg_row_count,
         max(result_row_count) as max_row_count,
         max(day) as last_seen_on
     from requests
