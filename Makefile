@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SHELL  := /bin/sh
+TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-stop test lint format lock prices clean
@@ -17,3 +18,35 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --require-hashes --no-deps --only-binary :all: -r requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet --no-deps --no-build-isolation -e .
 	@touch $@
+
+demo: $(VENV)/installed ## Run it all here: PostgreSQL, migrations, chat requests, dbt, the seven reports
+	@$(BIN)/chat-telemetry demo
+
+demo-stop: $(VENV)/installed ## Stop the demo's PostgreSQL and delete its data
+	@$(BIN)/chat-telemetry demo --delete
+
+test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 (or CHAT_TELEMETRY_TEST_DATABASE_URL)
+	@$(BIN)/pytest -n $(TEST_WORKERS)
+
+lint: $(VENV)/installed ## Check Python, SQL and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/squawk migrations/*.sql
+	$(BIN)/sqlfluff lint --disable-progress-bar migrations models tests/dbt tests/reports/reference
+
+format: $(VENV)/installed ## Format Python and SQL
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix --disable-progress-bar migrations models tests/dbt tests/reports/reference
+
+lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows
+	$(PYTHON) -m pip install --quiet --target $(VENV)/uv uv
+	$(VENV)/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.lock
+
+prices: $(VENV)/installed ## Write the token prices again, from the installed genai-prices
+	$(BIN)/python tools/update_prices.py
+
+clean: ## Delete what was installed and built here (the demo's data stays: make demo-stop)
+	rm -rf $(VENV) target logs dist
