@@ -77,9 +77,10 @@ class EmbeddedPostgres:
         (self.data / "pg_hba.conf").write_text(HBA)
         if self.is_running():
             return
+        self._port = self._port or _free_port()  # started again, it is found at the same address
         settings = {
             "listen_addresses": "127.0.0.1",
-            "port": str(self._port or _free_port()),
+            "port": str(self._port),
             "unix_socket_directories": str(self._socket_directory()),
             "unix_socket_permissions": "0700",
             **self._settings,
