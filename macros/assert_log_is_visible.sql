@@ -39,7 +39,7 @@
         {%- if not answer["sees_every_row"] -%}
             {%- do exceptions.raise_compiler_error(
                 "The role " ~ answer["role_name"] ~ " does not see every row of " ~ log_table
-                ~ ": let dbt log in as telemetry_transformer, or grant telemetry_transformer to " ~ answer["role_name"] ~ "."
+                ~ " (row level security, or no grant): let dbt log in as telemetry_transformer, with a policy that shows all."
             ) -%}
         {%- endif -%}
     {%- endif -%}

@@ -1,15 +1,19 @@
-{#- Stop before anything is built when a selected report needs a seed that is not there and this run does not load. -#}
+{#- Stop before anything is built when a selected report needs a price table that is not there and this run does not load. -#}
 {% macro assert_prices_are_seeded() -%}
     {%- if execute and flags.WHICH in ("run", "build") -%}
-        {%- set seeds = graph.nodes.values() | selectattr("resource_type", "equalto", "seed") -%}
-        {%- for seed in seeds if flags.WHICH == "run" or seed.unique_id not in selected_resources -%}
-            {%- set readers = [] -%}
-            {%- for id in selected_resources if "model.chat_telemetry.price_periods" in graph.nodes.get(id, {}).get("depends_on", {}).get("nodes", []) -%}
-                {%- do readers.append(graph.nodes[id].name) -%}
-            {%- endfor -%}
-            {%- if readers and not load_relation(api.Relation.create(database=seed.database, schema=seed.schema, identifier=seed.alias)) -%}
+        {%- set readers = [] -%}
+        {%- for node in graph.nodes.values() if node.unique_id in selected_resources -%}
+            {%- if "model.chat_telemetry.price_periods" in node.depends_on.nodes and node.resource_type == "model" -%}
+                {%- do readers.append(node.name) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- for seed in graph.nodes.values() if readers and seed.resource_type == "seed" -%}
+            {%- set is_loaded_now = flags.WHICH == "build" and seed.unique_id in selected_resources -%}
+            {%- set price_table = api.Relation.create(database=seed.database, schema=seed.schema, identifier=seed.alias) -%}
+            {%- if not is_loaded_now and not load_relation(price_table) -%}
                 {%- do exceptions.raise_compiler_error(
-                    "The price table " ~ seed.schema ~ "." ~ seed.alias ~ " that " ~ readers | sort | join(", ") ~ " need is missing: run dbt seed."
+                    "There is no price table " ~ seed.schema ~ "." ~ seed.alias ~ " for " ~ readers | sort | join(", ")
+                    ~ ": run dbt seed."
                 ) -%}
             {%- endif -%}
         {%- endfor -%}

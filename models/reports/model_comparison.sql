@@ -68,7 +68,7 @@ spending as (
         sum(priced_calls.input_tokens)::bigint as input_tokens,
         sum(priced_calls.cached_input_tokens)::bigint as cached_input_tokens,
         sum(priced_calls.output_tokens)::bigint as output_tokens,
-        sum(priced_calls.cost_usd) as cost_usd,
+        trim_scale(sum(priced_calls.cost_usd)) as cost_usd,
         sum(priced_calls.unpriced_call_count)::bigint as unpriced_call_count
     from windows
     inner join priced_calls on windows.period_start <= priced_calls.day

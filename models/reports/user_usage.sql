@@ -50,7 +50,7 @@ spending as (
         sum(input_tokens)::bigint as input_tokens,
         sum(cached_input_tokens)::bigint as cached_input_tokens,
         sum(output_tokens)::bigint as output_tokens,
-        sum(cost_usd) as cost_usd,
+        trim_scale(sum(cost_usd)) as cost_usd,
         sum(unpriced_call_count)::bigint as unpriced_call_count
     from priced_calls
     group by user_id
