@@ -1,0 +1,68 @@
+"""The commands put together, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from chat_telemetry.cli.demo import demo
+from chat_telemetry.cli.errors import ExitCode, explain
+from chat_telemetry.cli.load import load
+from chat_telemetry.cli.migrate import migrate
+from chat_telemetry.cli.report import report
+
+EXIT_CODES = """\
+Exit codes: 0 all done; 1 not all done (lines set aside, a migration or a model failed); 2 wrong use;
+3 the database cannot be reached or refuses; 4 something is missing first (migrations, a report, an extra);
+130 interrupted."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (migrate, load, report, demo):
+    app.command()(command)
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run one command line (default: the process's own) and return its exit code; no exception leaves but a bug's."""
+    try:
+        code = app(args, prog_name="chat-telemetry", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_stdout()
+        return ExitCode.BROKEN_PIPE
+    except Exception as error:
+        explained = explain(error)
+        if explained is None:
+            raise
+        typer.echo(f"error: {explained.message}", err=True)
+        return explained.code
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("chat-telemetry"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Telemetry and reports for chat applications that answer questions by writing SQL."""
+
+
+def _discard_stdout() -> None:
+    """Keep the interpreter from complaining at exit about a pipe that nobody reads any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

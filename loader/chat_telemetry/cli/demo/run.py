@@ -1,0 +1,105 @@
+"""The steps of the demo. Each can be run again after it was killed at any point."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from chat_telemetry import default
+from chat_telemetry.cli.demo import dbt, server
+from chat_telemetry.cli.demo.generator import generate
+from chat_telemetry.cli.errors import CommandError, WrongUse
+from chat_telemetry.cli.options import connect
+from chat_telemetry.cli.parents import create_parents
+from chat_telemetry.cli.report import REPORTS, show
+from chat_telemetry.embedded import EmbeddedPostgres
+from chat_telemetry.settings import DATABASE_URL
+
+REPORT_ROWS = 5
+BURST = 10_000  # half of what the client holds
+FLUSH_TIMEOUT_S = 60.0
+
+GOODBYE = """\
+
+A BI tool connects with   {url}  (schema chat_reports)
+A whole report            CHAT_TELEMETRY_DATABASE_URL={url} chat-telemetry report token_cost
+psql                      {psql} {url}
+New requests, and dbt     chat-telemetry demo{where}
+dbt by itself             {dbt}
+Stop, or stop and delete  chat-telemetry demo{where} --stop, chat-telemetry demo{where} --delete"""
+
+
+def run(directory: Path, port: int, requests: int) -> None:
+    """Server, chat requests, dbt, reports. Raises CommandError, EmbeddedServerError."""
+    with server.only_one(directory):
+        with _step("PostgreSQL 18 with the database `chat`"):
+            postgres = server.start(directory, port)
+            server.prepare(postgres)
+        if postgres.port != port:
+            typer.echo(f"    port {port} is taken: it listens on {postgres.port}", err=True)
+        with _step(f"{requests:,} chat requests of the last 30 days through persist_telemetry"):
+            _send(postgres, requests)
+        typer.echo(f"    {default.stats()}", err=True)
+        with _step("dbt build") as progress:
+            count = dbt.build(directory, postgres.port, progress)
+        typer.echo(f"    {count} seeds, reports and tests, all passed", err=True)
+        _show(postgres, directory)
+
+
+def end(directory: Path, delete: bool) -> None:
+    """Stop the server, and delete the directory if told to. Raises WrongUse where there is no demo."""
+    if not (directory / server.LOCK_FILE).exists():
+        raise WrongUse(f"there is no demo in {directory}")
+    with server.only_one(directory):
+        typer.echo("stopped" if server.stop(directory) else "not running")
+        if delete:
+            shutil.rmtree(directory)
+            typer.echo(f"deleted {directory}")
+
+
+@contextmanager
+def _step(name: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Say what is being done, and how long it took. Yields what tells of progress within it."""
+    console = Console(stderr=True, highlight=False)
+    started = time.monotonic()
+    with console.status(name) as status:
+        yield lambda what, number, total: status.update(f"{name}: {number} of {total}, {what}")
+    console.print(f"==> {name} ({time.monotonic() - started:.1f} s)", markup=False, soft_wrap=True)
+
+
+def _send(postgres: EmbeddedPostgres, count: int) -> None:
+    """The demo's chat application: it knows persist_telemetry, and its role may insert and no more."""
+    os.environ[DATABASE_URL] = postgres.conninfo(server.DATABASE, "service_role")
+    records = generate(count, datetime.now(UTC))
+    with connect(postgres.conninfo(server.DATABASE)) as connection:
+        while burst := list(islice(records, BURST)):
+            create_parents(connection, burst)
+            for record in burst:
+                default.persist_telemetry(record)
+            if not default.flush(FLUSH_TIMEOUT_S):
+                raise CommandError(f"not everything was stored: {default.stats()}; run the demo again")
+
+
+def _show(postgres: EmbeddedPostgres, directory: Path) -> None:
+    with connect(postgres.conninfo(server.DATABASE)) as connection:
+        for name in REPORTS:
+            typer.echo(f"\n{name}")
+            show(connection, name, REPORT_ROWS)
+    where = "" if directory == Path(".demo") else f" --directory {directory}"
+    typer.echo(
+        GOODBYE.format(
+            url=server.reader_url(postgres),
+            psql=postgres.bin_path / "psql",
+            dbt=dbt.command(postgres.port),
+            where=where,
+        )
+    )

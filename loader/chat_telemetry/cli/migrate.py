@@ -1,0 +1,54 @@
+"""`chat-telemetry migrate`: bring a database up to date, show where it is, or undo the last step."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from chat_telemetry.cli.errors import WrongUse
+from chat_telemetry.cli.options import DatabaseUrl
+from chat_telemetry.migrations import apply_migrations, migration_status, roll_back_last
+
+
+def migrate(
+    database_url: DatabaseUrl,
+    status: Annotated[
+        bool, typer.Option("--status", help="Show which migrations are applied; change nothing.")
+    ] = False,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Undo the last applied migration.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --rollback.")] = False,
+) -> None:
+    """Apply the migrations that the database lacks."""
+    if status and rollback:
+        raise WrongUse("--status and --rollback exclude each other")
+    if status:
+        _show_status(database_url)
+    elif rollback:
+        _roll_back(database_url, yes)
+    else:
+        _apply(database_url)
+
+
+def _apply(conninfo: str) -> None:
+    applied = apply_migrations(conninfo, lambda name: typer.echo(f"applied {name}"))
+    typer.echo(f"{len(applied)} applied, the database is up to date" if applied else "nothing to do: up to date")
+
+
+def _show_status(conninfo: str) -> None:
+    table = Table("migration", "state", box=None, pad_edge=False)
+    for migration in migration_status(conninfo):
+        table.add_row(migration.name, "applied" if migration.applied else "pending")
+    Console(soft_wrap=True).print(table)
+
+
+def _roll_back(conninfo: str, yes: bool) -> None:
+    newest = next((m.name for m in reversed(migration_status(conninfo)) if m.applied), None)
+    if newest is None:
+        typer.echo("nothing to do: no migration is applied")
+        return
+    if not yes:
+        typer.confirm(f"Undo {newest}?", abort=True, err=True)
+    roll_back_last(conninfo, lambda name: typer.echo(f"rolled back {name}"))

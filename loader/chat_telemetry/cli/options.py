@@ -1,0 +1,45 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import psycopg
+import typer
+from psycopg.conninfo import conninfo_to_dict
+
+CONNECT_TIMEOUT_S = 10
+
+
+def _checked(conninfo: str) -> str:
+    """Refuse what libpq would read another way than its writer meant, and never quote it: it holds a password."""
+    try:
+        parts = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        parts = None
+    stray = parts is None or "@" in f"{parts.get('host', '')}{parts.get('dbname', '')}"
+    if stray or not all(port.isdecimal() for port in str((parts or {}).get("port", 5432)).split(",")):
+        raise typer.BadParameter(
+            "expected postgresql://user:password@host:5432/database, special characters in the password as %XX"
+        )
+    return conninfo
+
+
+DatabaseUrl = Annotated[
+    str,
+    typer.Option(
+        "--database-url",
+        envvar="CHAT_TELEMETRY_DATABASE_URL",
+        metavar="URL",
+        callback=_checked,
+        help="The database: a URL or a libpq connection string.",
+        show_default=False,
+    ),
+]
+
+
+def connect(conninfo: str) -> psycopg.Connection:
+    """A session in autocommit; raises psycopg.OperationalError within 10 s if the server does not answer."""
+    return psycopg.connect(
+        conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, application_name="chat-telemetry"
+    )

@@ -1,0 +1,123 @@
+"""`chat-telemetry report`: one of the seven reports as a table, csv or json."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated, LiteralString, NamedTuple
+
+import psycopg
+import typer
+from psycopg import errors as sqlstate
+from psycopg import sql
+
+from chat_telemetry.cli.errors import NotReady, WrongUse
+from chat_telemetry.cli.options import DatabaseUrl, connect
+from chat_telemetry.cli.tables import print_table
+
+SCHEMA = "chat_reports"
+TABLE_ROWS = 20
+
+
+class Report(NamedTuple):
+    """How a report is shown: its order, and the columns that a narrow terminal gets."""
+
+    order_by: LiteralString
+    headline: tuple[str, ...]
+
+
+REPORTS = {
+    "token_cost": Report(
+        "day desc, cost_usd desc nulls last, step, model",
+        ("day", "step", "model", "call_count", "cost_usd"),
+    ),
+    "latency": Report(
+        "array_position(array['last_7_days', 'last_30_days', 'day'], period::text), period_start desc,"
+        " array_position(array['ttfb', 'nl_to_sql', 'sql_execution', 'response_generation'], step::text)",
+        ("period", "period_start", "step", "request_count", "p50_ms", "p95_ms", "p99_ms"),
+    ),
+    "errors": Report(
+        "day desc, request_count desc, error_type, failed_step",
+        ("day", "error_type", "failed_step", "request_count", "share_of_requests"),
+    ),
+    "user_usage": Report(
+        "cost_usd desc nulls last, request_count desc, user_id",
+        ("user_id", "request_count", "error_count", "cost_usd", "last_active_on"),
+    ),
+    "sql_patterns": Report(
+        "occurrence_count desc, sql_fingerprint",
+        ("occurrence_count", "error_count", "p95_execution_ms", "sql_shape"),
+    ),
+    "off_topic": Report("day desc", ("day", "request_count", "off_topic_count", "off_topic_rate")),
+    "model_comparison": Report(
+        "array_position(array['last_7_days', 'last_30_days'], period::text), request_count desc,"
+        " sql_model, response_model",
+        ("period", "sql_model", "request_count", "error_rate", "p95_ttfb_ms", "cost_per_request_usd"),
+    ),
+}
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def report(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(REPORTS)}.")],
+    database_url: DatabaseUrl,
+    output: Annotated[Format, typer.Option("--format", "-f", help="csv and json have exact numbers.")] = Format.TABLE,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="ROWS", help=f"Default: {TABLE_ROWS} of a table, all of csv and json."),
+    ] = None,
+) -> None:
+    """Print one of the seven reports, newest or largest first."""
+    if name not in REPORTS:
+        raise WrongUse(f"there is no report {name!r}: take one of {', '.join(REPORTS)}")
+    with connect(database_url) as connection:
+        try:
+            if output is Format.TABLE:
+                show(connection, name, limit or TABLE_ROWS)
+            else:
+                _write(connection, name, output, limit)
+        except (sqlstate.UndefinedTable, sqlstate.InvalidSchemaName, sqlstate.ObjectNotInPrerequisiteState) as error:
+            raise NotReady(f"the report {name} is not built: run `chat-telemetry migrate`, then `dbt build`") from error
+
+
+def show(connection: psycopg.Connection, name: str, limit: int) -> None:
+    """Print the first `limit` rows as a table, with a note where there are more."""
+    counted = sql.SQL("select *, count(*) over () from ({}) as report {}").format(_rows(name), _limit(limit))
+    cursor = connection.execute(counted)
+    rows = cursor.fetchall()
+    columns = [column.name for column in cursor.description or ()][:-1]
+    print_table(columns, [row[:-1] for row in rows], REPORTS[name].headline)
+    total = rows[0][-1] if rows else 0
+    if total > len(rows):
+        typer.echo(f"{len(rows)} of {total:,} rows: --limit shows more")
+    elif not rows:
+        typer.echo("no rows: nothing was asked in the days that this report covers")
+
+
+def _write(connection: psycopg.Connection, name: str, output: Format, limit: int | None) -> None:
+    """Let PostgreSQL write the rows: no number passes through a float."""
+    rows = sql.SQL("{} {}").format(_rows(name), _limit(limit))
+    stdout = sys.stdout.buffer
+    if output is Format.CSV:
+        copy = sql.SQL("copy ({}) to stdout with (format csv, header)").format(rows)
+        with connection.cursor() as cursor, cursor.copy(copy) as blocks:
+            stdout.writelines(blocks)
+        return
+    objects = connection.execute(sql.SQL("select to_json(report)::text from ({}) as report").format(rows))
+    stdout.write(b"[" + b",\n".join(row[0].encode() for row in objects) + b"]\n")
+
+
+def _rows(name: str) -> sql.Composable:
+    order_by = sql.SQL(REPORTS[name].order_by)
+    return sql.SQL("select * from {} order by {}").format(sql.Identifier(SCHEMA, name), order_by)
+
+
+def _limit(limit: int | None) -> sql.Composable:
+    return sql.SQL("limit {}").format(limit) if limit else sql.SQL("")
