@@ -1,4 +1,4 @@
-{#- The last day that counts. Without the variable it is SQL, not a date: a materialized view keeps its text for ever. -#}
+{#- The last day that counts: without the variable SQL and no date, for a materialized view keeps its text for ever. -#}
 {% macro as_of() -%}
     {%- if var("report_as_of") -%}
         date '{{ var("report_as_of") }}'

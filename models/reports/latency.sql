@@ -18,13 +18,14 @@ durations as (
         measured.step,
         measured.duration_ms
     from requests
-    cross join lateral (
-        values
-        ('nl_to_sql', requests.nl_to_sql_duration_ms),
-        ('sql_execution', requests.sql_execution_duration_ms),
-        ('response_generation', requests.response_generation_duration_ms),
-        ('ttfb', requests.ttfb_ms)
-    ) as measured (step, duration_ms)
+    cross join
+        lateral (
+            values
+            ('nl_to_sql', requests.nl_to_sql_duration_ms),
+            ('sql_execution', requests.sql_execution_duration_ms),
+            ('response_generation', requests.response_generation_duration_ms),
+            ('ttfb', requests.ttfb_ms)
+        ) as measured (step, duration_ms)
     where measured.duration_ms is not null
 ),
 

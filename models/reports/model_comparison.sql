@@ -1,4 +1,11 @@
 -- Which pair of models answers best: how fast, how reliably and at what cost per chat request?
+{% set durations = {
+    'nl_to_sql': 'nl_to_sql_duration_ms',
+    'sql_execution': 'sql_execution_duration_ms',
+    'response_generation': 'response_generation_duration_ms',
+    'ttfb': 'ttfb_ms',
+} %}
+
 with
 
 requests as (
@@ -19,24 +26,18 @@ windows as (
     select * from {{ ref('report_windows') }}
 ),
 
-{% set durations = {
-    'nl_to_sql': 'nl_to_sql_duration_ms',
-    'sql_execution': 'sql_execution_duration_ms',
-    'response_generation': 'response_generation_duration_ms',
-    'ttfb': 'ttfb_ms',
-} %}
 outcomes as (
     select
         windows.period,
         coalesce(requests.sql_model, 'none') as sql_model,
         coalesce(requests.response_model, 'none') as response_model,
         count(*) as request_count,
-        count(requests.error_type) as error_count
-        {%- for step, column in durations.items() %},
-        trim_scale(avg(requests.{{ column }}) filter (where requests.error_type is null)) as avg_{{ step }}_ms,
-        percentile_cont(0.95) within group (order by requests.{{ column }})
-            filter (where requests.error_type is null) as p95_{{ step }}_ms
+        {%- for step, column in durations.items() %}
+            trim_scale(avg(requests.{{ column }}) filter (where requests.error_type is null)) as avg_{{ step }}_ms,
+            percentile_cont(0.95) within group (order by requests.{{ column }})
+            filter (where requests.error_type is null) as p95_{{ step }}_ms,
         {%- endfor %}
+        count(requests.error_type) as error_count
     from windows
     inner join requests on windows.period_start <= requests.day
     group by windows.period, coalesce(requests.sql_model, 'none'), coalesce(requests.response_model, 'none')
@@ -100,8 +101,8 @@ select
     error_count,
     trim_scale(error_count::numeric / request_count) as error_rate,
     {%- for step in durations %}
-    avg_{{ step }}_ms,
-    p95_{{ step }}_ms,
+        avg_{{ step }}_ms,
+        p95_{{ step }}_ms,
     {%- endfor %}
     input_tokens,
     cached_input_tokens,

@@ -9,4 +9,3 @@ group by day, day_request_count
 having
     sum(request_count) != day_request_count
     or abs(sum(share_of_requests) - 1) > 1e-9
-    or count(*) != (select count(*) from {{ ref('errors') }} as same_day where same_day.day = errors.day)

@@ -1,25 +1,33 @@
 -- A reader of the database finds out what a report and each of its columns mean, and what must not be summed.
-{% set reports = ['token_cost', 'latency', 'errors', 'user_usage', 'sql_patterns', 'off_topic', 'model_comparison'] %}
+{% set reports = [
+    ref('token_cost'),
+    ref('latency'),
+    ref('errors'),
+    ref('user_usage'),
+    ref('sql_patterns'),
+    ref('off_topic'),
+    ref('model_comparison'),
+] %}
+
 with
 
-report_columns as (
-    {% for report in reports -%}
+relations as (
     select
-        '{{ report }}' as report,
-        attname as column_name,
-        col_description(attrelid, attnum) as comment
-    from pg_attribute
-    where attrelid = '{{ ref(report) }}'::regclass and attnum > 0
-    union all
-    select
-        '{{ report }}' as report,
-        null as column_name,
-        obj_description('{{ ref(report) }}'::regclass, 'pg_class') as comment
-    {%- if not loop.last %}
-    union all
-    {% endif -%}
-    {% endfor %}
+        unnest(array[
+            {%- for report in reports %}
+                '{{ report }}'{{ ',' if not loop.last }}
+            {%- endfor %}
+        ])::regclass as report
 )
 
-select * from report_columns
-where coalesce(comment, '') = ''
+select
+    relations.report,
+    attributes.attname as column_name
+from relations
+inner join pg_attribute as attributes on relations.report = attributes.attrelid
+where
+    attributes.attnum > 0
+    and (
+        coalesce(col_description(relations.report, attributes.attnum), '') = ''
+        or coalesce(obj_description(relations.report, 'pg_class'), '') = ''
+    )
