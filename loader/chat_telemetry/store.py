@@ -210,7 +210,8 @@ def _to_array(lines: Sequence[bytes]) -> bytes:
 
 def _reason(error: psycopg.Error) -> str:
     place = error.diag.constraint_name or error.diag.column_name
-    return f"{type(error).__name__} ({error.sqlstate})" + (f" of {place}" if place else "")
+    state = f" ({error.sqlstate})" if error.sqlstate else ""
+    return type(error).__name__ + state + (f" of {place}" if place else "")
 
 
 def _unavailable(error: psycopg.Error) -> DatabaseUnavailable:

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chat_telemetry import Stats, TelemetryClient, TelemetryRecord
+from chat_telemetry.record import COLUMNS
+from tests.loader.conftest import Log, adds_up, wait_until
+
+NOWHERE = "host=/nowhere user=app password=hunter2"
+
+
+def test_a_record_arrives_in_the_table(log: Log) -> None:
+    record = log.record(ai_response="Twelve.", sql_model="gpt-4o-mini-2024-07-18", ttfb_ms=480)
+    with log.client() as client:
+        assert client.persist(record)
+        assert client.flush()
+        assert client.stats() == Stats(accepted=1, stored=1)
+    assert log.query("select log_id, ai_response, sql_model, ttfb_ms from public.chat_telemetry_log") == [
+        (record.log_id, "Twelve.", "gpt-4o-mini-2024-07-18", 480)
+    ]
+
+
+def test_leaving_the_context_delivers_everything(log: Log) -> None:
+    records = [log.record() for _ in range(1200)]
+    with TelemetryClient(log.conninfo, max_batch_age=60) as client:
+        assert all(client.persist(record) for record in records)
+    assert client.stats() == Stats(accepted=1200, stored=1200)
+    assert sorted(log.stored_ids()) == sorted(record.log_id for record in records)
+
+
+def test_a_record_may_change_after_it_was_persisted(log: Log) -> None:
+    record = log.record(user_question="before")
+    with log.client() as client:
+        client.persist(record)
+        record.user_question = "after"
+    assert log.query("select user_question from public.chat_telemetry_log") == [("before",)]
+
+
+def test_sixteen_threads_lose_and_double_nothing_and_the_counters_add_up_at_any_moment(log: Log) -> None:
+    records = [[log.record() for _ in range(250)] for _ in range(16)]
+    with log.client(batch_records=100) as client, ThreadPoolExecutor(16) as pool:
+        work = [pool.submit(lambda batch: [client.persist(record) for record in batch], batch) for batch in records]
+        while not all(future.done() for future in work):
+            assert adds_up(client)
+        assert all(all(future.result()) for future in work)
+        assert client.flush(30)
+        assert client.stats() == Stats(accepted=4000, stored=4000)
+    assert sorted(log.stored_ids()) == sorted(record.log_id for batch in records for record in batch)
+
+
+def test_asyncio_code_calls_it_like_any_function(log: Log) -> None:
+    async def answer(client: TelemetryClient) -> bool:
+        await asyncio.sleep(0)
+        return client.persist(log.record())
+
+    async def serve(client: TelemetryClient) -> list[bool]:
+        return await asyncio.gather(*(answer(client) for _ in range(300)))
+
+    with log.client() as client:
+        assert all(asyncio.run(serve(client)))
+    assert len(log.stored_ids()) == 300
+
+
+def test_poison_records_are_counted_and_the_others_stored(log: Log) -> None:
+    with log.client() as client:
+        good = [log.record() for _ in range(100)]
+        for number, record in enumerate(good):
+            client.persist(record)
+            if number % 25 == 0:
+                client.persist(log.record(user_id=uuid4()))
+        assert client.flush()
+        assert client.stats() == Stats(accepted=104, stored=100, rejected=4)
+    assert sorted(log.stored_ids()) == sorted(record.log_id for record in good)
+
+
+def test_the_same_record_twice_is_stored_once(log: Log) -> None:
+    with log.client() as client:
+        record = log.record()
+        client.persist(record)
+        client.flush()
+        client.persist(record)
+    assert client.stats() == Stats(accepted=2, stored=1, duplicates=1)
+
+
+cyclic: list = []
+cyclic.append(cyclic)
+garbage = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(codec=None))
+    | st.binary()
+    | st.sampled_from([object(), cyclic, 10**400, Exception, 1j, "2026", "NaN"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3) | st.tuples(inner),
+    max_leaves=6,
+)
+garbage_record = st.dictionaries(st.sampled_from(COLUMNS), garbage, max_size=8)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(things=st.lists(garbage | garbage_record, max_size=20), columns=st.lists(garbage_record, max_size=20))
+def test_garbage_is_never_an_exception_and_never_in_the_way(log: Log, things: list, columns: list[dict]) -> None:
+    with log.client() as client:
+        assert not any(client.persist(thing) for thing in things)
+        for chosen in columns:
+            assert client.persist(log.record(**chosen)) in {True, False}
+        good = log.record()
+        assert client.persist(good)
+        assert client.flush(20)
+        stats = client.stats()
+    assert stats.accepted + stats.invalid == len(things) + len(columns) + 1
+    assert stats.stored + stats.duplicates + stats.rejected == stats.accepted
+    assert good.log_id in log.stored_ids()
+
+
+def test_a_server_that_never_was_there_costs_memory_up_to_the_bound_and_no_time(log: Log) -> None:
+    client = TelemetryClient(NOWHERE, max_queue_records=1000)
+    started = time.monotonic()
+    assert sum(client.persist(log.record()) for _ in range(3000)) == 1000
+    assert time.monotonic() - started < 5
+    assert not client.flush(0.2)
+    assert client.stats() == Stats(accepted=1000, pending=1000, dropped=2000)
+    assert not client.close(0.2)
+    wait_until(lambda: client.stats() == Stats(accepted=1000, lost=1000, dropped=2000))
+    assert time.monotonic() - started < 10
+
+
+def test_after_close_records_are_dropped(log: Log) -> None:
+    client = TelemetryClient(log.conninfo)
+    assert client.persist(log.record())
+    assert client.close()
+    assert client.close(), "closing twice is harmless"
+    assert not client.persist(log.record())
+    assert client.stats() == Stats(accepted=1, stored=1, dropped=1)
+
+
+def test_a_client_without_a_database_drops_and_says_how_to_configure_one(
+    log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("CHAT_TELEMETRY_DATABASE_URL", raising=False)
+    with TelemetryClient() as client:
+        assert not any(client.persist(log.record()) for _ in range(10))
+        assert client.stats() == Stats(dropped=10)
+    assert caplog.messages == ["no database: records are dropped; set CHAT_TELEMETRY_DATABASE_URL"]
+
+
+def test_the_database_comes_from_the_environment_unless_it_is_given(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", log.conninfo)
+    with TelemetryClient() as client:
+        client.persist(log.record())
+    assert client.stats().stored == 1
+
+
+def test_a_client_left_to_the_garbage_collector_still_delivers(log: Log) -> None:
+    client = TelemetryClient(log.conninfo, max_batch_age=60)
+    client.persist(log.record())
+    thread = client._delivery._thread
+    collected = weakref.ref(client)
+    del client
+    gc.collect()
+    assert collected() is None
+    assert thread
+    thread.join(20)
+    assert not thread.is_alive()
+    assert len(log.stored_ids()) == 1
+
+
+def test_what_goes_wrong_is_logged_once_a_minute_without_contents_or_credentials(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = {"user_question": "hunter2", "ai_response": "hunter2", "generated_sql": "hunter2"}
+    with caplog.at_level(logging.DEBUG):
+        with log.client(max_queue_records=20) as client:
+            for _ in range(3):
+                client.persist(log.record(**secret, user_id="hunter2"))
+                client.persist(log.record(**secret, error_type="hunter2", ttfb_ms="hunter2"))
+                client.persist(log.record(**secret, failed_step=object()))
+                client.persist("hunter2")
+                client.flush()
+        client.persist(log.record(**secret))
+        with TelemetryClient(NOWHERE, max_queue_records=1) as client:
+            client.persist(log.record(**secret))
+            client.persist(log.record(**secret))
+            client.flush(0.5)
+            client.close(0)
+    logged = "\n".join(f"{record.name} {record.getMessage()} {record.exc_info}" for record in caplog.records)
+    assert "hunter2" not in logged
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warnings == [
+        "a record is invalid: a object has no place in a record: use the types of TelemetryRecord",
+        "the database refuses a record for good: InvalidTextRepresentation (22P02); see stats() for how many",
+        "the client is closed: records are dropped",
+        "the queue is full: records are dropped; see stats() for how many",
+        "cannot connect to the database (No such file or directory): check it with psql and the same string; "
+        "records wait in memory",
+        "closed before everything was delivered: " + str(client.stats()),
+    ]
+
+
+def test_no_thread_starts_before_the_first_record(log: Log) -> None:
+    before = threading.active_count()
+    with log.client() as client:
+        assert client.flush()
+        assert threading.active_count() == before
+        client.persist(log.record())
+        client.persist(log.record())
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+
+
+def test_a_setting_that_makes_no_sense_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="batch_records must be above zero, not 0"):
+        TelemetryClient(NOWHERE, batch_records=0)
+
+
+def test_a_record_made_by_a_subclass_is_a_record(log: Log) -> None:
+    class ChatRecord(TelemetryRecord):
+        tenant: str = "a"
+
+    with log.client() as client:
+        client.persist(ChatRecord(user_id=log.user_id, user_question="q"))
+    assert client.stats() == Stats(accepted=1, stored=1)
