@@ -43,6 +43,8 @@ def run(args: list[str] | None = None) -> int:
     try:
         code = app(args, prog_name="chat-telemetry", standalone_mode=False)
         sys.stdout.flush()
+        if code == ExitCode.INTERRUPTED:
+            typer.echo("error: interrupted", err=True)
     except (BrokenPipeError, SystemExit):  # Typer and Rich turn the first into the second
         _discard_stdout()
         return ExitCode.BROKEN_PIPE
