@@ -1,0 +1,139 @@
+"""`chat-telemetry demo`, as a user runs it: from nothing to seven reports, again, killed in the middle, two at once."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from chat_telemetry.cli.report import REPORTS
+from tests.cli.conftest import Outcome, process
+
+# What a shell may say about other databases; none of it may reach the demo's.
+ELSEWHERE = {
+    "CHAT_TELEMETRY_DATABASE_URL": "postgresql://app@127.0.0.1:1/production",
+    "CHAT_TELEMETRY_DBT_PORT": "1",
+    "CHAT_TELEMETRY_BATCH_RECORDS": "1",
+    "DBT_TARGET": "production",
+    "PGHOSTADDR": "127.0.0.2",
+    "PGOPTIONS": "-c default_transaction_read_only=on",
+}
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A working directory whose demo is ended with the tests."""
+    directory = tmp_path_factory.mktemp("demo")
+    yield directory
+    demo(directory, "--delete")
+
+
+@pytest.fixture(scope="module")
+def taken_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def first(directory: Path, taken_port: int) -> Outcome:
+    """The first run that comes to its end; the one before was killed while dbt ran."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "from chat_telemetry.cli import main; main()", *arguments(taken_port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=directory,
+        text=True,
+    ) as killed:
+        assert killed.stderr
+        assert any("accepted=" in text for text in killed.stderr)
+        killed.kill()
+    return demo(directory, *arguments(taken_port)[1:])
+
+
+def arguments(port: int) -> list[str]:
+    return ["demo", "--port", str(port), "--requests", "300"]
+
+
+def demo(directory: Path, *options: str) -> Outcome:
+    return process("demo", *options, cwd=directory, **ELSEWHERE)
+
+
+def reader_url(outcome: Outcome) -> str:
+    found = re.search(r"postgresql://telemetry_reader:demo@127\.0\.0\.1:\d+/chat", outcome.out)
+    assert found
+    return found.group()
+
+
+def test_it_prints_seven_filled_reports_and_what_to_do_next(first: Outcome) -> None:
+    assert first.code == 0, first.err
+    for name in REPORTS:
+        assert f"\n{name}\n" in first.out
+    assert "no rows" not in first.out
+    for hint in ("psql", "dbt build --project-dir", "chat-telemetry demo --stop", "chat-telemetry demo --delete"):
+        assert hint in first.out
+
+
+def test_the_requests_went_through_the_loader_and_dbt_passed(first: Outcome) -> None:
+    stats = dict(re.findall(r"(\w+)=(\d+)", first.err))
+    assert int(stats["accepted"]) > 200
+    assert int(stats["stored"]) + int(stats["duplicates"]) == int(stats["accepted"])
+    assert re.search(r"[1-9]\d* seeds, reports and tests, all passed", first.err)
+
+
+def test_a_port_that_is_taken_is_said_and_the_next_free_one_used(first: Outcome, taken_port: int) -> None:
+    port = int(reader_url(first).rsplit(":", 1)[1].removesuffix("/chat"))
+    assert port > taken_port
+    assert f"it listens on port {port}: {taken_port} was taken" in first.err
+
+
+def test_a_bi_tool_can_read_the_reports_and_nothing_else(first: Outcome) -> None:
+    with psycopg.connect(reader_url(first), autocommit=True) as connection:
+        for name in REPORTS:
+            assert connection.execute(f"select from chat_reports.{name} limit 1").rowcount == 1
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("select from public.chat_telemetry_log")
+
+
+def test_the_second_run_adds_only_what_is_new_and_keeps_its_address(
+    first: Outcome, directory: Path, taken_port: int
+) -> None:
+    second = demo(directory, *arguments(taken_port)[1:])
+    assert second.code == 0, second.err
+    stats = dict(re.findall(r"(\w+)=(\d+)", second.err))
+    assert int(stats["stored"]) < 20
+    assert reader_url(second) == reader_url(first)
+
+
+def test_two_at_once_the_second_says_so(first: Outcome, directory: Path) -> None:
+    with (directory / ".demo" / "demo.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        outcome = demo(directory)
+    assert outcome.code == 1
+    assert outcome.err == "error: another demo is at work in .demo: wait for it to end\n"
+
+
+def test_it_stops_and_deletes_itself(first: Outcome, directory: Path) -> None:
+    assert demo(directory, "--stop").out == "stopped\n"
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(reader_url(first), connect_timeout=5)
+    assert demo(directory, "--stop").out == "not running\n"
+    assert demo(directory, "--delete").out == "not running\ndeleted .demo\n"
+    assert list(directory.iterdir()) == []
+    nothing = demo(directory, "--delete")
+    assert (nothing.code, nothing.err) == (2, "error: there is no demo in .demo\n")
+
+
+def test_a_directory_that_is_no_demo_is_never_deleted(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    outcome = demo(directory, "--directory", str(tmp_path), "--delete")
+    assert outcome.code == 2
+    assert (tmp_path / "precious").read_text() == "mine"
