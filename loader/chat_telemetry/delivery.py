@@ -86,8 +86,10 @@ class Delivery:
             self._store.close()
             return
         result = self._store.insert(lines)
-        self._failures = 0
         self.queue.settle(stored=result.stored, duplicates=result.duplicates, rejected=len(result.rejected))
+        if self._failures:
+            self._failures = 0
+            logger.info("the database takes telemetry again")
         for rejection in result.rejected:
             self._reject(lines[rejection.index], rejection)
 
@@ -97,8 +99,8 @@ class Delivery:
 
     def _wait_after(self, error: Exception) -> None:
         self._failures += 1
-        known = isinstance(error, TelemetryError)
-        self.log.warn("%s; records wait in memory", error if known else f"delivery failed ({type(error).__name__})")
+        fault = str(error) if isinstance(error, TelemetryError) else f"delivery failed ({type(error).__name__})"
+        self.log.warn(f"{fault}; records wait in memory")
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10))
         self.queue.pause(longest * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the clients of a restarted server
 

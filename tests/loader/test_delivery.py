@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -73,7 +74,7 @@ def test_connections_cut_again_and_again_lose_and_double_nothing(log: Log) -> No
 
 def test_records_wait_for_a_table_that_is_not_there_yet(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     log.execute("alter table public.chat_telemetry_log rename to not_yet")
-    with log.client() as client:
+    with caplog.at_level(logging.INFO, logger="chat_telemetry"), log.client() as client:
         client.persist(log.record())
         assert not client.flush(0.5)
         assert client.stats() == Stats(accepted=1, pending=1)
@@ -81,7 +82,8 @@ def test_records_wait_for_a_table_that_is_not_there_yet(log: Log, caplog: pytest
         assert client.flush()
         assert client.stats() == Stats(accepted=1, stored=1)
     assert caplog.messages == [
-        "the database refuses telemetry, UndefinedTable (42P01): run `chat-telemetry migrate`; records wait in memory"
+        "the database refuses telemetry, UndefinedTable (42P01): run `chat-telemetry migrate`; records wait in memory",
+        "the database takes telemetry again",
     ]
 
 
@@ -113,7 +115,10 @@ def test_the_thread_survives_an_error_that_nobody_foresaw(
         monkeypatch.setattr(store, "insert", fail_twice)
         client.persist(log.record())
         assert client.flush()
-    assert caplog.messages == ["delivery failed (ZeroDivisionError); records wait in memory"]
+    assert caplog.messages == [
+        "delivery failed (ZeroDivisionError); records wait in memory",
+        "delivery failed (MemoryError); records wait in memory",
+    ]
     assert len(log.stored_ids()) == 1
 
 
@@ -131,6 +136,23 @@ def test_a_process_that_may_start_no_thread_keeps_its_records_until_it_may(
         assert client.persist(log.record())
         assert client.flush()
         assert client.stats() == Stats(accepted=2, stored=2)
+
+
+def test_a_closed_client_has_ended_its_thread_and_its_session(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    with log.client() as client:
+        client.persist(log.record())
+        assert client.flush()
+        delivery = client._delivery
+        close = delivery._store.close
+
+        def close_slowly() -> None:
+            threading.Event().wait(0.3)
+            close()
+
+        monkeypatch.setattr(delivery._store, "close", close_slowly)
+        assert client.close()
+        assert delivery._thread
+        assert not delivery._thread.is_alive()
 
 
 def test_an_idle_client_holds_no_connection(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:

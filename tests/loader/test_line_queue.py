@@ -76,6 +76,16 @@ def test_a_batch_waits_for_its_age_unless_it_is_full() -> None:
     assert time.monotonic() - started < 0.6
 
 
+def test_a_waiting_taker_is_woken_by_the_first_line_and_again_by_a_full_batch() -> None:
+    lines = queue(max_batch_age=60, batch_records=3)
+    taker, taken = in_thread(lines.take)
+    for line, wake_at in ((b"1", 1), (b"2", 3), (b"3", 3)):
+        wait_until(lambda: lines._wake_at == wake_at)  # noqa: B023 - called in this round
+        lines.put(line)
+    taker.join(5)
+    assert taken == [[b"1", b"2", b"3"]]
+
+
 def test_a_flush_sends_a_batch_that_still_waits_to_fill() -> None:
     lines = queue(max_batch_age=60)
     lines.put(b"1")
@@ -89,7 +99,8 @@ def test_a_flush_waits_for_what_was_accepted_before_it() -> None:
     lines = queue()
     assert lines.flush(0)
     lines.put(b"1")
-    flusher, flushed = in_thread(lambda: lines.flush(30))
+    flusher, flushed = in_thread(lambda: lines.flush(float("inf")))
+    wait_until(lambda: lines._waiters)
     lines.take()
     lines.settle(stored=1, duplicates=0, rejected=0)
     flusher.join(5)
