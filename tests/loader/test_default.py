@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import chat_telemetry
 from chat_telemetry import Stats, default, persist_telemetry
+from chat_telemetry.settings import Settings, from_environment
 from tests.loader.conftest import Log
 
 
@@ -23,6 +25,12 @@ def test_the_module_functions_use_one_client_made_from_the_environment(
 ) -> None:
     monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", log.conninfo)
     monkeypatch.setenv("CHAT_TELEMETRY_MAX_BATCH_AGE", "0.02")
+
+    def read_slowly() -> Settings:  # so that all threads come while the first one makes the client
+        threading.Event().wait(0.1)
+        return from_environment()
+
+    monkeypatch.setattr(default, "from_environment", read_slowly)
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(persist_telemetry, [log.record() for _ in range(80)]))
     assert chat_telemetry.flush()
