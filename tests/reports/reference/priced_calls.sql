@@ -1,4 +1,4 @@
--- One row per model call with its price, found call by call: exact name, alias, name less its date; latest valid_from.
+-- One row per model call with its price: exact name, alias, name less its date; of these the latest valid_from.
 requests as (
     select
         log.*,
@@ -27,34 +27,41 @@ calls as (
     where num_nonnulls(call.named, call.input, call.cached, call.output) > 0
 ),
 
-priced_calls as (
+prices as materialized (
     select
-        calls.*,
-        coalesce(price.price_match, 'unpriced') as price_match,
-        (input - cached) * price.input_usd_per_mtok
-        + cached * coalesce(price.cached_input_usd_per_mtok, price.input_usd_per_mtok)
-        + output * price.output_usd_per_mtok as micro_usd,
-        cached * (
-            price.input_usd_per_mtok - coalesce(price.cached_input_usd_per_mtok, price.input_usd_per_mtok)
-        ) as saved_micro_usd
-    from calls
+        called.model,
+        called.day,
+        price.*
+    from (select distinct model, day from calls) as called
     cross join lateral (
-        select regexp_replace(calls.model, '[-@]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}$', '') as undated
+        select regexp_replace(called.model, '[-@]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}$', '') as undated
     ) as name
-    left join lateral (
+    cross join lateral (
         select
-            token_prices.*,
-            candidate.price_match
+            candidate.price_match,
+            token_prices.input_usd_per_mtok as input_price,
+            coalesce(token_prices.cached_input_usd_per_mtok, token_prices.input_usd_per_mtok) as cached_price,
+            token_prices.output_usd_per_mtok as output_price
         from (
             values
-            (1, 'exact', calls.model),
-            (2, 'alias', (select a.model from chat_tallies.model_aliases as a where a.alias = calls.model)),
+            (1, 'exact', called.model),
+            (2, 'alias', (select a.model from chat_tallies.model_aliases as a where a.alias = called.model)),
             (3, 'undated', name.undated),
             (4, 'undated', (select a.model from chat_tallies.model_aliases as a where a.alias = name.undated))
         ) as candidate (rank, price_match, model)
         inner join chat_tallies.token_prices
-            on token_prices.model = candidate.model and token_prices.valid_from <= calls.day
+            on token_prices.model = candidate.model and token_prices.valid_from <= called.day
         order by candidate.rank, token_prices.valid_from desc
         limit 1
-    ) as price on true
+    ) as price
+),
+
+priced_calls as (
+    select
+        calls.*,
+        coalesce(price_match, 'unpriced') as price_match,
+        (input - cached) * input_price + cached * cached_price + output * output_price as micro_usd,
+        cached * (input_price - cached_price) as saved_micro_usd
+    from calls
+    left join prices using (model, day)
 )
