@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,8 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return invoke
 
 
-def process(*arguments: str, stdin: bytes = b"", cwd: Path, **environment: str) -> Outcome:
-    """The same as a process, with `stdin` as its input."""
+def process(*arguments: str, cwd: Path, environment: Mapping[str, str], stdin: bytes = b"") -> Outcome:
+    """The same as a process, with `environment` on top of this one's."""
     finished = subprocess.run(
         [sys.executable, "-c", "from chat_telemetry.cli import main; main()", *arguments],
         input=stdin,

@@ -64,7 +64,7 @@ def arguments(port: int) -> list[str]:
 
 
 def demo(directory: Path, *options: str) -> Outcome:
-    return process("demo", *options, cwd=directory, **ELSEWHERE)
+    return process("demo", *options, cwd=directory, environment=ELSEWHERE)
 
 
 def reader_url(outcome: Outcome) -> str:

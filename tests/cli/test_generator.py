@@ -48,7 +48,7 @@ def test_there_are_about_as_many_as_asked_for(count: int) -> None:
 
 
 def test_every_way_to_fail_is_there_with_what_was_measured_until_then(requests: list[TelemetryRecord]) -> None:
-    failed = {failure.error_type: [] for failure in generator.FAILURES}
+    failed: dict[str, list[TelemetryRecord]] = {failure.error_type: [] for failure in generator.FAILURES}
     for record in requests:
         if record.error_type:
             failed[record.error_type].append(record)

@@ -259,12 +259,12 @@ def test_stdin_is_read_and_its_rejects_go_to_the_working_directory(
 ) -> None:
     text = f"{line(user)}\nbad\n".encode()
     url = {"CHAT_TELEMETRY_DATABASE_URL": database.conninfo}
-    outcome = process("load", "-", stdin=text, cwd=tmp_path, **url)
+    outcome = process("load", "-", stdin=text, cwd=tmp_path, environment=url)
     assert outcome.code == 1
     assert outcome.out == "stdin: 2 lines: 1 stored, 0 already there, 1 set aside\n"
     assert outcome.err.startswith("stdin:2: not JSON")
     assert (tmp_path / "stdin.rejected.jsonl").read_text() == "bad\n"
-    assert process("load", "-", stdin=gzip.compress(text), cwd=tmp_path, **url).out.startswith(
+    assert process("load", "-", stdin=gzip.compress(text), cwd=tmp_path, environment=url).out.startswith(
         "stdin: 2 lines: 0 stored"
     )
 

@@ -90,7 +90,7 @@ def test_the_option_wins_over_the_environment(cli: Cli, database: Database, monk
 
 def test_without_the_extra_the_command_says_how_to_get_it(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(\"No module named 'typer'\", name='typer')\n")
-    outcome = process("--help", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    outcome = process("--help", cwd=tmp_path, environment={"PYTHONPATH": str(tmp_path)})
     assert outcome.code != 0
     assert outcome.err.count("\n") == 1
     assert "pip install 'chat-telemetry[cli]'" in outcome.err
