@@ -69,7 +69,8 @@ def migration_status(conninfo: str) -> list[MigrationStatus]:
 
 
 def _read() -> list[Migration]:
-    return read_migrations(str(project_directory() / "migrations"))
+    migrations: list[Migration] = read_migrations(str(project_directory() / "migrations"))
+    return migrations
 
 
 def _run(step: Callable[[Migration], None], migration: Migration, report: Report) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import psycopg
 import pytest
 
+from tests.conftest import Server
 from tests.dbt_project import DbtProject, failures
 from tests.reports.contract import COLUMNS
 
 
-@pytest.fixture
-def built(project: DbtProject) -> DbtProject:
+@pytest.fixture(scope="module")
+def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtProject]:
+    """Built once for the tests here, none of which changes what the others see."""
+    database = postgres.create_database(postgres.template())
+    project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
     project.run("build")
-    return project
+    yield project
+    postgres.drop_database(database.name)
 
 
 def test_the_reader_reads_the_seven_reports_and_nothing_else(built: DbtProject) -> None:
@@ -47,10 +54,10 @@ def test_nobody_else_reads_a_report(built: DbtProject, role: str) -> None:
         "create policy only_mine on public.chat_telemetry_log as restrictive for select to public using (false)",
     ],
 )
-def test_dbt_fails_loudly_where_row_level_security_would_hide_rows(built: DbtProject, change: str) -> None:
-    with built.database.connect() as connection:
+def test_dbt_fails_loudly_where_row_level_security_would_hide_rows(project: DbtProject, change: str) -> None:
+    with project.database.connect() as connection:
         connection.execute(change)
-    outcome = built.invoke("run")
+    outcome = project.invoke("build")
     assert not outcome.success
     assert "row level security" in failures(outcome).lower()
 
