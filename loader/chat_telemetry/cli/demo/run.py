@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,11 +32,11 @@ FLUSH_TIMEOUT_S = 60.0
 GOODBYE = """\
 
 A BI tool connects with   {url}  (schema chat_reports)
-A whole report            CHAT_TELEMETRY_DATABASE_URL={url} chat-telemetry report token_cost
+A whole report            {cli} report token_cost --database-url {url}
 psql                      {psql} {url}
-New requests, and dbt     chat-telemetry demo{where}
+New requests, and dbt     {cli} demo{where}
 dbt by itself             {dbt}
-Stop, or stop and delete  chat-telemetry demo{where} --stop, chat-telemetry demo{where} --delete"""
+Stop, or stop and delete  {cli} demo{where} --stop, {cli} demo{where} --delete"""
 
 
 def run(directory: Path, port: int, requests: int) -> None:
@@ -46,7 +47,7 @@ def run(directory: Path, port: int, requests: int) -> None:
             server.prepare(postgres)
         if postgres.port != port:
             typer.echo(f"    it listens on port {postgres.port}: {port} was taken when it started", err=True)
-        with _step(f"{requests:,} chat requests of the last 30 days through persist_telemetry"):
+        with _step("chat requests of the last 30 days through persist_telemetry"):
             _send(postgres, requests)
         typer.echo(f"    {default.stats()}", err=True)
         with _step("dbt build") as progress:
@@ -100,6 +101,13 @@ def _show(postgres: EmbeddedPostgres, directory: Path) -> None:
             url=server.reader_url(postgres),
             psql=postgres.bin_path / "psql",
             dbt=dbt.command(postgres.port),
+            cli=_own_command(),
             where=where,
         )
     )
+
+
+def _own_command() -> str:
+    """What to type for this command line: a path where the shell would not find it."""
+    own = Path(sys.executable).with_name("chat-telemetry")
+    return "chat-telemetry" if shutil.which("chat-telemetry") == str(own) else os.path.relpath(own)
