@@ -110,4 +110,6 @@ def _show(postgres: EmbeddedPostgres, directory: Path) -> None:
 def _own_command() -> str:
     """What to type for this command line: a path where the shell would not find it."""
     own = Path(sys.executable).with_name("chat-telemetry")
-    return "chat-telemetry" if shutil.which("chat-telemetry") == str(own) else os.path.relpath(own)
+    if shutil.which("chat-telemetry") == str(own):
+        return own.name
+    return str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
