@@ -132,8 +132,13 @@ def test_interrupted_a_load_says_so_in_one_line_and_leaves_nothing_half_written(
     database: Database, tmp_path: Path
 ) -> None:
     user = database.add_users(1)[0]
+    # A job that a shell started in the background, as CI may be, ignores SIGINT, and hands that down.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from chat_telemetry.cli import main; main()"
+    )
     loading = subprocess.Popen(
-        [sys.executable, "-c", "from chat_telemetry.cli import main; main()", "load", "-"],
+        [sys.executable, "-c", program, "load", "-"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
