@@ -1,21 +1,16 @@
 -- Which pair of models answers best: how fast, how reliably and at what cost per chat request?
-{% set durations = {
-    'nl_to_sql': 'nl_to_sql_duration_ms',
-    'sql_execution': 'sql_execution_duration_ms',
-    'response_generation': 'response_generation_duration_ms',
-    'ttfb': 'ttfb_ms',
-} %}
+{% set steps = ["nl_to_sql", "sql_execution", "response_generation", "ttfb"] %}
 
 with
 
 requests as (
-    select * from {{ ref('stg_chat_requests') }}
-    where created_at >= {{ start_of_day(as_of() ~ ' - 29') }}
+    select * from {{ ref('daily_requests') }}
+    where day between {{ as_of() }} - 29 and {{ as_of() }}
 ),
 
-model_calls as (
-    select * from {{ ref('stg_model_calls') }}
-    where created_at >= {{ start_of_day(as_of() ~ ' - 29') }}
+latency as (
+    select * from {{ ref('daily_latency') }}
+    where day between {{ as_of() }} - 29 and {{ as_of() }}
 ),
 
 prices as (
@@ -29,36 +24,70 @@ windows as (
 outcomes as (
     select
         windows.period,
-        coalesce(requests.sql_model, 'none') as sql_model,
-        coalesce(requests.response_model, 'none') as response_model,
-        count(*) as request_count,
-        {%- for step, column in durations.items() %}
-            trim_scale(avg(requests.{{ column }}) filter (where requests.error_type is null)) as avg_{{ step }}_ms,
-            percentile_cont(0.95) within group (order by requests.{{ column }})
-            filter (where requests.error_type is null) as p95_{{ step }}_ms,
-        {%- endfor %}
-        count(requests.error_type) as error_count
+        requests.sql_model,
+        requests.response_model,
+        sum(requests.request_count)::bigint as request_count,
+        coalesce(sum(requests.request_count) filter (where requests.error_type != ''), 0)::bigint as error_count
     from windows
     inner join requests on windows.period_start <= requests.day
-    group by windows.period, coalesce(requests.sql_model, 'none'), coalesce(requests.response_model, 'none')
+    group by windows.period, requests.sql_model, requests.response_model
 ),
 
-daily_calls as (
+by_duration as (
     select
-        day,
-        coalesce(sql_model, 'none') as sql_model,
-        coalesce(response_model, 'none') as response_model,
-        model,
-        count(*) as call_count,
-        sum(input_tokens) as input_tokens,
-        sum(cached_input_tokens) as cached_input_tokens,
-        sum(output_tokens) as output_tokens
-    from model_calls
-    group by day, coalesce(sql_model, 'none'), coalesce(response_model, 'none'), model
+        windows.period,
+        latency.step,
+        latency.sql_model,
+        latency.response_model,
+        latency.duration_ms,
+        sum(latency.request_count)::bigint as request_count
+    from windows
+    inner join latency on windows.period_start <= latency.day
+    group by windows.period, latency.step, latency.sql_model, latency.response_model, latency.duration_ms
+),
+
+ranked as (
+    select
+        *,
+        sum(request_count) over (
+            partition by period, step, sql_model, response_model order by duration_ms
+        ) as up_to,
+        sum(request_count) over (partition by period, step, sql_model, response_model) as total
+    from by_duration
+),
+
+durations as (
+    select
+        period,
+        step,
+        sql_model,
+        response_model,
+        trim_scale(sum(duration_ms::bigint * request_count) / sum(request_count)) as avg_ms,
+        {{ percentile('0.95') }} as p95_ms
+    from ranked
+    group by period, step, sql_model, response_model
+),
+
+durations_by_step as (
+    select
+        period,
+        sql_model,
+        response_model,
+        {%- for step in steps %}
+        max(avg_ms) filter (where step = '{{ step }}') as avg_{{ step }}_ms,
+        max(p95_ms) filter (where step = '{{ step }}') as p95_{{ step }}_ms
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from durations
+    group by period, sql_model, response_model
+),
+
+calls as (
+    {{ calls_of('requests', ['day', 'sql_model', 'response_model']) }}
 ),
 
 priced_calls as (
-    {{ price_calls('daily_calls', 'prices') }}
+    {{ price_calls('calls', 'prices') }}
 ),
 
 spending as (
@@ -69,7 +98,7 @@ spending as (
         sum(priced_calls.input_tokens)::bigint as input_tokens,
         sum(priced_calls.cached_input_tokens)::bigint as cached_input_tokens,
         sum(priced_calls.output_tokens)::bigint as output_tokens,
-        trim_scale(sum(priced_calls.cost_usd)) as cost_usd,
+        sum(priced_calls.cost_usd) as cost_usd,
         sum(priced_calls.unpriced_call_count)::bigint as unpriced_call_count
     from windows
     inner join priced_calls on windows.period_start <= priced_calls.day
@@ -79,35 +108,28 @@ spending as (
 -- No calls cost nothing; calls of which none has a price cost nobody knows what.
 combined as (
     select
-        outcomes.*,
-        coalesce(spending.input_tokens, 0) as input_tokens,
-        coalesce(spending.cached_input_tokens, 0) as cached_input_tokens,
-        coalesce(spending.output_tokens, 0) as output_tokens,
-        case when spending.period is null then 0 else spending.cost_usd end as cost_usd,
-        coalesce(spending.unpriced_call_count, 0) as unpriced_call_count
+        *,
+        case when unpriced_call_count is null then 0 else cost_usd end as total_cost_usd
     from outcomes
-    left join spending
-        on
-            outcomes.period = spending.period
-            and outcomes.sql_model = spending.sql_model
-            and outcomes.response_model = spending.response_model
+    left join durations_by_step using (period, sql_model, response_model)
+    left join spending using (period, sql_model, response_model)
 )
 
 select
     period,
-    sql_model,
-    response_model,
+    coalesce(nullif(sql_model, ''), 'none') as sql_model,
+    coalesce(nullif(response_model, ''), 'none') as response_model,
     request_count,
     error_count,
     trim_scale(error_count::numeric / request_count) as error_rate,
-    {%- for step in durations %}
-        avg_{{ step }}_ms,
-        p95_{{ step }}_ms,
+    {%- for step in steps %}
+    avg_{{ step }}_ms,
+    p95_{{ step }}_ms,
     {%- endfor %}
-    input_tokens,
-    cached_input_tokens,
-    output_tokens,
-    cost_usd,
-    trim_scale(round(cost_usd / request_count, 10)) as cost_per_request_usd,
-    unpriced_call_count
+    coalesce(input_tokens, 0) as input_tokens,
+    coalesce(cached_input_tokens, 0) as cached_input_tokens,
+    coalesce(output_tokens, 0) as output_tokens,
+    total_cost_usd as cost_usd,
+    trim_scale(round(total_cost_usd / request_count, 10)) as cost_per_request_usd,
+    coalesce(unpriced_call_count, 0) as unpriced_call_count
 from combined

@@ -2,13 +2,8 @@
 with
 
 requests as (
-    select * from {{ ref('stg_chat_requests') }}
-    where created_at >= {{ start_of_day(as_of() ~ ' - 29') }}
-),
-
-model_calls as (
-    select * from {{ ref('stg_model_calls') }}
-    where created_at >= {{ start_of_day(as_of() ~ ' - 29') }}
+    select * from {{ ref('daily_users') }}
+    where day between {{ as_of() }} - 29 and {{ as_of() }}
 ),
 
 prices as (
@@ -18,30 +13,21 @@ prices as (
 usage as (
     select
         user_id,
-        count(*) as request_count,
+        sum(request_count)::bigint as request_count,
         count(distinct day) as active_days,
-        count(error_type) as error_count,
-        count(*) filter (where is_off_topic) as off_topic_count,
+        sum(error_count)::bigint as error_count,
+        sum(off_topic_count)::bigint as off_topic_count,
         max(day) as last_active_on
     from requests
     group by user_id
 ),
 
-daily_calls as (
-    select
-        user_id,
-        day,
-        model,
-        count(*) as call_count,
-        sum(input_tokens) as input_tokens,
-        sum(cached_input_tokens) as cached_input_tokens,
-        sum(output_tokens) as output_tokens
-    from model_calls
-    group by user_id, day, model
+calls as (
+    {{ calls_of('requests', ['user_id', 'day']) }}
 ),
 
 priced_calls as (
-    {{ price_calls('daily_calls', 'prices') }}
+    {{ price_calls('calls', 'prices') }}
 ),
 
 spending as (
@@ -50,7 +36,7 @@ spending as (
         sum(input_tokens)::bigint as input_tokens,
         sum(cached_input_tokens)::bigint as cached_input_tokens,
         sum(output_tokens)::bigint as output_tokens,
-        trim_scale(sum(cost_usd)) as cost_usd,
+        sum(cost_usd) as cost_usd,
         sum(unpriced_call_count)::bigint as unpriced_call_count
     from priced_calls
     group by user_id

@@ -16,8 +16,8 @@ MODELS = [
     *["gpt-4o", "claude-sonnet-4-20250514", "claude-sonnet-4@20250514", "claude-3-5-haiku-latest", "gemini-2.5-flash"],
     *["models/gemini-2.5-flash", "deepseek-chat", "in-house-llm-7b", "in-house-llm-7b-2026-01-31", "GPT-4o", "", None],
 ]
-STEPS = ["understanding", "looking_up", "response", None]
-ERRORS = ["sql_generation", "sql_validation", "sql_execution", "response_generation", "unexpected"]
+STEPS = ["understanding", "looking_up", "response", "", None]
+ERRORS = ["sql_generation", "sql_validation", "sql_execution", "response_generation", "unexpected", ""]
 OFFSETS = [dt.timedelta(0), dt.timedelta(microseconds=-1), dt.timedelta(microseconds=1), dt.timedelta(hours=1)]
 
 
