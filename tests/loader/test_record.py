@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from chat_telemetry import TelemetryRecord
 from chat_telemetry.errors import InvalidRecord
-from chat_telemetry.record import COLUMNS, decode, encode
+from chat_telemetry.record import COLUMNS, encode
 from tests.conftest import Database
 
 USER = UUID("6f0f6a3e-3f7b-5a0e-9d2e-0c7d8a4b1f00")
@@ -24,6 +24,10 @@ USER = UUID("6f0f6a3e-3f7b-5a0e-9d2e-0c7d8a4b1f00")
 
 def record(**columns: object) -> TelemetryRecord:
     return TelemetryRecord(**{"user_id": USER, "user_question": "How many orders?", **columns})
+
+
+def decode(line: bytes | str) -> TelemetryRecord:
+    return msgspec.json.decode(line, type=TelemetryRecord)
 
 
 def fields(of: TelemetryRecord) -> dict:

@@ -65,7 +65,7 @@ def test_it_says_in_one_line_a_file_what_changed(seeds: Path) -> None:
         ("gpt-4o-2024-05-13", "2026-11-22", ("5", "", "15")),
         ("o3", "2025-06-09", ("10", "0.5", "40")),
         ("o3", "2025-06-10", ("2", "0.5", "8")),
-        # Fourteen of its hours a day cost 0.14, then 0.22, then 0.15; its peak hours cost twice as much.
+        # Seventeen hours of a day cost this; the other seven cost twice as much.
         ("deepseek-v4-flash", "2026-11-22", ("0.15", "0.003", "0.6")),
         # Cheaper up to 200,000 tokens of prompt.
         ("gemini-2.5-pro", "2026-11-22", ("1.25", "0.125", "10")),

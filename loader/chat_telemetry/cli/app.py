@@ -15,10 +15,17 @@ from chat_telemetry.cli.load import load
 from chat_telemetry.cli.migrate import migrate
 from chat_telemetry.cli.report import report
 
-EXIT_CODES = """\
-Exit codes: 0 all done; 1 not all done (lines set aside, a migration or a model failed); 2 wrong use;
-3 the database cannot be reached or refuses; 4 something is missing first (migrations, a report, an extra);
-130 interrupted."""
+EXIT_CODES = "\n\n".join(
+    [
+        "Exit codes:",
+        "0: all done",
+        "1: not all done: lines were set aside, a migration or a model failed",
+        "2: wrong use",
+        "3: the database cannot be reached, or refuses",
+        "4: something has to be done first: migrations, `dbt build`, installing an extra",
+        "130: interrupted",
+    ]
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,14 +43,17 @@ def run(args: list[str] | None = None) -> int:
     try:
         code = app(args, prog_name="chat-telemetry", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+        if code == ExitCode.INTERRUPTED:
+            typer.echo("error: interrupted", err=True)
+    except (BrokenPipeError, SystemExit):  # Typer and Rich turn the first into the second
         _discard_stdout()
         return ExitCode.BROKEN_PIPE
     except Exception as error:
         explained = explain(error)
         if explained is None:
             raise
-        typer.echo(f"error: {explained.message}", err=True)
+        if explained.message:
+            typer.echo(f"error: {explained.message}", err=True)
         return explained.code
     return code if isinstance(code, int) else ExitCode.DONE
 

@@ -61,7 +61,8 @@ def explain(error: Exception) -> Explained | None:
         case TelemetryError():
             return Explained(one_line(str(error)), getattr(error, "code", ExitCode.NOT_ALL_DONE))
         case typer.TyperException():
-            return Explained(f"{one_line(error.format_message())} (see chat-telemetry --help)", ExitCode.WRONG_USE)
+            message = one_line(error.format_message())  # empty where the help was printed instead
+            return Explained(message and f"{message} (see chat-telemetry --help)", ExitCode.WRONG_USE)
         case typer.Abort():
             return Explained("interrupted", ExitCode.INTERRUPTED)
         case psycopg.Error():
@@ -77,8 +78,14 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(text.split()))
 
 
+def _libpq_words(text: str) -> str:
+    """libpq's message without its rhetorical questions, which it indents."""
+    words = one_line(" ".join(line for line in text.splitlines() if not line.startswith("\t")))
+    return words.removeprefix("connection failed: ").removeprefix("connection is bad: ")
+
+
 def _explain_database(error: psycopg.Error) -> Explained:
-    message = one_line(error.diag.message_primary or str(error)).removeprefix("connection failed: ")
+    message = one_line(error.diag.message_primary or "") or _libpq_words(str(error))
     match error:
         case sqlstate.UndefinedTable() | sqlstate.UndefinedColumn() | sqlstate.InvalidSchemaName():
             return Explained(f"{message}: run `chat-telemetry migrate`", ExitCode.NOT_READY)

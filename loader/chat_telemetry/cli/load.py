@@ -55,7 +55,8 @@ class FileLoad:
     """One input on its way into the log, and the count of what became of its lines."""
 
     def __init__(self, name: str, store: Store, parents_connection: psycopg.Connection | None) -> None:
-        self._name = name
+        self._source = name
+        self._name = "stdin" if name == "-" else one_line(name)
         self._store = store
         self._parents_connection = parents_connection
         self._batch: list[tuple[Line, TelemetryRecord]] = []
@@ -65,7 +66,7 @@ class FileLoad:
     def run(self, rejects_path: Path) -> bool:
         """Load the input and print the outcome; whether all of it is in the log."""
         with ExitStack() as stack:
-            stream, size = stack.enter_context(_opened(self._name))
+            stream, size = stack.enter_context(_opened(self._source))
             self._rejects = stack.enter_context(Rejects(rejects_path))
             self._progress = stack.enter_context(LoadProgress(self._name, size))
             stack.enter_context(self._saying_how_far())
@@ -133,7 +134,7 @@ class FileLoad:
     def _print_outcome(self) -> None:
         count = self._rejects.count
         typer.echo(
-            f"{one_line(self._name)}: {self._lines:,} lines: {self._stored:,} stored, "
+            f"{self._name}: {self._lines:,} lines: {self._stored:,} stored, "
             f"{self._duplicates:,} already there, {count:,} set aside"
         )
         if count:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from chat_telemetry.cli.errors import WrongUse
+from chat_telemetry.cli.errors import CommandError, WrongUse
 from chat_telemetry.cli.options import DatabaseUrl
 from chat_telemetry.migrations import apply_migrations, migration_status, roll_back_last
 
@@ -49,6 +50,8 @@ def _roll_back(conninfo: str, yes: bool) -> None:
     if newest is None:
         typer.echo("nothing to do: no migration is applied")
         return
-    if not yes:
-        typer.confirm(f"Undo {newest}?", abort=True, err=True)
+    if not yes and not sys.stdin.isatty():
+        raise WrongUse("--rollback asks first: add --yes where nobody can answer")
+    if not yes and not typer.confirm(f"Undo {newest}?", err=True):
+        raise CommandError("nothing was rolled back")
     roll_back_last(conninfo, lambda name: typer.echo(f"rolled back {name}"))

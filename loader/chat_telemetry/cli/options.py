@@ -17,7 +17,7 @@ def _checked(conninfo: str) -> str:
         parts = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError:
         parts = None
-    stray = parts is None or "@" in f"{parts.get('host', '')}{parts.get('dbname', '')}"
+    stray = not parts or "@" in f"{parts.get('host', '')}{parts.get('dbname', '')}"
     if stray or not all(port.isdecimal() for port in str((parts or {}).get("port", 5432)).split(",")):
         raise typer.BadParameter(
             "expected postgresql://user:password@host:5432/database, special characters in the password as %XX"

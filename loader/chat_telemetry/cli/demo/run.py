@@ -45,7 +45,7 @@ def run(directory: Path, port: int, requests: int) -> None:
             postgres = server.start(directory, port)
             server.prepare(postgres)
         if postgres.port != port:
-            typer.echo(f"    port {port} is taken: it listens on {postgres.port}", err=True)
+            typer.echo(f"    it listens on port {postgres.port}: {port} was taken when it started", err=True)
         with _step(f"{requests:,} chat requests of the last 30 days through persist_telemetry"):
             _send(postgres, requests)
         typer.echo(f"    {default.stats()}", err=True)

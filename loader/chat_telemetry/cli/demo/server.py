@@ -5,16 +5,18 @@ from __future__ import annotations
 import fcntl
 import shutil
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # the embedded PostgreSQL needs it too
 import psycopg
 from psycopg import sql
 
 from chat_telemetry.cli.errors import CommandError
 from chat_telemetry.cli.options import connect
-from chat_telemetry.embedded import EmbeddedPostgres
+from chat_telemetry.embedded import EmbeddedPostgres, EmbeddedServerError
 from chat_telemetry.migrations import apply_migrations
 
 DATABASE = "chat"
@@ -22,6 +24,7 @@ PASSWORD = "demo"  # noqa: S105 - of a server that only this machine reaches
 LOCK_FILE = "demo.lock"
 INITIALISED = "initialised"
 PORTS_TRIED = 100
+INITDB_TIMEOUT_S = 60
 
 
 @contextmanager
@@ -41,9 +44,7 @@ def start(directory: Path, port: int) -> EmbeddedPostgres:
     server = EmbeddedPostgres(directory, port=_free_port(port))
     initialised = directory / INITIALISED
     if not initialised.exists():
-        # A first run was killed: its cluster may be half made.
-        server.stop("immediate")
-        shutil.rmtree(server.data, ignore_errors=True)
+        _clear(server)
     server.start()
     initialised.touch()
     return server
@@ -74,6 +75,22 @@ def stop(directory: Path) -> bool:
     was_running = server.is_running()
     server.stop()
     return was_running
+
+
+def _clear(server: EmbeddedPostgres) -> None:
+    """A first run was killed: its cluster may be half made, and its initdb may still be at it."""
+    deadline = time.monotonic() + INITDB_TIMEOUT_S
+    while _initdb_is_at_work(server.data) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    # What initdb itself had started ended with it, but pg_ctl takes it for alive until somebody reaps it.
+    with suppress(EmbeddedServerError):
+        server.stop("immediate")
+    shutil.rmtree(server.data, ignore_errors=True)
+
+
+def _initdb_is_at_work(data: Path) -> bool:
+    processes = psutil.process_iter(["name", "cmdline"])
+    return any(p.info["name"] == "initdb" and str(data) in (p.info["cmdline"] or ()) for p in processes)
 
 
 def _let_in(connection: psycopg.Connection, role: str) -> None:

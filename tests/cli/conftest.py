@@ -1,0 +1,73 @@
+"""The command line, run in this process where that is enough and as a process of its own where it matters."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat_telemetry.cli.app import run
+from tests.conftest import Database
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: its exit code, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Outcome]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Run `chat-telemetry ARGUMENTS` in an empty working directory, with no database in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CHAT_TELEMETRY_DATABASE_URL", raising=False)
+
+    def invoke(*arguments: str, database: Database | None = None) -> Outcome:
+        if database is not None:
+            monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", database.conninfo)
+        capsys.readouterr()
+        code = run(list(arguments))
+        return Outcome(code, *capsys.readouterr())
+
+    return invoke
+
+
+def process(*arguments: str, stdin: bytes = b"", cwd: Path, **environment: str) -> Outcome:
+    """The same as a process, with `stdin` as its input."""
+    finished = subprocess.run(
+        [sys.executable, "-c", "from chat_telemetry.cli import main; main()", *arguments],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    return Outcome(finished.returncode, finished.stdout.decode(), finished.stderr.decode())
+
+
+def line(user: uuid.UUID, **columns: Any) -> str:
+    """A JSON line with a question, its own log_id, and `columns` on top; None takes a column away."""
+    record = {"log_id": str(uuid.uuid4()), "user_id": str(user), "user_question": "How many orders?", **columns}
+    return json.dumps({name: value for name, value in record.items() if value is not None})
+
+
+def count(database: Database) -> int:
+    """Rows in the log."""
+    with database.connect() as connection:
+        row = connection.execute("select count(*) from public.chat_telemetry_log").fetchone()
+    assert row is not None
+    return int(row[0])

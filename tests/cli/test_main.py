@@ -1,0 +1,159 @@
+"""Whatever goes wrong is one line that says what to do, an exit code, and no secret."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from chat_telemetry.cli.app import app
+from tests.cli.conftest import Cli, count, line, process
+from tests.conftest import Database
+
+COMMANDS = [("migrate",), ("report", "token_cost"), ("load", "in.jsonl")]
+
+
+def test_version_and_help_are_no_errors(cli: Cli) -> None:
+    version = cli("--version")
+    assert (version.code, version.err) == (0, "")
+    assert version.out.split(".")[0].isdecimal()
+    overview = cli("--help")
+    assert overview.code == 0
+    for code in ("0: all done", "1: not all done", "2: wrong use", "3: the database", "4: something", "130: inter"):
+        assert code in overview.out
+    assert {command.callback.__name__ for command in app.registered_commands if command.callback} == {
+        "demo",
+        "load",
+        "migrate",
+        "report",
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bogus",),
+        ("--bogus",),
+        ("load",),
+        ("report",),
+        ("report", "bogus"),
+        ("report", "token_cost", "--format", "xml"),
+        ("report", "token_cost", "--limit", "0"),
+        ("demo", "--port", "99"),
+        ("migrate",),
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_is_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...]) -> None:
+    outcome = cli(*arguments)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("postgres//app:s3cret@127.0.0.1/chat", 2),
+        ("postgresql://app:s3c@s3cret@127.0.0.1:1/chat", 2),
+        ("postgresql://app:s3/cret@127.0.0.1:1/chat", 2),
+        ("postgresql://app:1/s3cret@127.0.0.1:1/chat", 2),
+        ("postgresql://app:s3%zzcret@127.0.0.1:1/chat", 2),
+        ("", 2),
+        ("postgresql://app:s3cret@127.0.0.1:1/chat", 3),
+        ("host=127.0.0.1 port=1 user=app password=s3cret", 3),
+    ],
+)
+def test_a_wrong_connection_string_is_one_line_without_its_password(
+    cli: Cli, tmp_path: Path, command: tuple[str, ...], url: str, code: int
+) -> None:
+    (tmp_path / "in.jsonl").write_text("{}\n")
+    outcome = cli(*command, "--database-url", url)
+    assert outcome.code == code
+    assert outcome.err.count("\n") == 1
+    assert "s3c" not in outcome.err
+    assert "cret" not in outcome.err
+
+
+def test_the_option_wins_over_the_environment(cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", "host=127.0.0.1 port=1")
+    assert cli("migrate").code == 3
+    assert cli("migrate", "--database-url", database.conninfo).code == 0
+
+
+def test_without_the_extra_the_command_says_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(\"No module named 'typer'\", name='typer')\n")
+    outcome = process("--help", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert outcome.code != 0
+    assert outcome.err.count("\n") == 1
+    assert "pip install 'chat-telemetry[cli]'" in outcome.err
+
+
+def test_without_the_extra_of_the_demo_it_says_how_to_get_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat_telemetry.cli.demo.EXTRAS", ("a_package_that_is_not_installed",))
+    outcome = cli("demo")
+    assert outcome.code == 4
+    assert "pip install 'chat-telemetry[demo]'" in outcome.err
+
+
+def test_chat_code_does_not_import_the_command_line() -> None:
+    script = (
+        "import sys, chat_telemetry; print([m for m in sys.modules if m.split('.')[0] in ('typer', 'rich', 'yoyo')])"
+    )
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert finished.stdout == "[]\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error(database: Database, tmp_path: Path) -> None:
+    environment = {**os.environ, "CHAT_TELEMETRY_DATABASE_URL": database.conninfo}
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write) as closed_pipe:
+        finished = subprocess.run(
+            [sys.executable, "-c", "from chat_telemetry.cli import main; main()", "migrate", "--status"],
+            stdout=closed_pipe,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=environment,
+            check=False,
+        )
+    assert finished.returncode == 141
+    assert finished.stderr == b""
+
+
+def test_interrupted_a_load_says_so_in_one_line_and_leaves_nothing_half_written(
+    database: Database, tmp_path: Path
+) -> None:
+    user = database.add_users(1)[0]
+    loading = subprocess.Popen(
+        [sys.executable, "-c", "from chat_telemetry.cli import main; main()", "load", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env={**os.environ, "CHAT_TELEMETRY_DATABASE_URL": database.conninfo},
+    )
+    assert loading.stdin
+    assert loading.stderr
+    deadline = threading.Timer(60, loading.kill)
+    deadline.start()
+    # A batch that is stored, and a fault whose message tells that the batch before it was sent.
+    loading.stdin.write("".join(f"{line(user)}\n" for _ in range(1000)).encode() + b"bad\n")
+    loading.stdin.flush()
+    assert b"stdin:1001: not JSON" in loading.stderr.readline()
+    loading.send_signal(signal.SIGINT)
+    _, err = loading.communicate()
+    deadline.cancel()
+    assert loading.returncode == 130
+    assert err.decode() == (
+        "error: interrupted. stdin: 1,000 stored so far; run the same command again, nothing is stored twice\n"
+    )
+    assert (tmp_path / "stdin.rejected.jsonl").read_text() == "bad\n"
+    assert count(database) == 1000

@@ -1,0 +1,62 @@
+"""`chat-telemetry migrate`: applies, shows and undoes, and says what it did."""
+
+from __future__ import annotations
+
+import pytest
+
+from chat_telemetry.migrations import migration_status
+from tests.cli.conftest import Cli
+from tests.conftest import Database
+
+
+def test_migrating_names_each_file_and_a_second_time_there_is_nothing_to_do(cli: Cli, empty_database: Database) -> None:
+    names = [migration.name for migration in migration_status(empty_database.conninfo)]
+    outcome = cli("migrate", database=empty_database)
+    assert outcome.code == 0
+    assert outcome.out.splitlines() == [
+        *(f"applied {name}" for name in names),
+        f"{len(names)} applied, the database is up to date",
+    ]
+    assert cli("migrate").out == "nothing to do: up to date\n"
+
+
+def test_status_changes_nothing_and_rollback_undoes_one(cli: Cli, empty_database: Database) -> None:
+    before = cli("migrate", "--status", database=empty_database)
+    assert before.out.count("pending") == len(migration_status(empty_database.conninfo))
+    cli("migrate")
+    newest = migration_status(empty_database.conninfo)[-1].name
+    assert cli("migrate", "--rollback", "--yes").out == f"rolled back {newest}\n"
+    rows = [row.split() for row in cli("migrate", "--status").out.splitlines()[1:]]
+    assert [name for name, state in rows if state == "pending"] == [newest]
+
+
+def test_rollback_asks_first(cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    unasked = cli("migrate", "--rollback", database=database)
+    assert unasked.code == 2
+    assert "add --yes" in unasked.err
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
+    assert cli("migrate", "--rollback").err == "error: nothing was rolled back\n"
+    assert all(migration.applied for migration in migration_status(database.conninfo))
+
+
+def test_a_migration_that_refuses_to_be_undone_says_why_in_one_line(cli: Cli, database: Database) -> None:
+    user = database.add_users(1)[0]
+    with database.connect() as connection:
+        connection.execute("insert into public.chat_telemetry_log (user_id, user_question) values (%s, 'q')", [user])
+    outcomes = []
+    while (outcome := cli("migrate", "--rollback", "--yes", database=database)).code == 0:
+        outcomes.append(outcome)
+    assert outcomes
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 1
+    assert "create_chat_telemetry_log" in outcome.err
+
+
+def test_with_nothing_applied_there_is_nothing_to_roll_back(cli: Cli, empty_database: Database) -> None:
+    outcome = cli("migrate", "--rollback", "--yes", database=empty_database)
+    assert (outcome.code, outcome.out) == (0, "nothing to do: no migration is applied\n")
+
+
+def test_status_and_rollback_exclude_each_other(cli: Cli, empty_database: Database) -> None:
+    assert cli("migrate", "--status", "--rollback", database=empty_database).code == 2

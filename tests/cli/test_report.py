@@ -1,0 +1,200 @@
+"""`chat-telemetry report`: a table for people, exact csv and json for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from chat_telemetry.cli.demo.generator import generate
+from chat_telemetry.cli.parents import create_parents
+from chat_telemetry.cli.report import REPORTS
+from chat_telemetry.cli.tables import format_value
+from chat_telemetry.record import encode
+from chat_telemetry.store import Store
+from tests.cli.conftest import Cli
+from tests.conftest import Database, Server
+from tests.dbt_project import DbtProject
+
+AS_OF = date(2026, 11, 23)
+
+
+@pytest.fixture(scope="module")
+def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database with the seven reports of a few hundred requests, one of them with SQL that looks like markup."""
+    database = postgres.create_database(postgres.template())
+    records = list(generate(800, datetime(2026, 11, 23, 7, tzinfo=UTC)))
+    for record in records[-9:]:
+        record.generated_sql = "select '[red]\\' as \"[bold]\",\n e'\\x01' -- " + "long " * 50
+    with database.connect() as connection, closing(Store(database.conninfo)) as store:
+        create_parents(connection, records)
+        assert store.insert([encode(record) for record in records]).stored == len(records)
+    project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
+    project.run("seed")
+    project.run("run", report_as_of=str(AS_OF))
+    yield database
+    postgres.drop_database(database.name)
+
+
+def rows(database: Database, name: str) -> int:
+    with database.connect() as connection:
+        found = connection.execute(f"select count(*) from chat_reports.{name}").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_table_shows_every_column_and_twenty_rows_at_most(cli: Cli, built: Database, name: str) -> None:
+    outcome = cli("report", name, database=built)
+    assert (outcome.code, outcome.err) == (0, "")
+    with built.connect() as connection:
+        columns = [c.name for c in connection.execute(f"select * from chat_reports.{name} limit 0").description or ()]
+    lines = outcome.out.splitlines()
+    total = rows(built, name)
+    note = [f"20 of {total:,} rows: --limit shows more"] if total > 20 else []
+    assert lines[len(lines) - len(note) :] == note
+    heading_lines = len(lines) - len(note) - min(total, 20)
+    heading = " ".join(" ".join(lines[:heading_lines]).split())
+    for column in columns:
+        for word in column.split("_"):
+            assert word in heading
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_csv_and_json_hold_all_rows_with_exact_numbers(cli: Cli, built: Database, name: str) -> None:
+    with built.connect() as connection:
+        cursor = connection.execute(f"select to_jsonb(r) from chat_reports.{name} as r")
+        expected = [row[0] for row in cursor]
+        exact = connection.execute(f"select r::text from chat_reports.{name} as r").fetchall()
+    in_json = json.loads(cli("report", name, "--format", "json", database=built).out)
+    assert sorted(map(json.dumps, in_json)) == sorted(json.dumps({k: row[k] for k in in_json[0]}) for row in expected)
+    in_csv = list(csv.reader(io.StringIO(cli("report", name, "--format", "csv").out)))
+    assert in_csv[0] == list(in_json[0])
+    assert len(in_csv) == len(exact) + 1
+    for column in (column for column in in_csv[0] if column.endswith("_usd")):
+        with built.connect() as connection:
+            sums = connection.execute(f"select sum({column}) from chat_reports.{name}").fetchone()
+        position = in_csv[0].index(column)
+        assert sums == (sum(Decimal(row[position]) for row in in_csv[1:] if row[position]),)
+
+
+def test_the_newest_day_comes_first(cli: Cli, built: Database) -> None:
+    days = [row["day"] for row in json.loads(cli("report", "off_topic", "-f", "json", database=built).out)]
+    assert days == sorted(days, reverse=True)
+
+
+def test_a_limit_counts_for_every_format(cli: Cli, built: Database) -> None:
+    assert len(json.loads(cli("report", "off_topic", "-f", "json", "--limit", "3", database=built).out)) == 3
+    assert len(cli("report", "off_topic", "-f", "csv", "--limit", "3").out.splitlines()) == 4
+    assert "3 of " in cli("report", "off_topic", "--limit", "3").out
+    assert "--limit shows more" not in cli("report", "off_topic", "--limit", "1000").out
+
+
+def test_sql_is_shown_as_it_is_and_on_one_line(cli: Cli, built: Database) -> None:
+    shown = next(text for text in cli("report", "sql_patterns", database=built).out.splitlines() if "[red]" in text)
+    assert "select '[red]\\' as \"[bold]\", e'\\x01' -- long" in shown
+    assert "…" in shown
+    whole = json.loads(cli("report", "sql_patterns", "-f", "json").out)
+    assert any(row["example_sql"].endswith("long " * 50) for row in whole)
+
+
+@pytest.mark.parametrize("width", [80, 110])
+def test_on_a_terminal_the_columns_that_fit_are_shown_and_no_line_wraps(
+    built: Database, tmp_path: Path, width: int
+) -> None:
+    for name in REPORTS:
+        shown = on_terminal(width, ["report", name], built, tmp_path)
+        assert max(map(len, shown)) <= width
+        assert any(text.startswith("20 of ") for text in shown) or rows(built, name) <= 20
+        if name == "model_comparison":
+            assert any(text.endswith(" of 20 columns fit here; --format csv shows all") for text in shown)
+
+
+def test_an_empty_report_says_so(cli: Cli, database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute("create table chat_reports.off_topic (day date, request_count bigint)")
+    table = cli("report", "off_topic", database=database)
+    assert table.code == 0
+    assert table.out.splitlines()[-1] == "no rows: nothing was asked in the days that this report covers"
+    assert cli("report", "off_topic", "-f", "csv").out == "day,request_count\n"
+    assert json.loads(cli("report", "off_topic", "-f", "json").out) == []
+
+
+def test_the_reader_may_read_and_a_stranger_is_told_what_to_do(
+    cli: Cli, built: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for role, code in (("telemetry_reader", 0), ("service_role", 3)):
+        monkeypatch.setenv("PGOPTIONS", f"-c role={role}")
+        outcome = cli("report", "off_topic", database=built)
+        assert outcome.code == code
+    assert "permission denied" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_report_that_is_not_built_says_what_to_run(cli: Cli, database: Database, empty_database: Database) -> None:
+    for each in (database, empty_database):
+        outcome = cli("report", "latency", database=each)
+        assert outcome.code == 4
+        assert outcome.err == "error: the report latency is not built: run `chat-telemetry migrate`, then `dbt build`\n"
+
+
+def test_an_unknown_report_names_the_seven(cli: Cli, database: Database) -> None:
+    outcome = cli("report", "costs", database=database)
+    assert outcome.code == 2
+    assert all(name in outcome.err for name in REPORTS)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "shown"),
+    [
+        ("call_count", 1234567, "1,234,567"),
+        ("cost_usd", Decimal("1234.56789"), "1,234.5679"),
+        ("cost_usd", None, "–"),  # noqa: RUF001
+        ("cost_per_request_usd", Decimal("0.0012345"), "0.001234"),
+        ("error_rate", Decimal("0.03125"), "0.0312"),
+        ("share_of_requests", Decimal(1), "1.0000"),
+        ("p95_ms", 1234.56, "1,234.6"),
+        ("day", AS_OF, "2026-11-23"),
+        ("example_sql", "select\n\t1\x1b[1m", "select 1\\x1b[1m"),
+    ],
+)
+def test_cells_are_rounded_for_people_by_their_unit(column: str, value: object, shown: str) -> None:
+    assert format_value(column, value) == shown
+
+
+def on_terminal(width: int, arguments: list[str], database: Database, cwd: Path) -> list[str]:
+    """The lines that the command shows on a terminal `width` columns wide, without colours."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, width))
+    environment = {**os.environ, "CHAT_TELEMETRY_DATABASE_URL": database.conninfo, "TERM": "xterm"}
+    environment.pop("COLUMNS", None)
+    with subprocess.Popen(
+        [sys.executable, "-c", "from chat_telemetry.cli import main; main()", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=cwd,
+        env=environment,
+    ):
+        os.close(theirs)
+        shown = b""
+        try:
+            while block := os.read(ours, 65536):
+                shown += block
+        except OSError:
+            pass  # Linux says so when the last writer is gone
+    os.close(ours)
+    return [text.rstrip("\r") for text in re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).split("\n")]
