@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,14 +27,14 @@ class DbtProject:
 
     database: Database
     scratch: Path
+    # The same at each call: a process that runs beside it goes on logging in.
+    password: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def invoke(self, *arguments: str, user: str = "telemetry_transformer", **variables: Any) -> dbtRunnerResult:
         """`dbt ARGUMENTS --vars VARIABLES`; look at `.success`, `.result` and `.exception`."""
-        project = str(project_directory())
-        command = [*arguments, "--project-dir", project, "--profiles-dir", project, "--vars", json.dumps(variables)]
-        with mock.patch.dict(os.environ, self._environment(user)), warnings.catch_warnings():
+        with mock.patch.dict(os.environ, self.environment(user)), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return dbtRunner().invoke(["--quiet", "--warn-error-options", DEPRECATIONS_ARE_ERRORS, *command])
+            return dbtRunner().invoke(["--quiet", *self.command(*arguments, **variables)])
 
     def run(self, *arguments: str, **variables: Any) -> dbtRunnerResult:
         """Like invoke, and fails the test with dbt's own words where dbt fails."""
@@ -42,11 +42,17 @@ class DbtProject:
         assert outcome.success, failures(outcome)
         return outcome
 
-    def _environment(self, user: str) -> dict[str, str]:
-        password = secrets.token_hex(16)
+    def command(self, *arguments: str, **variables: Any) -> list[str]:
+        """What follows the word `dbt`."""
+        project = str(project_directory())
+        options = ["--project-dir", project, "--profiles-dir", project, "--vars", json.dumps(variables)]
+        return ["--warn-error-options", DEPRECATIONS_ARE_ERRORS, *arguments, *options]
+
+    def environment(self, user: str = "telemetry_transformer") -> dict[str, str]:
+        """The variables that lead dbt to the database, after a password for `user` is set there."""
         with self.database.connect() as connection:
             connection.execute(
-                sql.SQL("alter role {} login password {}").format(sql.Identifier(user), sql.Literal(password))
+                sql.SQL("alter role {} login password {}").format(sql.Identifier(user), sql.Literal(self.password))
             )
         parameters = conninfo_to_dict(self.database.conninfo)
         return {
@@ -54,7 +60,7 @@ class DbtProject:
             "CHAT_TELEMETRY_DBT_PORT": str(parameters.get("port", 5432)),
             "CHAT_TELEMETRY_DBT_USER": user,
             "CHAT_TELEMETRY_DBT_DATABASE": self.database.name,
-            "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD": password,
+            "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD": self.password,
             "CHAT_TELEMETRY_DBT_THREADS": "2",
             "DBT_TARGET_PATH": str(self.scratch / "target"),
             "DBT_LOG_PATH": str(self.scratch / "logs"),
