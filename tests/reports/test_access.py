@@ -11,7 +11,7 @@ from tests.reports.contract import COLUMNS
 
 @pytest.fixture
 def built(project: DbtProject) -> DbtProject:
-    project.run("build")
+    project.seed_and_run()
     return project
 
 
