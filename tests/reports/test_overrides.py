@@ -1,0 +1,315 @@
+"""What the project's macros mend in dbt-postgres, beside stock dbt: where that does well too, a macro can go."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from chat_telemetry.project import project_directory
+from tests.conftest import SERVERS, Database, Server
+from tests.dbt_project import DbtProject, failures
+from tests.reports.random_log import fill
+
+# dbt is what is tested here, and most of the time goes into it: one server will do.
+pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
+
+PARTS = ["dbt_project.yml", "profiles.yml", "models", "macros", "seeds"]
+WAITING = """
+select count(*) from pg_stat_activity
+where
+    usename = 'telemetry_transformer'
+    and datname = current_database()
+    and (wait_event_type = 'Lock' or wait_event = 'PgSleep')
+"""
+DESCRIBED_COLUMNS = """
+select count(*) from pg_attribute
+where attrelid = 'chat_reports.errors'::regclass and attnum > 0 and col_description(attrelid, attnum) != ''
+"""
+
+
+@pytest.fixture(scope="module")
+def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database with rows and reports that nobody is connected to, to be copied."""
+    database = postgres.create_database(postgres.template())
+    fill(database, 1, 300, dt.date(2026, 11, 22), "UTC")
+    project = DbtProject(database, tmp_path_factory.mktemp("built"))
+    project.run("seed")
+    project.run("run")
+    yield database
+    postgres.drop_database(database.name)
+
+
+@pytest.fixture
+def ours(postgres: Server, built: Database, tmp_path: Path) -> Iterator[DbtProject]:
+    """A copy of the project and of the database."""
+    yield from _copy(postgres, built, tmp_path / "ours")
+
+
+@pytest.fixture
+def stock(postgres: Server, built: Database, tmp_path: Path) -> Iterator[DbtProject]:
+    """The same without the macros that override dbt's."""
+    for project in _copy(postgres, built, tmp_path / "stock"):
+        shutil.rmtree(project.directory / "macros" / "overrides")
+        yield project
+
+
+@pytest.fixture
+def role(postgres: Server) -> Iterator[str]:
+    """A role that no migration knows."""
+    name = f"bi_{uuid.uuid4().hex[:12]}"
+    postgres.execute(psycopg.sql.SQL("create role {}").format(psycopg.sql.Identifier(name)))
+    yield name
+    postgres.execute(psycopg.sql.SQL("drop role {}").format(psycopg.sql.Identifier(name)))
+
+
+def test_a_refresh_does_not_wait_for_readers(ours: DbtProject, stock: DbtProject) -> None:
+    def run_beside_a_reader(project: DbtProject) -> bool:
+        with reading(project, "chat_reports.errors"):
+            return project.invoke("run", "--select", "errors").success
+
+    assert run_beside_a_reader(ours)
+    assert not run_beside_a_reader(stock)
+
+
+def test_a_plain_run_applies_a_changed_query(ours: DbtProject, stock: DbtProject) -> None:
+    def later_days(project: DbtProject) -> int:
+        project.run("run", "--select", "errors", report_as_of="2026-11-20")
+        return value(project, "select count(*) from chat_reports.errors where day > '2026-11-20'")
+
+    assert later_days(ours) == 0
+    assert later_days(stock) > 0
+
+
+def test_a_run_that_changes_an_index_refreshes_too(ours: DbtProject, stock: DbtProject) -> None:
+    def indexes_and_requests(project: DbtProject) -> tuple[int, int]:
+        edit(
+            project,
+            "models/reports/errors.yml",
+            "      indexes:\n",
+            "      indexes:\n        - columns: [error_type]\n",
+        )
+        with project.database.connect() as connection:
+            connection.execute("delete from public.chat_telemetry_log")
+        project.run("run", "--select", "drained_changes daily_requests errors")
+        indexes = value(project, "select count(*) from pg_index where indrelid = 'chat_reports.errors'::regclass")
+        return indexes, value(project, "select count(*) from chat_reports.errors")
+
+    assert indexes_and_requests(ours) == (2, 0)
+    indexes, requests = indexes_and_requests(stock)
+    assert indexes == 2
+    assert requests > 0
+
+
+def test_an_index_taken_out_of_the_project_goes_and_the_key_stays(ours: DbtProject) -> None:
+    with ours.database.as_role("telemetry_transformer") as connection:
+        connection.execute("create index by_hand on chat_reports.errors (failed_step)")
+    ours.run("run", "--select", "errors")
+    keys = "select array_agg(indisunique) from pg_index where indrelid = 'chat_reports.errors'::regclass"
+    assert value(ours, keys) == [True]
+
+
+def test_a_role_that_is_granted_a_report_may_enter_its_schema(role: str, ours: DbtProject, stock: DbtProject) -> None:
+    def may_enter(project: DbtProject) -> bool:
+        edit(project, "dbt_project.yml", "[telemetry_reader]", f"[telemetry_reader, {role}]")
+        project.run("run", "--select", "errors")
+        assert value(project, f"select has_table_privilege('{role}', 'chat_reports.errors'::regclass, 'select')")
+        return bool(value(project, f"select has_schema_privilege('{role}', 'chat_reports', 'usage')"))
+
+    assert may_enter(ours)
+    assert not may_enter(stock)
+
+
+def test_a_role_taken_out_of_the_project_loses_the_report(role: str, ours: DbtProject, stock: DbtProject) -> None:
+    def may_read(project: DbtProject) -> bool:
+        with project.database.as_role("telemetry_transformer") as connection:
+            connection.execute(f"grant select on chat_reports.errors to {role}")
+        project.run("run", "--select", "errors")
+        assert value(project, "select has_table_privilege('telemetry_reader', 'chat_reports.errors', 'select')")
+        return bool(value(project, f"select has_table_privilege('{role}', 'chat_reports.errors', 'select')"))
+
+    assert not may_read(ours)
+    assert may_read(stock)
+
+
+def test_a_view_that_somebody_built_on_a_report_is_never_dropped(ours: DbtProject, stock: DbtProject) -> None:
+    for project in (ours, stock):
+        allow_full_refresh(project)
+        with project.database.connect() as connection:
+            connection.execute("create schema theirs; create view theirs.board as select * from chat_reports.errors")
+    outcome = ours.invoke("run", "--full-refresh", "--select", "errors")
+    assert not outcome.success
+    assert "theirs.board is built on it" in failures(outcome)
+    assert value(ours, "select count(*) from theirs.board") > 0
+    stock.run("run", "--full-refresh", "--select", "errors")
+    assert value(stock, "select to_regclass('theirs.board')") is None
+
+
+def test_a_refresh_leaves_a_view_on_a_report_alone(ours: DbtProject) -> None:
+    with ours.database.connect() as connection:
+        connection.execute("create schema theirs; create view theirs.board as select * from chat_reports.errors")
+        connection.execute("delete from public.chat_telemetry_log")
+    ours.run("run")
+    ours.run("run", "--full-refresh")
+    assert value(ours, "select count(*) from theirs.board") == 0
+
+
+def test_an_exchanged_report_keeps_no_reader_waiting(ours: DbtProject, stock: DbtProject) -> None:
+    def readers_go_on(project: DbtProject) -> bool:
+        """Whether others can read while the exchange waits for a reader that takes its time."""
+        allow_full_refresh(project)
+        with reading(project, "chat_reports.errors", lock_timeout="1min"):
+            run = start(project, "run", "--full-refresh", "--select", "errors")
+            wait_until_waiting(project, 1, run)
+            going_on = can_read(project, "chat_reports.errors")
+        assert run.wait(60) == 0
+        return going_on
+
+    assert readers_go_on(ours)
+    assert not readers_go_on(stock)
+
+
+def test_an_exchanged_report_keeps_its_comments_and_grants(ours: DbtProject) -> None:
+    before = value(ours, DESCRIBED_COLUMNS)
+    ours.run("run", "--select", "errors", report_as_of="2026-11-20")
+    assert value(ours, DESCRIBED_COLUMNS) == before == 6
+    assert value(ours, "select obj_description('chat_reports.errors'::regclass) like 'How chat requests ended%'")
+    with ours.database.as_role("telemetry_reader") as connection:
+        connection.execute("select * from chat_reports.errors")
+
+
+def test_a_table_in_the_place_of_a_report_is_refused_by_name(ours: DbtProject, stock: DbtProject) -> None:
+    for project in (ours, stock):
+        with project.database.as_role("telemetry_transformer") as connection:
+            connection.execute("drop materialized view chat_reports.errors")
+            connection.execute("create table chat_reports.errors as select 1 as mine")
+    outcome = ours.invoke("run", "--select", "errors")
+    assert not outcome.success
+    assert '"chat_reports"."errors" is a table that this project did not make' in failures(outcome)
+    assert value(ours, "select mine from chat_reports.errors") == 1
+    stock.run("run", "--select", "errors")
+    assert value(stock, "select relkind::text from pg_class where oid = 'chat_reports.errors'::regclass") == "m"
+
+
+def test_a_seed_does_not_wait_for_readers_of_the_prices(ours: DbtProject, stock: DbtProject) -> None:
+    def seed_beside_a_reader(project: DbtProject) -> bool:
+        with reading(project, "chat_tallies.token_prices"):
+            return project.invoke("seed").success
+
+    assert seed_beside_a_reader(ours)
+    assert not seed_beside_a_reader(stock)
+
+
+def test_a_full_refresh_of_the_prices_drops_no_report(ours: DbtProject, stock: DbtProject) -> None:
+    def is_there_after_a_seed(project: DbtProject) -> bool:
+        allow_full_refresh(project)
+        project.run("seed", "--full-refresh")
+        assert value(project, "select count(*) from chat_tallies.token_prices") > 0
+        return value(project, "select to_regclass('chat_reports.token_cost')") is not None
+
+    assert is_there_after_a_seed(ours)
+    assert not is_there_after_a_seed(stock)
+
+
+def test_two_seeds_at_once_do_not_add_up(ours: DbtProject) -> None:
+    before = value(ours, "select count(*) from chat_tallies.token_prices")
+    with ours.database.connect() as connection, connection.transaction():
+        connection.execute("lock table chat_tallies.token_prices in share row exclusive mode")
+        seeds = [start(ours, "seed", "--select", "token_prices", target=str(number)) for number in range(2)]
+        wait_until_waiting(ours, 2, *seeds)
+    assert [seed.wait(60) for seed in seeds] == [0, 0]
+    assert value(ours, "select count(*) from chat_tallies.token_prices") == before
+
+
+def test_a_missing_schema_is_said_to_want_a_migration(ours: DbtProject, stock: DbtProject) -> None:
+    def what_it_says(project: DbtProject) -> str:
+        with project.database.connect() as connection:
+            connection.execute("drop schema chat_reports cascade")
+        outcome = project.invoke("run", "--select", "errors")
+        assert not outcome.success
+        return failures(outcome)
+
+    assert "run chat-telemetry migrate" in what_it_says(ours)
+    assert "chat-telemetry migrate" not in what_it_says(stock)
+
+
+def _copy(postgres: Server, built: Database, directory: Path) -> Iterator[DbtProject]:
+    directory.mkdir()
+    for part in PARTS:
+        source = project_directory() / part
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, directory / part)
+    database = postgres.create_database(built.name)
+    yield DbtProject(database, directory, directory)
+    postgres.drop_database(database.name)
+
+
+@contextmanager
+def reading(project: DbtProject, relation: str, lock_timeout: str = "2s") -> Iterator[None]:
+    """Somebody reads the relation and does not end the transaction; dbt waits for locks as long as given."""
+    with project.database.connect() as admin, project.database.connect() as reader:
+        admin.execute(
+            f"alter role telemetry_transformer in database {project.database.name} set lock_timeout = '{lock_timeout}'"
+        )
+        with reader.transaction():
+            reader.execute(f"select from {relation}")
+            yield
+
+
+def can_read(project: DbtProject, relation: str) -> bool:
+    """Whether twenty readings, one after the other, take less than a second each."""
+    with project.database.connect() as connection:
+        connection.execute("set statement_timeout = '1s'")
+        try:
+            for _ in range(20):
+                connection.execute(f"select from {relation}")
+        except psycopg.errors.QueryCanceled:
+            return False
+    return True
+
+
+def start(project: DbtProject, *arguments: str, target: str = "target") -> subprocess.Popen[bytes]:
+    """dbt as a process."""
+    environment = {**os.environ, **project.environment(), "DBT_TARGET_PATH": str(project.scratch / target)}
+    command = [str(Path(sys.executable).with_name("dbt")), *project.command(*arguments)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+
+def wait_until_waiting(project: DbtProject, count: int, *processes: subprocess.Popen[bytes]) -> None:
+    """Returns when `count` connections of dbt's wait for a lock or for the next attempt to get it."""
+    deadline = time.monotonic() + 60
+    while value(project, WAITING) < count:
+        assert time.monotonic() < deadline, "dbt never waited"
+        assert all(process.poll() is None for process in processes), "dbt ended without waiting"
+        time.sleep(0.02)
+
+
+def edit(project: DbtProject, name: str, old: str, new: str) -> None:
+    """Replace text in a file of the project's."""
+    path = project.directory / name
+    before = path.read_text(encoding="utf-8")
+    assert old in before
+    path.write_text(before.replace(old, new), encoding="utf-8")
+
+
+def allow_full_refresh(project: DbtProject) -> None:
+    """Take out the project's first defence, so that the macros are on their own."""
+    edit(project, "dbt_project.yml", "+full_refresh: false", "+full_refresh: null")
+
+
+def value(project: DbtProject, query: str) -> Any:
+    """The one value that the query gives."""
+    with project.database.connect() as connection:
+        row = connection.execute(query).fetchone()
+        assert row
+        return row[0]
