@@ -23,9 +23,8 @@ AS_OF = dt.date(2026, 11, 2)  # the day after the clocks of New York go back, a 
 TIMEZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
 TALLIES = ["daily_requests", "daily_users", "daily_latency"]
 TRACE_LENGTH = 40
-BLOCKED_BY = (
-    "select pid from pg_stat_activity where %s = any(pg_blocking_pids(pid)) and backend_type = 'client backend'"
-)
+PAUSE_S = 0.005  # between the writes beside a dbt that runs, which needs a processor too
+LOCK = "select from chat_tallies.tally_progress where name = %s for update"
 
 
 def choose_seed() -> int:
@@ -50,7 +49,7 @@ class History:
         self._began = time.monotonic()
 
     def __enter__(self) -> History:
-        self.project.run("seed")
+        self.run("seed")
         with self.project.database.connect() as connection:  # direct SQL looks up the price of every call
             connection.execute("create index on chat_tallies.token_prices (model)")
             connection.execute("create index on chat_tallies.model_aliases (alias)")
@@ -77,6 +76,7 @@ class History:
         deadline = time.monotonic() + TIMEOUT_S
         while not is_over():
             self.write(1)
+            time.sleep(PAUSE_S)
             assert time.monotonic() < deadline, "dbt takes for ever"
 
     def invoke(self, *arguments: str) -> dbtRunnerResult:
@@ -104,21 +104,15 @@ class History:
         with self.project.database.connect() as holder, holder.transaction():
             names = holder.execute("select name from chat_tallies.tally_progress order by name").fetchall()
             (name,) = self.rng.choice(names)
-            holder.execute("select from chat_tallies.tally_progress where name = %s for update", [name])
+            holder.execute(LOCK, [name])
             self.tell(f"lock {name}")
             yield holder
 
     def write_until_blocked(self, process: DbtProcess, holder: psycopg.Connection) -> list[int]:
         """Write until the process waits for the holder's lock; the ids of the waiting sessions."""
-        waiting: list[int] = []
-
-        def is_blocked() -> bool:
-            assert process.is_running(), process.said()
-            waiting.extend(pid for (pid,) in holder.execute(BLOCKED_BY, [holder.info.backend_pid]))
-            return bool(waiting)
-
-        self.write_until(is_blocked)
-        return waiting
+        self.write_until(lambda: not process.is_running() or bool(blocked_by(holder)))
+        assert process.is_running(), process.said()
+        return blocked_by(holder)
 
     def settle(self) -> None:
         """End every transaction, run dbt once, and compare the seven reports with direct SQL, both ways."""
@@ -132,6 +126,12 @@ class History:
             assert_nothing_is_left(connection, counted_by_all)
         self.settled += 1
         self.tell(f"all seven reports are right, for the {self.settled}. time")
+
+
+def blocked_by(holder: psycopg.Connection) -> list[int]:
+    """The sessions that wait for a lock of the holder's."""
+    waiting = "select pid from pg_locks where not granted and %s = any(pg_blocking_pids(pid))"
+    return [pid for (pid,) in holder.execute(waiting, [holder.info.backend_pid])]
 
 
 def assert_reports_are_right(connection: psycopg.Connection, timezone: str) -> None:

@@ -15,6 +15,7 @@ MINUTES = float(os.environ.get("CHAT_TELEMETRY_HISTORY_MINUTES", "20"))
 VERSIONS = 2
 
 
+@pytest.mark.timeout(900)
 def test_the_reports_are_right_after_a_short_history(project: DbtProject) -> None:
     """Two servers share the events: what does not happen to PostgreSQL 16 happens to 18."""
     with project.database.connect() as connection:
