@@ -22,7 +22,8 @@
         update {{ progress }}
         set
             applied_from = applied_to,
-            applied_to = (select applied_to from {{ progress }} where name = 'drained_changes')
+            -- Not back: while this waited for the row, another run may have counted a batch that was not there before.
+            applied_to = greatest(applied_to, (select applied_to from {{ progress }} where name = 'drained_changes'))
         where name = '{{ this.identifier }}' and report_timezone = '{{ timezone }}';
         if not found then
             raise exception '{{ this }} was not counted in time zone {{ timezone }}: run `dbt run --full-refresh`';
