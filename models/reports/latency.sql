@@ -12,6 +12,16 @@ measured as (
     group by day, step, duration_ms
 ),
 
+by_window as (
+    select
+        step,
+        duration_ms,
+        sum(request_count)::bigint as last_30_days,
+        (sum(request_count) filter (where day >= {{ as_of() }} - 6))::bigint as last_7_days
+    from measured
+    group by step, duration_ms
+),
+
 windows as (
     select * from {{ ref('report_windows') }}
 ),
@@ -28,19 +38,18 @@ by_period as (
     select
         windows.period,
         windows.period_start,
-        measured.step,
-        measured.duration_ms,
-        sum(measured.request_count)::bigint as request_count
-    from windows
-    inner join measured on windows.period_start <= measured.day
-    group by windows.period, windows.period_start, measured.step, measured.duration_ms
+        by_window.step,
+        by_window.duration_ms,
+        case windows.period when 'last_7_days' then by_window.last_7_days else by_window.last_30_days end as request_count
+    from by_window
+    inner join windows on windows.period = 'last_30_days' or by_window.last_7_days > 0
 ),
 
 ranked as (
     select
         *,
-        sum(request_count) over (partition by period, period_start, step order by duration_ms) as up_to,
-        sum(request_count) over (partition by period, period_start, step) as total
+        (sum(request_count) over (partition by period, period_start, step order by duration_ms))::bigint as up_to,
+        (sum(request_count) over (partition by period, period_start, step))::bigint as total
     from by_period
 )
 

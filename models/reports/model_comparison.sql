@@ -35,25 +35,39 @@ outcomes as (
 
 by_duration as (
     select
+        step,
+        sql_model,
+        response_model,
+        duration_ms,
+        sum(request_count)::bigint as last_30_days,
+        (sum(request_count) filter (where day >= {{ as_of() }} - 6))::bigint as last_7_days
+    from latency
+    group by step, sql_model, response_model, duration_ms
+),
+
+by_period as (
+    select
         windows.period,
-        latency.step,
-        latency.sql_model,
-        latency.response_model,
-        latency.duration_ms,
-        sum(latency.request_count)::bigint as request_count
-    from windows
-    inner join latency on windows.period_start <= latency.day
-    group by windows.period, latency.step, latency.sql_model, latency.response_model, latency.duration_ms
+        by_duration.step,
+        by_duration.sql_model,
+        by_duration.response_model,
+        by_duration.duration_ms,
+        case windows.period
+            when 'last_7_days' then by_duration.last_7_days
+            else by_duration.last_30_days
+        end as request_count
+    from by_duration
+    inner join windows on windows.period = 'last_30_days' or by_duration.last_7_days > 0
 ),
 
 ranked as (
     select
         *,
-        sum(request_count) over (
+        (sum(request_count) over (
             partition by period, step, sql_model, response_model order by duration_ms
-        ) as up_to,
-        sum(request_count) over (partition by period, step, sql_model, response_model) as total
-    from by_duration
+        ))::bigint as up_to,
+        (sum(request_count) over (partition by period, step, sql_model, response_model))::bigint as total
+    from by_period
 ),
 
 durations as (

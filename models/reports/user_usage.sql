@@ -1,4 +1,9 @@
 -- Who used the chat in the last 30 days, how much, and at what cost?
+{% set counts = [
+    "sql_call_count", "sql_input_tokens", "sql_cached_tokens", "sql_output_tokens",
+    "response_call_count", "response_input_tokens", "response_cached_tokens", "response_output_tokens",
+] %}
+
 with
 
 requests as (
@@ -22,8 +27,30 @@ usage as (
     group by user_id
 ),
 
+-- Between two changes of any price all days are priced alike, so they are added up first.
+priced_days as materialized (
+    select
+        day,
+        (select max(prices.valid_from) from prices where prices.valid_from <= days.day) as priced_on
+    from (select distinct day from requests) as days
+),
+
+priced_alike as (
+    select
+        requests.user_id,
+        coalesce(priced_days.priced_on, '-infinity') as day,
+        requests.sql_model,
+        requests.response_model,
+        {%- for count in counts %}
+        sum(requests.{{ count }})::bigint as {{ count }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from requests
+    inner join priced_days on requests.day = priced_days.day
+    group by requests.user_id, priced_days.priced_on, requests.sql_model, requests.response_model
+),
+
 calls as (
-    {{ calls_of('requests', ['user_id', 'day']) }}
+    {{ calls_of('priced_alike', ['user_id', 'day']) }}
 ),
 
 priced_calls as (
