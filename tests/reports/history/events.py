@@ -86,11 +86,10 @@ def is_first_built(history: History) -> None:
 
 
 def is_first_built_twice_at_once(history: History) -> None:
-    """One of the two may find a table that was not there when it looked; it says so, and its next run is right."""
+    """Either may find a table or view that was not there when it looked, and says so; the next run goes through."""
     processes = [history.start("run"), history.start("run")]
     history.write_until(lambda: not any(process.is_running() for process in processes))
     said = [process.said() for process in processes if not process.succeeded()]
-    assert len(said) < 2, said
     assert all("already exists" in text for text in said), said
 
 
