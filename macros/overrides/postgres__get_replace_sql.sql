@@ -1,6 +1,6 @@
 {#-
     Put a new materialized view in the place of the old one, in one transaction. Stock dbt drops the old one with cascade,
-    and with it, silently, what users built on it; this fails and names it. Readers keep the old one until the new one is
+    and with it, silently, what users built on it (dbt-adapters #1714); this fails and names it. Readers keep the old one until the new one is
     complete; if some are slow to leave it, the others do not queue up behind the exchange for more than a moment.
 -#}
 {% macro postgres__get_replace_sql(existing_relation, target_relation, sql) -%}

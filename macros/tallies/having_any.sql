@@ -1,4 +1,4 @@
-{#- Leaves out what the log and the feed cancel. Of a batch, a row that counts 0 requests can still correct their tokens. -#}
+{#- Leaves out what log and feed cancel. A row of a batch that counts 0 requests stays: it can correct their tokens. -#}
 {% macro having_any(sign="sign") -%}
     {%- if is_built_anew() -%}
         having sum({{ sign }}) != 0

@@ -1,4 +1,7 @@
-{#- Calls of the model that wrote the SQL and of the one that worded the response, and their tokens; a call logs any of them. -#}
+{#-
+    Calls of the model that wrote the SQL and of the one that worded the response, and their tokens. A call was made where the
+    model or any of its tokens is logged.
+-#}
 {% macro sum_of_calls() -%}
     {%- for call in ["sql", "response"] %}
     coalesce(sum(sign) filter (

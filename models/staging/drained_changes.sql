@@ -8,6 +8,9 @@ drained as (
 
 -- A change whose transaction is still open is not shown, stays in the feed, and falls to a later batch.
 select
-    (select applied_to from {{ source('progress', 'tally_progress') }} where name = '{{ this.identifier }}') as batch_id,
+    (
+        select progress.applied_to from {{ source('progress', 'tally_progress') }} as progress
+        where progress.name = '{{ this.identifier }}'
+    ) as batch_id,
     drained.*
 from drained

@@ -1,4 +1,4 @@
--- daily_latency counts each measured step of the log once: on a few random days, or on all of them with `reconcile_all`.
+-- daily_latency counts each measured step of the log once: on a few random days, or all with `reconcile_all`.
 {{ config(tags=['reconcile']) }}
 {% set days = days_to_reconcile(ref('daily_latency')) %}
 
@@ -17,13 +17,14 @@ counted as (
         measured.duration_ms,
         sum(requests.sign)::bigint as request_count
     from requests
-    cross join lateral (
-        values
-        ('nl_to_sql', requests.nl_to_sql_duration_ms),
-        ('sql_execution', requests.sql_execution_duration_ms),
-        ('response_generation', requests.response_generation_duration_ms),
-        ('ttfb', requests.ttfb_ms)
-    ) as measured (step, duration_ms)
+    cross join
+        lateral (
+            values
+            ('nl_to_sql', requests.nl_to_sql_duration_ms),
+            ('sql_execution', requests.sql_execution_duration_ms),
+            ('response_generation', requests.response_generation_duration_ms),
+            ('ttfb', requests.ttfb_ms)
+        ) as measured (step, duration_ms)
     where requests.error_type = '' and measured.duration_ms is not null
     group by requests.day, measured.step, requests.sql_model, requests.response_model, measured.duration_ms
     having sum(requests.sign) != 0

@@ -1,4 +1,4 @@
--- daily_requests counts each chat request of the log once: on a few random days, or on all of them with `reconcile_all`.
+-- daily_requests counts each chat request of the log once: on a few random days, or all with `reconcile_all`.
 {{ config(tags=['reconcile']) }}
 {% set days = days_to_reconcile(ref('daily_requests')) %}
 
