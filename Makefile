@@ -39,12 +39,12 @@ lint: $(VENV)/installed ## Check Python, SQL and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/squawk migrations/*.sql
-	$(BIN)/sqlfluff lint --disable-progress-bar migrations models tests/dbt tests/reports/reference
+	$(BIN)/sqlfluff lint --disable-progress-bar migrations models macros tests/dbt
 
 format: $(VENV)/installed ## Format Python and SQL
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/sqlfluff fix --disable-progress-bar migrations models tests/dbt tests/reports/reference
+	$(BIN)/sqlfluff fix --disable-progress-bar migrations models macros tests/dbt
 
 lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows
 	$(PYTHON) -m pip install --quiet --target $(VENV)/uv uv

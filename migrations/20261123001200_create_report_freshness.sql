@@ -1,5 +1,5 @@
--- When each report was refreshed last, for an alert to watch. The view is made here and not by dbt, which would replace it
--- at every run and drop, with cascade, what users built on it.
+-- When each report was refreshed last, for an alert to watch. The view is made here and not by dbt, which would replace
+-- it at every run and drop, with cascade, what users built on it.
 
 set lock_timeout = '5s';
 

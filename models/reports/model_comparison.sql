@@ -88,9 +88,9 @@ durations_by_step as (
         sql_model,
         response_model,
         {%- for step in steps %}
-        max(avg_ms) filter (where step = '{{ step }}') as avg_{{ step }}_ms,
-        max(p95_ms) filter (where step = '{{ step }}') as p95_{{ step }}_ms
-        {%- if not loop.last %},{% endif %}
+            max(avg_ms) filter (where step = '{{ step }}') as avg_{{ step }}_ms,
+            max(p95_ms) filter (where step = '{{ step }}') as p95_{{ step }}_ms
+            {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from durations
     group by period, sql_model, response_model
@@ -119,31 +119,51 @@ spending as (
     group by windows.period, priced_calls.sql_model, priced_calls.response_model
 ),
 
--- No calls cost nothing; calls of which none has a price cost nobody knows what.
 combined as (
     select
-        *,
-        case when unpriced_call_count is null then 0 else cost_usd end as total_cost_usd
+        outcomes.period,
+        coalesce(nullif(outcomes.sql_model, ''), 'none') as sql_model,
+        coalesce(nullif(outcomes.response_model, ''), 'none') as response_model,
+        outcomes.request_count,
+        outcomes.error_count,
+        {%- for step in steps %}
+            durations_by_step.avg_{{ step }}_ms,
+            durations_by_step.p95_{{ step }}_ms,
+        {%- endfor %}
+        coalesce(spending.input_tokens, 0) as input_tokens,
+        coalesce(spending.cached_input_tokens, 0) as cached_input_tokens,
+        coalesce(spending.output_tokens, 0) as output_tokens,
+        -- No calls cost nothing; calls of which none has a price cost nobody knows what.
+        case when spending.period is null then 0 else spending.cost_usd end as cost_usd,
+        coalesce(spending.unpriced_call_count, 0) as unpriced_call_count
     from outcomes
-    left join durations_by_step using (period, sql_model, response_model)
-    left join spending using (period, sql_model, response_model)
+    left join durations_by_step
+        on
+            outcomes.period = durations_by_step.period
+            and outcomes.sql_model = durations_by_step.sql_model
+            and outcomes.response_model = durations_by_step.response_model
+    left join spending
+        on
+            outcomes.period = spending.period
+            and outcomes.sql_model = spending.sql_model
+            and outcomes.response_model = spending.response_model
 )
 
 select
     period,
-    coalesce(nullif(sql_model, ''), 'none') as sql_model,
-    coalesce(nullif(response_model, ''), 'none') as response_model,
+    sql_model,
+    response_model,
     request_count,
     error_count,
     trim_scale(error_count::numeric / request_count) as error_rate,
     {%- for step in steps %}
-    avg_{{ step }}_ms,
-    p95_{{ step }}_ms,
+        avg_{{ step }}_ms,
+        p95_{{ step }}_ms,
     {%- endfor %}
-    coalesce(input_tokens, 0) as input_tokens,
-    coalesce(cached_input_tokens, 0) as cached_input_tokens,
-    coalesce(output_tokens, 0) as output_tokens,
-    total_cost_usd as cost_usd,
-    trim_scale(round(total_cost_usd / request_count, 10)) as cost_per_request_usd,
-    coalesce(unpriced_call_count, 0) as unpriced_call_count
+    input_tokens,
+    cached_input_tokens,
+    output_tokens,
+    cost_usd,
+    trim_scale(round(cost_usd / request_count, 10)) as cost_per_request_usd,
+    unpriced_call_count
 from combined
