@@ -40,7 +40,10 @@ by_period as (
         windows.period_start,
         by_window.step,
         by_window.duration_ms,
-        case windows.period when 'last_7_days' then by_window.last_7_days else by_window.last_30_days end as request_count
+        case windows.period
+            when 'last_7_days' then by_window.last_7_days
+            else by_window.last_30_days
+        end as request_count
     from by_window
     inner join windows on windows.period = 'last_30_days' or by_window.last_7_days > 0
 ),

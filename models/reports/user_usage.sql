@@ -1,9 +1,4 @@
 -- Who used the chat in the last 30 days, how much, and at what cost?
-{% set counts = [
-    "sql_call_count", "sql_input_tokens", "sql_cached_tokens", "sql_output_tokens",
-    "response_call_count", "response_input_tokens", "response_cached_tokens", "response_output_tokens",
-] %}
-
 with
 
 requests as (
@@ -30,9 +25,11 @@ usage as (
 -- Between two changes of any price all days are priced alike, so they are added up first.
 priced_days as materialized (
     select
-        day,
-        (select max(prices.valid_from) from prices where prices.valid_from <= days.day) as priced_on
-    from (select distinct day from requests) as days
+        active_days.day,
+        max(prices.valid_from) as priced_on
+    from (select distinct day from requests) as active_days
+    left join prices on active_days.day >= prices.valid_from
+    group by active_days.day
 ),
 
 priced_alike as (
@@ -41,9 +38,14 @@ priced_alike as (
         coalesce(priced_days.priced_on, '-infinity') as day,
         requests.sql_model,
         requests.response_model,
-        {%- for count in counts %}
-        sum(requests.{{ count }})::bigint as {{ count }}{% if not loop.last %},{% endif %}
-        {%- endfor %}
+        sum(requests.sql_call_count)::bigint as sql_call_count,
+        sum(requests.sql_input_tokens)::bigint as sql_input_tokens,
+        sum(requests.sql_cached_tokens)::bigint as sql_cached_tokens,
+        sum(requests.sql_output_tokens)::bigint as sql_output_tokens,
+        sum(requests.response_call_count)::bigint as response_call_count,
+        sum(requests.response_input_tokens)::bigint as response_input_tokens,
+        sum(requests.response_cached_tokens)::bigint as response_cached_tokens,
+        sum(requests.response_output_tokens)::bigint as response_output_tokens
     from requests
     inner join priced_days on requests.day = priced_days.day
     group by requests.user_id, priced_days.priced_on, requests.sql_model, requests.response_model
