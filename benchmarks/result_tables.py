@@ -15,7 +15,15 @@ MEASURES = {"server_cpu_s": "server CPU s", "inside_dbt_s": "inside dbt s", "pro
 def result_tables(results: dict[str, Any]) -> str:
     """All tables as Markdown."""
     return "\n".join(
-        [*_costs(results), _ratios(results), _readers(results), _feed(results), *_sizes(results), _busy_day(results)]
+        [
+            *_costs(results),
+            _ratios(results),
+            _models(results),
+            _readers(results),
+            _feed(results),
+            *_sizes(results),
+            _busy_day(results),
+        ]
     )
 
 
@@ -47,6 +55,19 @@ def _ratios(results: dict[str, Any]) -> str:
     return table("Ratios of medians", ["", *[heading.removesuffix(" s") for heading in MEASURES.values()]], rows)
 
 
+def _models(results: dict[str, Any]) -> str:
+    """Where the time goes, at the largest size."""
+    costs = results["costs"][_sizes_of_logs(results)[1]]
+    cases = ("1,000 new rows", "an erased user", "plain, windowed", "plain, whole log")
+    names = list(dict.fromkeys(name for case in cases for name in costs[case][0]["by_model"]))
+    rows = [[name, *[_seconds(costs[case], name) for case in cases]] for name in names]
+    return table("Seconds by model, largest log", ["", *cases], rows)
+
+
+def _seconds(runs: list[dict[str, Any]], model: str) -> str:
+    return spread([run["by_model"][model] for run in runs]) if model in runs[0]["by_model"] else ""
+
+
 def _readers(results: dict[str, Any]) -> str:
     rows = [
         [
@@ -54,10 +75,11 @@ def _readers(results: dict[str, Any]) -> str:
             *[f"{readings[report]['worst_ms']:.0f}" for report in REPORTS],
             str(sum(reading["reads"] for reading in readings.values())),
             str(sum(len(reading["errors"]) for reading in readings.values())),
+            str(sum(reading["empty_reads"] for reading in readings.values())),
         ]
         for situation, readings in results["readers"].items()
     ]
-    return table("Worst read, ms", ["", *REPORTS, "reads", "errors"], rows)
+    return table("Worst read, ms", ["", *REPORTS, "reads", "errors", "empty"], rows)
 
 
 def _feed(results: dict[str, Any]) -> str:
@@ -71,7 +93,8 @@ def _feed(results: dict[str, Any]) -> str:
         ]
         for feed in results["feed"]
     ]
-    return table("What the feed adds to an insert", ["rows", "pairs", "without ms", "with ms", "overhead"], rows)
+    title = f"What the feed adds to an insert ({results['feed_bytes_per_row']:.0f} bytes per row in the feed)"
+    return table(title, ["rows", "pairs", "without ms", "with ms", "overhead"], rows)
 
 
 def _sizes(results: dict[str, Any]) -> Iterator[str]:
