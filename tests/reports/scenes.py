@@ -72,7 +72,7 @@ def start(project: DbtProject, *arguments: str, target: str = "target") -> subpr
 
 def wait_until_waiting(project: DbtProject, count: int, *processes: subprocess.Popen[bytes]) -> None:
     """Returns when `count` connections of dbt's wait for a lock or for the next attempt to get it."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while value(project, WAITING) < count:
         assert time.monotonic() < deadline, "dbt never waited"
         assert all(process.poll() is None for process in processes), "dbt ended without waiting"

@@ -158,7 +158,7 @@ def test_an_exchanged_report_keeps_no_reader_waiting(ours: DbtProject, stock: Db
             run = start(project, "run", "--full-refresh", "--select", "errors")
             wait_until_waiting(project, 1, run)
             going_on = can_read(project, "chat_reports.errors")
-        assert run.wait(60) == 0
+        assert run.wait(120) == 0
         return going_on
 
     assert readers_go_on(ours)
@@ -213,7 +213,7 @@ def test_two_seeds_at_once_do_not_add_up(ours: DbtProject) -> None:
         connection.execute("lock table chat_tallies.token_prices in share row exclusive mode")
         seeds = [start(ours, "seed", "--select", "token_prices", target=str(number)) for number in range(2)]
         wait_until_waiting(ours, 2, *seeds)
-    assert [seed.wait(60) for seed in seeds] == [0, 0]
+    assert [seed.wait(120) for seed in seeds] == [0, 0]
     assert value(ours, "select count(*) from chat_tallies.token_prices") == before
 
 

@@ -40,7 +40,6 @@ def test_a_build_with_rows_passes_every_test_again_and_again(project: DbtProject
     with closing(Store(project.database.conninfo)) as store:
         assert store.insert([encode(record) for record in records]).stored == len(records)
     project.run("build", reconcile_all=True)
-    project.run("build")
     project.run("build", "--full-refresh", reconcile_all=True)
 
 
