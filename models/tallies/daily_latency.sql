@@ -24,3 +24,4 @@ cross join
 where changes.error_type = '' and measured.duration_ms is not null
 group by changes.day, measured.step, changes.sql_model, changes.response_model, measured.duration_ms
 {{ having_any('changes.sign') }}
+{{ in_order_of_days() }}

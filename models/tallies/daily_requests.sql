@@ -17,3 +17,4 @@ select
 from changes
 group by day, sql_model, response_model, error_type, failed_step, is_off_topic
 {{ having_any() }}
+{{ in_order_of_days() }}

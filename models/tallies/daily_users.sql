@@ -17,3 +17,4 @@ select
 from changes
 group by day, user_id, sql_model, response_model
 {{ having_any() }}
+{{ in_order_of_days() }}
