@@ -18,6 +18,7 @@ USERS = 5_000
 ERASED_USER_REQUESTS = 300
 ERASED_USER_DAYS = 200
 ERASABLE_USERS = 40
+FILLED = "filled"
 
 # Of 5,000 users the first asks a twelfth of all questions, the last few none (Zipf's law).
 ANY_USER = f"md5('user' || floor(power({USERS + 1}, random()))::integer)::uuid as user_id"
@@ -35,6 +36,14 @@ ERASABLE = f"""
         md5('erasable' || person)::uuid as user_id,
         now() - (number %% %(days)s) * interval '1 day' as created_at
     from generate_series(1, {ERASABLE_USERS}) as person, generate_series(1, {ERASED_USER_REQUESTS}) as number
+"""
+FORGET = """
+    drop materialized view if exists chat_reports.sql_patterns;
+    drop table if exists
+        chat_tallies.drained_changes, chat_tallies.daily_requests, chat_tallies.daily_users, chat_tallies.daily_latency
+    cascade;
+    delete from chat_tallies.tally_progress where name != 'drained_changes';
+    drop schema if exists chat_tallies_windowed, chat_tallies_whole_log cascade;
 """
 STORED = """
     select oid::regclass::text, pg_total_relation_size(oid)
@@ -58,11 +67,19 @@ class LogDatabase:
         self.rows_per_day = rows_per_day
         self.days = max(1, rows // rows_per_day)
         self._server = server
-        self._erased = 0
 
     @property
     def conninfo(self) -> str:
         return self._server.conninfo(self.name)
+
+    def is_filled(self) -> bool:
+        """Whether an earlier measurement left the database, filled."""
+        with psycopg.connect(self._server.conninfo(), autocommit=True) as connection:
+            found = connection.execute(
+                "select from pg_database where datname = %s and shobj_description(oid, 'pg_database') = %s",
+                [self.name, FILLED],
+            )
+            return found.rowcount > 0
 
     def create(self) -> None:
         """Make the database anew, with its users and without requests."""
@@ -76,6 +93,11 @@ class LogDatabase:
                     "insert into auth.users select md5(%s || n)::uuid from generate_series(1, %s::integer) as n",
                     [kind, count],
                 )
+
+    def forget_counts(self) -> None:
+        """Take away what dbt made of the log, so that the next run is the first one."""
+        with self.connect() as connection:
+            connection.execute(FORGET)
 
     def fill(self, report: Callable[[int], None]) -> None:
         """Insert the requests past the triggers, as a log that was there before the project was."""
@@ -96,6 +118,7 @@ class LogDatabase:
             for _, definition in indexes:
                 connection.execute(definition)
             connection.execute("vacuum analyze")
+            connection.execute(f"comment on database {self.name} is '{FILLED}'")
 
     @property
     def days_of_an_erased_user(self) -> int:
@@ -112,9 +135,11 @@ class LogDatabase:
 
     def erase_user(self) -> None:
         """Delete one of the users who asked 300 times on 200 days."""
-        self._erased += 1
         with self.connect() as connection:
-            connection.execute("delete from auth.users where id = md5('erasable' || %s)::uuid", [self._erased])
+            erasable = f"select md5('erasable' || number)::uuid from generate_series(1, {ERASABLE_USERS}) as number"
+            connection.execute(
+                f"delete from auth.users where id = (select id from auth.users where id in ({erasable}) limit 1)"
+            )
 
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(self.conninfo, autocommit=True)

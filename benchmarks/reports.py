@@ -66,13 +66,15 @@ class ReportsBenchmark:
         return self.results
 
     def _set_up(self, database: LogDatabase) -> None:
-        database.create()
+        if not database.is_filled():
+            database.create()
+            database.fill(lambda rows: self._say(f"{database.name}: {rows:,} rows", end="\r"))
+        database.forget_counts()
+        self._say(f"{database.name}: {database.rows:,} rows on {database.days} days")
         with database.connect() as connection:
             connection.execute(f"alter role telemetry_transformer login password '{PASSWORD}'")
             for variant in ("windowed", "whole_log"):
                 connection.execute(f"create schema chat_tallies_{variant} authorization telemetry_transformer")
-        database.fill(lambda rows: self._say(f"{database.name}: {rows:,} rows", end="\r"))
-        self._say(f"{database.name}: {database.rows:,} rows on {database.days} days")
         ours = self._ours(database)
         ours.run("seed")
         self._note(database, "first run", ours.run())
@@ -222,7 +224,7 @@ def read_options() -> argparse.Namespace:
     )
     parser.add_argument("--busy-day-rows", type=int, default=1_000_000, help="requests of the busy day")
     parser.add_argument("--idle-seconds", type=float, default=10, help="how long readers are watched without a run")
-    parser.add_argument("--directory", type=Path, help="where the server lives (default: a temporary directory)")
+    parser.add_argument("--directory", type=Path, help="of the server, to keep it filled (default: a temporary one)")
     parser.add_argument("--output", type=Path, default=Path("bench-reports.json"), help="the figures as JSON")
     return parser.parse_args()
 
