@@ -30,7 +30,7 @@ class DbtProject:
 
     database: Database
     scratch: Path
-    directory: Path = project_directory()
+    directory: Path = field(default_factory=project_directory)
 
     def invoke(self, *arguments: str, user: str = "telemetry_transformer", **variables: Any) -> dbtRunnerResult:
         """`dbt ARGUMENTS --vars VARIABLES`; look at `.success`, `.result` and `.exception`."""
