@@ -61,9 +61,7 @@ class DbtProject:
         """What follows the word `dbt`."""
         project = str(self.directory)
         options = ["--project-dir", project, "--profiles-dir", project, "--vars", json.dumps(variables)]
-        # `dbt retry` repeats its run's options by names that it then calls deprecated.
-        strictness = [] if "retry" in arguments else ["--warn-error-options", DEPRECATIONS_ARE_ERRORS]
-        return [*arguments, *strictness, *options]
+        return [*arguments, "--warn-error-options", DEPRECATIONS_ARE_ERRORS, *options]
 
     def environment(self, user: str = "telemetry_transformer") -> dict[str, str]:
         """The variables that lead dbt to the database, after a password for `user` is set there."""
