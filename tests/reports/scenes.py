@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,15 +29,22 @@ where
 """
 
 
-def copied(postgres: Server, built: Database, directory: Path) -> Iterator[DbtProject]:
-    """A copy of the project in `directory`, on a copy of the database, which is dropped afterwards."""
+def copied(postgres: Server, built: Database, name: str) -> Iterator[DbtProject]:
+    """A copy of the project on a copy of the database, both gone afterwards.
+
+    Both have the same name in each test of this process, so that dbt need not parse what it parsed before.
+    """
+    name = f"{name}_{os.getpid()}"
+    directory = Path(tempfile.gettempdir()) / name
+    shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     for part in PARTS:
         source = project_directory() / part
         (shutil.copytree if source.is_dir() else shutil.copy)(source, directory / part)
-    database = postgres.create_database(built.name)
-    yield DbtProject(database, directory, directory)
-    postgres.drop_database(database.name)
+    postgres.drop_database(name)
+    yield DbtProject(postgres.create_database(built.name, name=name), directory, directory)
+    postgres.drop_database(name)
+    shutil.rmtree(directory)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import datetime as dt
 import shutil
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -37,15 +36,15 @@ def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-def ours(postgres: Server, built: Database, tmp_path: Path) -> Iterator[DbtProject]:
+def ours(postgres: Server, built: Database) -> Iterator[DbtProject]:
     """A copy of the project and of the database."""
-    yield from copied(postgres, built, tmp_path / "ours")
+    yield from copied(postgres, built, "ours")
 
 
 @pytest.fixture
-def stock(postgres: Server, built: Database, tmp_path: Path) -> Iterator[DbtProject]:
+def stock(postgres: Server, built: Database) -> Iterator[DbtProject]:
     """The same without the macros that override dbt's."""
-    for project in copied(postgres, built, tmp_path / "stock"):
+    for project in copied(postgres, built, "stock"):
         shutil.rmtree(project.directory / "macros" / "overrides")
         yield project
 
