@@ -6,10 +6,10 @@ SHELL  := /bin/sh
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lint format lock prices clean
+.PHONY: help demo demo-stop test test-history bench-reports lint format lock prices clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("chat-telemetry needs Python 3.11 to 3.13, this is %d.%d: run make PYTHON=python3.12" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 14) else 0)'
@@ -27,6 +27,12 @@ demo-stop: $(VENV)/installed ## Stop the demo's PostgreSQL and delete its data
 
 test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 (or CHAT_TELEMETRY_TEST_DATABASE_URL)
 	@$(BIN)/pytest -n $(TEST_WORKERS)
+
+test-history: $(VENV)/installed ## Put dbt through a random history for 20 minutes, or CHAT_TELEMETRY_HISTORY_MINUTES
+	@$(BIN)/pytest -m history -s tests/reports/history
+
+bench-reports: $(VENV)/installed ## Measure what a run costs beside plain materialized views (half an hour, 16 GB)
+	@$(BIN)/python -m benchmarks.reports $(BENCH)
 
 lint: $(VENV)/installed ## Check Python, SQL and types
 	$(BIN)/ruff check .

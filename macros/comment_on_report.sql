@@ -1,4 +1,4 @@
-{#- The descriptions as database comments: dbt itself drops those of a materialized view's columns. -#}
+{#- The descriptions as database comments: dbt itself fails on a materialized view (dbt-adapters #1716). -#}
 {% macro comment_on_report() -%}
     comment on materialized view {{ this }} is {{ postgres_escape_comment(model.description | trim) }};
     {% for column in model.columns.values() -%}

@@ -44,8 +44,8 @@ class Server:
         with psycopg.connect(self._admin(), autocommit=True) as connection:
             connection.execute(statement)
 
-    def create_database(self, template: str = "template1", owner: str | None = None) -> Database:
-        name = f"test_{uuid.uuid4().hex[:16]}"
+    def create_database(self, template: str = "template1", owner: str | None = None, name: str = "") -> Database:
+        name = name or f"test_{uuid.uuid4().hex[:16]}"
         statement = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
         self.execute(statement + sql.SQL(" owner {}").format(sql.Identifier(owner)) if owner else statement)
         return Database(self, name)
@@ -135,7 +135,9 @@ def empty_database(postgres: Server) -> Iterator[Database]:
 
 @pytest.fixture
 def database(postgres: Server) -> Iterator[Database]:
-    """A migrated database."""
-    database = postgres.create_database(postgres.template())
+    """A migrated database, of the same name in each test of this process."""
+    name = f"test_{os.getpid()}"
+    postgres.drop_database(name)
+    database = postgres.create_database(postgres.template(), name=name)
     yield database
     postgres.drop_database(database.name)

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,6 +19,9 @@ from chat_telemetry.project import project_directory
 from tests.conftest import Database
 
 DEPRECATIONS_ARE_ERRORS = '{"error": ["Deprecations"]}'
+# The same in each test of this process, as databases have the same name in each: dbt reads the project again otherwise.
+PASSWORD = secrets.token_hex(16)
+_parsed_projects: dict[str, bytes] = {}
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,23 @@ class DbtProject:
 
     database: Database
     scratch: Path
+    directory: Path = field(default_factory=project_directory)
 
     def invoke(self, *arguments: str, user: str = "telemetry_transformer", **variables: Any) -> dbtRunnerResult:
         """`dbt ARGUMENTS --vars VARIABLES`; look at `.success`, `.result` and `.exception`."""
-        project = str(project_directory())
-        command = [*arguments, "--project-dir", project, "--profiles-dir", project, "--vars", json.dumps(variables)]
-        with mock.patch.dict(os.environ, self._environment(user)), warnings.catch_warnings():
+        environment, options = self.environment(user), self.command(*arguments, **variables)
+        parsed = self.scratch / "target" / "partial_parse.msgpack"
+        key = repr([self.database.conninfo, user, options[len(arguments) :]])
+        if key in _parsed_projects:
+            parsed.parent.mkdir(exist_ok=True)
+            parsed.write_bytes(_parsed_projects[key])
+        with mock.patch.dict(os.environ, environment), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return dbtRunner().invoke(["--quiet", "--warn-error-options", DEPRECATIONS_ARE_ERRORS, *command])
+            outcome = dbtRunner().invoke(["--quiet", *options])
+        if parsed.exists():
+            # The first one only: a test that edits its copy of the project must not pass its edits on.
+            _parsed_projects.setdefault(key, parsed.read_bytes())
+        return outcome
 
     def run(self, *arguments: str, **variables: Any) -> dbtRunnerResult:
         """Like invoke, and fails the test with dbt's own words where dbt fails."""
@@ -42,11 +54,21 @@ class DbtProject:
         assert outcome.success, failures(outcome)
         return outcome
 
-    def _environment(self, user: str) -> dict[str, str]:
-        password = secrets.token_hex(16)
+    def seed_and_run(self, **variables: Any) -> None:
+        """All that `dbt build` makes, without its data tests."""
+        self.run("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test", **variables)
+
+    def command(self, *arguments: str, **variables: Any) -> list[str]:
+        """What follows the word `dbt`."""
+        project = str(self.directory)
+        options = ["--project-dir", project, "--profiles-dir", project, "--vars", json.dumps(variables)]
+        return [*arguments, "--warn-error-options", DEPRECATIONS_ARE_ERRORS, *options]
+
+    def environment(self, user: str = "telemetry_transformer") -> dict[str, str]:
+        """The variables that lead dbt to the database, after a password for `user` is set there."""
         with self.database.connect() as connection:
             connection.execute(
-                sql.SQL("alter role {} login password {}").format(sql.Identifier(user), sql.Literal(password))
+                sql.SQL("alter role {} login password {}").format(sql.Identifier(user), sql.Literal(PASSWORD))
             )
         parameters = conninfo_to_dict(self.database.conninfo)
         return {
@@ -54,7 +76,7 @@ class DbtProject:
             "CHAT_TELEMETRY_DBT_PORT": str(parameters.get("port", 5432)),
             "CHAT_TELEMETRY_DBT_USER": user,
             "CHAT_TELEMETRY_DBT_DATABASE": self.database.name,
-            "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD": password,
+            "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD": PASSWORD,
             "CHAT_TELEMETRY_DBT_THREADS": "2",
             "DBT_TARGET_PATH": str(self.scratch / "target"),
             "DBT_LOG_PATH": str(self.scratch / "logs"),

@@ -1,5 +1,5 @@
 {#-
-    dbt makes schemas that it misses before any hook of the project runs: without rights it fails with no word on what to do,
+    dbt makes schemas that it misses before any hook of the project runs (dbt-core #11345): without rights it fails with no word on what to do,
     with rights it makes them without the grants that the migrations give.
 -#}
 {% macro postgres__create_schema(relation) -%}

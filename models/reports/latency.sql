@@ -1,72 +1,70 @@
 -- How long do the steps of a chat request take, day by day and over the last weeks?
 with
 
-requests as (
-    select * from {{ ref('stg_chat_requests') }}
-    where
-        created_at >= {{ start_of_day(as_of() ~ ' - 29') }}
-        and error_type is null
+measured as (
+    select
+        day,
+        step,
+        duration_ms,
+        sum(request_count)::bigint as request_count
+    from {{ ref('daily_latency') }}
+    where day between {{ as_of() }} - 29 and {{ as_of() }}
+    group by day, step, duration_ms
+),
+
+by_window as (
+    select
+        step,
+        duration_ms,
+        sum(request_count)::bigint as last_30_days,
+        (sum(request_count) filter (where day >= {{ as_of() }} - 6))::bigint as last_7_days
+    from measured
+    group by step, duration_ms
 ),
 
 windows as (
     select * from {{ ref('report_windows') }}
 ),
 
-durations as (
-    select
-        requests.day,
-        measured.step,
-        measured.duration_ms
-    from requests
-    cross join
-        lateral (
-            values
-            ('nl_to_sql', requests.nl_to_sql_duration_ms),
-            ('sql_execution', requests.sql_execution_duration_ms),
-            ('response_generation', requests.response_generation_duration_ms),
-            ('ttfb', requests.ttfb_ms)
-        ) as measured (step, duration_ms)
-    where measured.duration_ms is not null
-),
-
-durations_by_period as (
+by_period as (
     select
         'day' as period,
         day as period_start,
         step,
-        duration_ms
-    from durations
+        duration_ms,
+        request_count
+    from measured
     union all
     select
         windows.period,
         windows.period_start,
-        durations.step,
-        durations.duration_ms
-    from windows
-    inner join durations on windows.period_start <= durations.day
+        by_window.step,
+        by_window.duration_ms,
+        case windows.period
+            when 'last_7_days' then by_window.last_7_days
+            else by_window.last_30_days
+        end as request_count
+    from by_window
+    inner join windows on windows.period = 'last_30_days' or by_window.last_7_days > 0
 ),
 
-summarised as (
+ranked as (
     select
-        period,
-        period_start,
-        step,
-        count(*) as request_count,
-        trim_scale(avg(duration_ms)) as avg_ms,
-        percentile_cont(array[0.5, 0.95, 0.99]) within group (order by duration_ms) as percentiles_ms,
-        max(duration_ms) as max_ms
-    from durations_by_period
-    group by period, period_start, step
+        *,
+        (sum(request_count) over (partition by period, period_start, step order by duration_ms))::bigint as up_to,
+        (sum(request_count) over (partition by period, period_start, step))::bigint as total
+    from by_period
 )
 
 select
     period,
     period_start,
     step,
-    request_count,
-    avg_ms,
-    percentiles_ms[1] as p50_ms,
-    percentiles_ms[2] as p95_ms,
-    percentiles_ms[3] as p99_ms,
-    max_ms
-from summarised
+    sum(request_count)::bigint as request_count,
+    trim_scale(sum(duration_ms::bigint * request_count) / sum(request_count)) as avg_ms,
+    {{ percentile('0.5') }} as p50_ms,
+    {{ percentile('0.95') }} as p95_ms,
+    {{ percentile('0.99') }} as p99_ms,
+    max(duration_ms) as max_ms
+from ranked
+group by period, period_start, step

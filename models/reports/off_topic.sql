@@ -2,14 +2,15 @@
 with
 
 requests as (
-    select * from {{ ref('stg_chat_requests') }}
+    select * from {{ ref('daily_requests') }}
+    where day <= {{ as_of() }}
 ),
 
 counted as (
     select
         day,
-        count(*) as request_count,
-        count(*) filter (where is_off_topic) as off_topic_count
+        sum(request_count)::bigint as request_count,
+        coalesce(sum(request_count) filter (where is_off_topic), 0)::bigint as off_topic_count
     from requests
     group by day
 )

@@ -5,15 +5,16 @@ requests as (
     select
         log_id,
         created_at,
-        day,
+        {{ day_of('created_at') }} as day,
         sql_fingerprint,
         generated_sql,
-        error_type,
+        nullif(error_type, '') as error_type,
         sql_execution_duration_ms,
         result_row_count
-    from {{ ref('stg_chat_requests') }}
+    from {{ source('chat', 'chat_telemetry_log') }}
     where
         created_at >= {{ start_of_day(as_of() ~ ' - 6') }}
+        and created_at < {{ start_of_day(as_of() ~ ' + 1') }}
         and sql_fingerprint is not null
 ),
 

@@ -1,29 +1,21 @@
 -- What did the model calls of each day cost, by step and model?
 with
 
-model_calls as (
-    select * from {{ ref('stg_model_calls') }}
+requests as (
+    select * from {{ ref('daily_requests') }}
+    where day <= {{ as_of() }}
 ),
 
 prices as (
     select * from {{ ref('price_periods') }}
 ),
 
-daily_calls as (
-    select
-        day,
-        step,
-        model,
-        count(*) as call_count,
-        sum(input_tokens) as input_tokens,
-        sum(cached_input_tokens) as cached_input_tokens,
-        sum(output_tokens) as output_tokens
-    from model_calls
-    group by day, step, model
+calls as (
+    {{ calls_of('requests', ['day']) }}
 ),
 
 priced_calls as (
-    {{ price_calls('daily_calls', 'prices') }}
+    {{ price_calls('calls', 'prices') }}
 )
 
 select

@@ -2,13 +2,8 @@
 with
 
 requests as (
-    select * from {{ ref('stg_chat_requests') }}
-    where created_at >= {{ start_of_day(as_of() ~ ' - 29') }}
-),
-
-model_calls as (
-    select * from {{ ref('stg_model_calls') }}
-    where created_at >= {{ start_of_day(as_of() ~ ' - 29') }}
+    select * from {{ ref('daily_users') }}
+    where day between {{ as_of() }} - 29 and {{ as_of() }}
 ),
 
 prices as (
@@ -18,30 +13,50 @@ prices as (
 usage as (
     select
         user_id,
-        count(*) as request_count,
+        sum(request_count)::bigint as request_count,
         count(distinct day) as active_days,
-        count(error_type) as error_count,
-        count(*) filter (where is_off_topic) as off_topic_count,
+        sum(error_count)::bigint as error_count,
+        sum(off_topic_count)::bigint as off_topic_count,
         max(day) as last_active_on
     from requests
     group by user_id
 ),
 
-daily_calls as (
+-- Between two changes of any price all days are priced alike, so they are added up first.
+priced_days as materialized (
     select
-        user_id,
-        day,
-        model,
-        count(*) as call_count,
-        sum(input_tokens) as input_tokens,
-        sum(cached_input_tokens) as cached_input_tokens,
-        sum(output_tokens) as output_tokens
-    from model_calls
-    group by user_id, day, model
+        active_days.day,
+        max(prices.valid_from) as priced_on
+    from (select distinct day from requests) as active_days
+    left join prices on active_days.day >= prices.valid_from
+    group by active_days.day
+),
+
+priced_alike as (
+    select
+        requests.user_id,
+        coalesce(priced_days.priced_on, '-infinity') as day,
+        requests.sql_model,
+        requests.response_model,
+        sum(requests.sql_call_count)::bigint as sql_call_count,
+        sum(requests.sql_input_tokens)::bigint as sql_input_tokens,
+        sum(requests.sql_cached_tokens)::bigint as sql_cached_tokens,
+        sum(requests.sql_output_tokens)::bigint as sql_output_tokens,
+        sum(requests.response_call_count)::bigint as response_call_count,
+        sum(requests.response_input_tokens)::bigint as response_input_tokens,
+        sum(requests.response_cached_tokens)::bigint as response_cached_tokens,
+        sum(requests.response_output_tokens)::bigint as response_output_tokens
+    from requests
+    inner join priced_days on requests.day = priced_days.day
+    group by requests.user_id, priced_days.priced_on, requests.sql_model, requests.response_model
+),
+
+calls as (
+    {{ calls_of('priced_alike', ['user_id', 'day']) }}
 ),
 
 priced_calls as (
-    {{ price_calls('daily_calls', 'prices') }}
+    {{ price_calls('calls', 'prices') }}
 ),
 
 spending as (
@@ -50,7 +65,7 @@ spending as (
         sum(input_tokens)::bigint as input_tokens,
         sum(cached_input_tokens)::bigint as cached_input_tokens,
         sum(output_tokens)::bigint as output_tokens,
-        trim_scale(sum(cost_usd)) as cost_usd,
+        sum(cost_usd) as cost_usd,
         sum(unpriced_call_count)::bigint as unpriced_call_count
     from priced_calls
     group by user_id

@@ -19,6 +19,16 @@ ACTIONS = {
     "create in chat_tallies": "create table chat_tallies.mine ()",
     "read chat_reports": "select * from chat_reports.granted",
     "read chat_tallies": "select * from chat_tallies.granted",
+    "read the feed": "select * from public.chat_telemetry_changes",
+    "add to the feed": "insert into public.chat_telemetry_changes select * from pg_temp.known_change",
+    "change the feed": "update public.chat_telemetry_changes set sign = -sign",
+    "drain the feed": "delete from public.chat_telemetry_changes",
+    "truncate the feed": "truncate public.chat_telemetry_changes",
+    "call the feed's function": "select public.chat_telemetry_feed_changes()",
+    "read the progress": "select * from chat_tallies.tally_progress",
+    "note progress": "update chat_tallies.tally_progress set applied_to = applied_to + 1",
+    "note a refresh": "insert into chat_tallies.report_refreshes values ('mine', now(), null)",
+    "read report_freshness": "select count(*) from chat_reports.report_freshness",
     "read the migrations": "select * from chat_telemetry_migrations._yoyo_migration",
 }
 ALLOWED = {
@@ -30,8 +40,14 @@ ALLOWED = {
         "create in chat_tallies",
         "read chat_reports",
         "read chat_tallies",
+        "read the feed",
+        "drain the feed",
+        "read the progress",
+        "note progress",
+        "note a refresh",
+        "read report_freshness",
     },
-    "telemetry_reader": {"read chat_reports"},
+    "telemetry_reader": {"read chat_reports", "read report_freshness"},
     "somebody_else": set(),
 }
 
@@ -60,7 +76,8 @@ def with_a_row(database: Database) -> Database:
 def test_a_role_can_do_what_it_is_for_and_is_denied_the_rest(with_a_row: Database, role: str) -> None:
     with with_a_row.connect() as connection:
         connection.execute("create temporary table known_user as select id from auth.users")
-        connection.execute("grant select on pg_temp.known_user to public")
+        connection.execute("create temporary table known_change as select * from public.chat_telemetry_changes")
+        connection.execute("grant select on pg_temp.known_user, pg_temp.known_change to public")
         connection.execute(sql.SQL("set session authorization {}").format(sql.Identifier(role)))
         assert {action for action, statement in ACTIONS.items() if succeeds(connection, statement)} == ALLOWED[role]
 

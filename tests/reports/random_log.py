@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import itertools
 import random
 import uuid
 from typing import Any
@@ -16,8 +18,8 @@ MODELS = [
     *["gpt-4o", "claude-sonnet-4-20250514", "claude-sonnet-4@20250514", "claude-3-5-haiku-latest", "gemini-2.5-flash"],
     *["models/gemini-2.5-flash", "deepseek-chat", "in-house-llm-7b", "in-house-llm-7b-2026-01-31", "GPT-4o", "", None],
 ]
-STEPS = ["understanding", "looking_up", "response", None]
-ERRORS = ["sql_generation", "sql_validation", "sql_execution", "response_generation", "unexpected"]
+STEPS = ["understanding", "looking_up", "response", "", None]
+ERRORS = ["sql_generation", "sql_validation", "sql_execution", "response_generation", "unexpected", ""]
 OFFSETS = [dt.timedelta(0), dt.timedelta(microseconds=-1), dt.timedelta(microseconds=1), dt.timedelta(hours=1)]
 
 
@@ -26,7 +28,7 @@ def fill(database: Database, seed: int, rows: int, as_of: dt.date, timezone: str
     rng = random.Random(seed)  # noqa: S311
     users = database.add_users(12)
     conversations = database.add_conversations(users)
-    requests = [_request(rng, users, conversations, as_of, ZoneInfo(timezone)) for _ in range(rows)]
+    requests = [random_request(rng, users, conversations, as_of, ZoneInfo(timezone)) for _ in range(rows)]
     columns = list(requests[0])
     statement = f"copy public.chat_telemetry_log ({', '.join(columns)}) from stdin"
     with database.connect() as connection, connection.cursor().copy(statement) as copy:
@@ -34,9 +36,10 @@ def fill(database: Database, seed: int, rows: int, as_of: dt.date, timezone: str
             copy.write_row(list(request.values()))
 
 
-def _request(
+def random_request(
     rng: random.Random, users: list[uuid.UUID], conversations: list[uuid.UUID], as_of: dt.date, zone: ZoneInfo
 ) -> dict[str, Any]:
+    """One row of the log, by column."""
     error = rng.choice(ERRORS) if rng.random() < 0.15 else None
     return {
         "log_id": uuid.UUID(int=rng.getrandbits(128)),
@@ -65,7 +68,22 @@ def _created_at(rng: random.Random, as_of: dt.date, zone: ZoneInfo) -> dt.dateti
     midnight = dt.datetime.combine(as_of - dt.timedelta(days=days_before), dt.time(), zone)
     if rng.random() < 0.2:
         return midnight.astimezone(dt.UTC) + rng.choice(OFFSETS)
+    if rng.random() < 0.1:
+        hours = [midnight.astimezone(dt.UTC) + dt.timedelta(hours=hour) for hour in range(24)]
+        return rng.choice([*hours, *12 * clock_changes(as_of, zone)]) + rng.choice(OFFSETS)
     return midnight.astimezone(dt.UTC) + dt.timedelta(seconds=rng.random() * 86_400)
+
+
+@functools.cache
+def clock_changes(as_of: dt.date, zone: ZoneInfo) -> list[dt.datetime]:
+    """When the clocks of the zone were changed in the 400 days before `as_of`."""
+    end = dt.datetime.combine(as_of, dt.time(), dt.UTC)
+    halves = [end - dt.timedelta(minutes=30 * place) for place in range(400 * 48)]
+    return [
+        now
+        for now, before in itertools.pairwise(halves)
+        if now.astimezone(zone).utcoffset() != before.astimezone(zone).utcoffset()
+    ]
 
 
 def _query(rng: random.Random) -> str | None:

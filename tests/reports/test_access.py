@@ -17,7 +17,7 @@ def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Built once for the tests here, none of which changes what the others see."""
     database = postgres.create_database(postgres.template())
     project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-    project.run("build")
+    project.seed_and_run()
     yield project
     postgres.drop_database(database.name)
 

@@ -1,10 +1,31 @@
 -- One row per model call with its price: exact name, alias, name less its date; of these the latest valid_from.
+-- An empty name is none.
 requests as (
     select
-        log.*,
-        (log.created_at at time zone %(report_timezone)s)::date as day
-    from public.chat_telemetry_log as log
-    where (log.created_at at time zone %(report_timezone)s)::date <= %(report_as_of)s::date
+        log_id,
+        user_id,
+        created_at,
+        (created_at at time zone %(report_timezone)s)::date as day,
+        generated_sql,
+        sql_fingerprint,
+        result_row_count,
+        nullif(error_type, '') as error_type,
+        nullif(failed_step, '') as failed_step,
+        is_off_topic,
+        nullif(sql_model, '') as sql_model,
+        nullif(response_model, '') as response_model,
+        nl_to_sql_duration_ms,
+        sql_execution_duration_ms,
+        response_generation_duration_ms,
+        ttfb_ms,
+        sql_input_tokens,
+        sql_output_tokens,
+        sql_cached_tokens,
+        response_input_tokens,
+        response_output_tokens,
+        response_cached_tokens
+    from public.chat_telemetry_log
+    where (created_at at time zone %(report_timezone)s)::date <= %(report_as_of)s::date
 ),
 
 calls as (

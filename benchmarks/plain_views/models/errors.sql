@@ -1,0 +1,34 @@
+-- How many chat requests failed each day, with what error and at which step?
+with
+
+requests as (
+    select * from {{ ref('requests') }}
+),
+
+outcomes as (
+    select
+        day,
+        coalesce(error_type, 'none') as error_type,
+        case when error_type is null then 'none' else coalesce(failed_step, 'unknown') end as failed_step
+    from requests
+),
+
+counted as (
+    select
+        day,
+        error_type,
+        failed_step,
+        count(*) as request_count,
+        (sum(count(*)) over (partition by day))::bigint as day_request_count
+    from outcomes
+    group by day, error_type, failed_step
+)
+
+select
+    day,
+    error_type,
+    failed_step,
+    request_count,
+    day_request_count,
+    trim_scale(request_count::numeric / day_request_count) as share_of_requests
+from counted

@@ -1,0 +1,38 @@
+-- Which calls of a model did each chat request make, and how many tokens went in and out?
+with
+
+requests as (
+    select * from {{ ref('requests') }}
+)
+
+select
+    requests.log_id,
+    requests.user_id,
+    requests.created_at,
+    requests.day,
+    requests.sql_model,
+    requests.response_model,
+    call.step,
+    coalesce(call.model, 'unknown') as model,
+    coalesce(call.input_tokens, 0) as input_tokens,
+    coalesce(call.cached_input_tokens, 0) as cached_input_tokens,
+    coalesce(call.output_tokens, 0) as output_tokens
+from requests
+cross join lateral (
+    values
+    (
+        'sql_generation',
+        requests.sql_model,
+        requests.sql_input_tokens,
+        requests.sql_cached_tokens,
+        requests.sql_output_tokens
+    ),
+    (
+        'response_generation',
+        requests.response_model,
+        requests.response_input_tokens,
+        requests.response_cached_tokens,
+        requests.response_output_tokens
+    )
+) as call (step, model, input_tokens, cached_input_tokens, output_tokens)
+where num_nonnulls(call.model, call.input_tokens, call.cached_input_tokens, call.output_tokens) > 0

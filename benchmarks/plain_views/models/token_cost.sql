@@ -1,0 +1,41 @@
+-- What did the model calls of each day cost, by step and model?
+with
+
+model_calls as (
+    select * from {{ ref('model_calls') }}
+),
+
+prices as (
+    select * from {{ ref('price_periods') }}
+),
+
+daily_calls as (
+    select
+        day,
+        step,
+        model,
+        count(*) as call_count,
+        sum(input_tokens) as input_tokens,
+        sum(cached_input_tokens) as cached_input_tokens,
+        sum(output_tokens) as output_tokens
+    from model_calls
+    group by day, step, model
+),
+
+priced_calls as (
+    {{ price_calls('daily_calls', 'prices') }}
+)
+
+select
+    day,
+    step,
+    model,
+    call_count,
+    input_tokens,
+    cached_input_tokens,
+    output_tokens,
+    cost_usd,
+    cache_savings_usd,
+    unpriced_call_count,
+    price_match
+from priced_calls

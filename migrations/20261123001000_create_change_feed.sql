@@ -1,0 +1,149 @@
+-- The change feed: what the reports count of each changed row of the log, as a signed row in the same transaction.
+-- An insert is +1, a delete -1, an update -1 of what was and +1 of what is. It is drained by dbt and holds no text
+-- that a person or a model wrote.
+
+set lock_timeout = '5s';
+
+create table if not exists public.chat_telemetry_changes (
+    sign smallint not null,
+    is_off_topic boolean not null,
+    nl_to_sql_duration_ms integer,
+    created_at timestamptz not null,
+    user_id uuid not null,
+    sql_execution_duration_ms integer,
+    response_generation_duration_ms integer,
+    ttfb_ms integer,
+    sql_input_tokens integer,
+    sql_output_tokens integer,
+    sql_cached_tokens integer,
+    response_input_tokens integer,
+    response_output_tokens integer,
+    response_cached_tokens integer,
+    error_type text,
+    failed_step text,
+    sql_model text,
+    response_model text,
+    constraint chat_telemetry_changes_sign check (sign in (-1, 1))
+) with (
+    -- A drained table is all dead rows: vacuum it as soon as it is worth it, so that its pages are used again.
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_insert_threshold = -1,
+    autovacuum_analyze_scale_factor = 0,
+    autovacuum_analyze_threshold = 100000
+);
+
+comment on table public.chat_telemetry_changes is
+'What changed in public.chat_telemetry_log and is not yet counted by the reports: written by triggers, drained by dbt.';
+comment on column public.chat_telemetry_changes.sign is
+'1 where the row came into the log, -1 where it went; the other columns are the log''s.';
+
+alter table public.chat_telemetry_changes enable row level security;
+
+revoke all on table public.chat_telemetry_changes
+from public, service_role, telemetry_transformer, telemetry_reader;
+
+grant select, delete on table public.chat_telemetry_changes to telemetry_transformer;
+
+drop policy if exists telemetry_transformer_selects on public.chat_telemetry_changes;
+create policy telemetry_transformer_selects on public.chat_telemetry_changes
+for select to telemetry_transformer using (true);
+
+drop policy if exists telemetry_transformer_deletes on public.chat_telemetry_changes;
+create policy telemetry_transformer_deletes on public.chat_telemetry_changes
+for delete to telemetry_transformer using (true);
+
+create or replace function public.chat_telemetry_feed_changes()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    if tg_op in ('DELETE', 'UPDATE') then
+        insert into public.chat_telemetry_changes (
+            sign, is_off_topic, nl_to_sql_duration_ms, created_at, user_id, sql_execution_duration_ms,
+            response_generation_duration_ms, ttfb_ms, sql_input_tokens, sql_output_tokens, sql_cached_tokens,
+            response_input_tokens, response_output_tokens, response_cached_tokens, error_type, failed_step, sql_model,
+            response_model
+        )
+        select
+            -1, is_off_topic, nl_to_sql_duration_ms, created_at, user_id, sql_execution_duration_ms,
+            response_generation_duration_ms, ttfb_ms, sql_input_tokens, sql_output_tokens, sql_cached_tokens,
+            response_input_tokens, response_output_tokens, response_cached_tokens, error_type, failed_step, sql_model,
+            response_model
+        from old_rows;
+    end if;
+    if tg_op in ('INSERT', 'UPDATE') then
+        insert into public.chat_telemetry_changes (
+            sign, is_off_topic, nl_to_sql_duration_ms, created_at, user_id, sql_execution_duration_ms,
+            response_generation_duration_ms, ttfb_ms, sql_input_tokens, sql_output_tokens, sql_cached_tokens,
+            response_input_tokens, response_output_tokens, response_cached_tokens, error_type, failed_step, sql_model,
+            response_model
+        )
+        select
+            1, is_off_topic, nl_to_sql_duration_ms, created_at, user_id, sql_execution_duration_ms,
+            response_generation_duration_ms, ttfb_ms, sql_input_tokens, sql_output_tokens, sql_cached_tokens,
+            response_input_tokens, response_output_tokens, response_cached_tokens, error_type, failed_step, sql_model,
+            response_model
+        from new_rows;
+    end if;
+    return null;
+end
+$$;
+
+comment on function public.chat_telemetry_feed_changes() is
+'Trigger function: writes the rows that a statement changed in the log to public.chat_telemetry_changes.';
+
+create or replace function public.chat_telemetry_refuse_truncate()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    raise exception 'public.chat_telemetry_log cannot be truncated: the reports would go on counting its rows'
+    using hint = 'Use DELETE, which tells the reports, or roll the migrations back.';
+end
+$$;
+
+comment on function public.chat_telemetry_refuse_truncate() is
+'Trigger function: TRUNCATE has no rows to tell the reports of, so it is refused.';
+
+revoke all on function public.chat_telemetry_feed_changes() from public;
+revoke all on function public.chat_telemetry_refuse_truncate() from public;
+
+-- Supabase's default privileges grant everything in public to its two user-facing roles.
+do $$
+declare
+    role_name name;
+begin
+    for role_name in
+        select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
+    loop
+        execute pg_catalog.format('revoke all on table public.chat_telemetry_changes from %I', role_name);
+        execute pg_catalog.format('revoke all on function public.chat_telemetry_feed_changes() from %I', role_name);
+        execute pg_catalog.format('revoke all on function public.chat_telemetry_refuse_truncate() from %I', role_name);
+    end loop;
+end
+$$;
+
+-- Once per statement, not per row: a batch of 500 inserts runs the function once.
+create or replace trigger trg_feed_inserts
+after insert on public.chat_telemetry_log
+referencing new table as new_rows
+for each statement execute function public.chat_telemetry_feed_changes();
+
+create or replace trigger trg_feed_updates
+after update on public.chat_telemetry_log
+referencing old table as old_rows new table as new_rows
+for each statement execute function public.chat_telemetry_feed_changes();
+
+create or replace trigger trg_feed_deletes
+after delete on public.chat_telemetry_log
+referencing old table as old_rows
+for each statement execute function public.chat_telemetry_feed_changes();
+
+create or replace trigger trg_refuse_truncate
+before truncate on public.chat_telemetry_log
+for each statement execute function public.chat_telemetry_refuse_truncate();

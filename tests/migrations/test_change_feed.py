@@ -1,0 +1,71 @@
+"""The feed holds what a statement changed, signed, as a part of its transaction, and nothing that anybody wrote."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tests.conftest import Database
+
+FEED = "select sign, ttfb_ms from public.chat_telemetry_changes"
+
+
+def ask(connection: psycopg.Connection, ttfb_ms: int) -> None:
+    connection.execute(
+        "insert into public.chat_telemetry_log (user_id, user_question, ttfb_ms) select id, 'How many?', %s"
+        " from auth.users",
+        [ttfb_ms],
+    )
+
+
+def test_each_statement_leaves_what_was_and_what_is(database: Database) -> None:
+    database.add_users()
+    with database.connect() as connection:
+
+        def drained() -> list[tuple[int, int]]:
+            rows = connection.execute("delete from public.chat_telemetry_changes returning sign, ttfb_ms").fetchall()
+            return sorted(rows)
+
+        ask(connection, 1)
+        assert drained() == [(1, 1)]
+        connection.execute("update public.chat_telemetry_log set ttfb_ms = 2")
+        assert drained() == [(-1, 1), (1, 2)]
+        connection.execute("delete from auth.users")
+        assert drained() == [(-1, 2)]
+
+
+def test_a_statement_that_changes_no_row_leaves_nothing(database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute("update public.chat_telemetry_log set ttfb_ms = 2")
+        connection.execute("delete from public.chat_telemetry_log")
+        assert connection.execute(FEED).fetchall() == []
+
+
+def test_what_is_rolled_back_is_not_fed(database: Database) -> None:
+    database.add_users()
+    with database.connect() as connection:
+        with connection.transaction():
+            ask(connection, 1)
+            with connection.transaction(force_rollback=True):
+                ask(connection, 2)
+        with connection.transaction(force_rollback=True):
+            ask(connection, 3)
+        assert connection.execute(FEED).fetchall() == [(1, 1)]
+
+
+def test_the_feed_holds_no_text_that_a_person_or_a_model_wrote(database: Database) -> None:
+    with database.connect() as connection:
+        texts = connection.execute(
+            "select attname from pg_attribute where attrelid = 'public.chat_telemetry_changes'::regclass and attnum > 0"
+            " and atttypid not in ('smallint'::regtype, 'integer'::regtype, 'boolean'::regtype, 'uuid'::regtype,"
+            " 'timestamptz'::regtype)"
+        ).fetchall()
+    assert {name for (name,) in texts} == {"error_type", "failed_step", "sql_model", "response_model"}
+
+
+@pytest.mark.parametrize("table", ["public.chat_telemetry_log", "auth.users cascade"])
+def test_truncating_the_log_is_refused_with_what_to_do(database: Database, table: str) -> None:
+    with database.connect() as connection, pytest.raises(psycopg.errors.RaiseException) as refusal:
+        connection.execute(f"truncate {table}")
+    assert "public.chat_telemetry_log cannot be truncated" in str(refusal.value)
+    assert "Use DELETE" in str(refusal.value)
