@@ -8,6 +8,7 @@ from chat_telemetry.client import TelemetryClient
 from chat_telemetry.default import close, flush, persist_telemetry, stats
 from chat_telemetry.errors import TelemetryError
 from chat_telemetry.line_queue import Stats
+from chat_telemetry.observe import observe_chat
 from chat_telemetry.record import TelemetryRecord
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "TelemetryRecord",
     "close",
     "flush",
+    "observe_chat",
     "persist_telemetry",
     "stats",
 ]
