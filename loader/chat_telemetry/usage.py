@@ -14,33 +14,52 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Shape:
-    """Which fields of one kind of usage add up to each of our counts; `input` includes cached tokens."""
+    """One kind of usage: the field that tells it from those after it, and the fields that add up to each count."""
 
+    known_by: str
     input: tuple[str, ...]
-    """The first of these tells the kind from the others."""
+    """Together they include cached tokens."""
     output: tuple[str, ...]
     cached: tuple[str, ...]
 
 
-CHAT_COMPLETIONS = Shape(("prompt_tokens",), ("completion_tokens",), ("prompt_tokens_details.cached_tokens",))
-# One for two: only OpenAI's Responses have the details, and only Anthropic's the two fields that its input leaves out.
-RESPONSES_AND_MESSAGES = Shape(
-    ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
-    ("output_tokens",),
-    ("input_tokens_details.cached_tokens", "cache_read_input_tokens"),
+SHAPES = (
+    Shape(  # OpenAI's Chat Completions
+        "prompt_tokens", ("prompt_tokens",), ("completion_tokens",), ("prompt_tokens_details.cached_tokens",)
+    ),
+    Shape(  # OpenAI's Responses
+        "input_tokens_details.cached_tokens",
+        ("input_tokens",),
+        ("output_tokens",),
+        ("input_tokens_details.cached_tokens",),
+    ),
+    Shape(  # Anthropic, whose input_tokens are those that neither came from the cache nor went into it
+        "input_tokens",
+        ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+        ("output_tokens",),
+        ("cache_read_input_tokens",),
+    ),
+    Shape(  # Gemini, whose candidates leave out the thoughts
+        "prompt_token_count",
+        ("prompt_token_count", "tool_use_prompt_token_count"),
+        ("candidates_token_count", "thoughts_token_count"),
+        ("cached_content_token_count",),
+    ),
 )
-GEMINI = Shape(
-    ("prompt_token_count", "tool_use_prompt_token_count"),
-    ("candidates_token_count", "thoughts_token_count"),
-    ("cached_content_token_count",),
-)
-SHAPES = (CHAT_COMPLETIONS, RESPONSES_AND_MESSAGES, GEMINI)
 _COUNTS = tuple({name: None for shape in SHAPES for name in (*shape.input, *shape.output, *shape.cached)})
 
 # Where the events of a stream carry the response: OpenAI's Responses, Anthropic, OpenAI's streaming helper.
 _ENVELOPES = ("response", "message", "chunk")
-# Events with text for the user: of OpenAI's Responses, of OpenAI's and of Anthropic's streaming helpers.
-_TEXT_EVENTS = ("response.output_text.delta", "response.refusal.delta", "content.delta", "refusal.delta", "text")
+# The events with text for the user, and where in them it is: of OpenAI's Responses, of its streaming helper for Chat
+# Completions, of Anthropic and of its streaming helper.
+_TEXT_EVENTS = (
+    ("response.output_text.delta", "delta"),
+    ("response.refusal.delta", "delta"),
+    ("content.delta", "delta"),
+    ("refusal.delta", "delta"),
+    ("content_block_delta", "delta.text"),
+    ("text", "text"),
+)
 
 
 @dataclass
@@ -87,7 +106,7 @@ class ModelCall:
                     self._counts[name] = count
 
     def _sum(self, kind: str) -> int | None:
-        shape = next((shape for shape in SHAPES if shape.input[0] in self._counts), None)
+        shape = next((shape for shape in SHAPES if shape.known_by in self._counts), None)
         counts = [self._counts[name] for name in getattr(shape, kind, ()) if name in self._counts]
         return sum(counts) if counts else None
 
@@ -98,7 +117,7 @@ def begins_answer(chunk: object) -> bool:
     Events that announce, reason, call tools or sum up have none; a chunk of a kind that is not known counts.
     """
     if (kind := _get(chunk, "type")) is not None:
-        return kind in _TEXT_EVENTS or (kind == "content_block_delta" and bool(_get_path(chunk, "delta.text")))
+        return any(kind == event and bool(_get_path(chunk, text)) for event, text in _TEXT_EVENTS)
     if (choices := _get(chunk, "choices")) is not None:
         deltas = [_get(choice, "delta") for choice in _items(choices)]
         return any(_text(delta, "content") or _text(delta, "refusal") for delta in deltas)
