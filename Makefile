@@ -6,7 +6,7 @@ SHELL  := /bin/sh
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lint format lock prices clean
+.PHONY: help demo demo-stop test test-faults lint format lock prices clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo-stop: $(VENV)/installed ## Stop the demo's PostgreSQL and delete its data
 
 test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 (or CHAT_TELEMETRY_TEST_DATABASE_URL)
 	@$(BIN)/pytest -n $(TEST_WORKERS)
+
+test-faults: $(VENV)/installed ## Kill, crash, cut and fill up for many rounds: accepted records are stored, once
+	@$(BIN)/pytest -m faults -s tests/loader/faults
 
 lint: $(VENV)/installed ## Check Python, SQL and types
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from chat_telemetry.files import DIRECTORY_MODE, append_whole, open_locked
 from chat_telemetry.segment import Segment
+from chat_telemetry.store import Rejection
 
 FILE_NAME = "dead-letters.jsonl"
 # The file is locked by others for an instant at a time; after so many tries something is wrong.
@@ -40,8 +41,9 @@ class DeadLetters:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def add(self, line: bytes, reason: str) -> None:
-        """Keep a refused line. `reason` may quote contents. Raises OSError."""
+    def add(self, line: bytes, rejection: Rejection) -> None:
+        """Keep a refused line, with the server's own words. Raises OSError."""
+        reason = f"{rejection.reason}: {rejection.detail}"
         letter = DeadLetter(datetime.now(UTC), reason, _as_json(line))
         self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         descriptor = self._open()
@@ -57,11 +59,9 @@ class DeadLetters:
         """
         for letters in self._take():
             try:
-                while lines := letters.read(batch_lines):
+                while lines := letters.read_rest(batch_lines):
                     send([_line_of(letter) for letter in lines])
                     letters.settle(lines)
-                if not letters.is_settled:
-                    letters.keep_torn_end()
             except BaseException:
                 letters.release()
                 raise

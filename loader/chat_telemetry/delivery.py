@@ -40,9 +40,7 @@ class Delivery:
             directory = Path(settings.journal_dir).absolute()
             journal = Journal(directory)
             self._dead_letters = DeadLetters(directory)
-            self._recovery = Recovery(
-                directory, settings.batch_records, self._recover, self._report_torn, self._report_unreadable
-            )
+            self._recovery = Recovery(directory, settings.batch_records, self._recover, self._report_unreadable)
         self.queue = LineQueue(settings, journal)
         self.reset()
         _deliveries.add(self)
@@ -143,14 +141,10 @@ class Delivery:
         self.log.warn("the database refuses a record for good: %s; see stats() for how many", rejection.reason)
         if self._dead_letters is not None:
             try:
-                self._dead_letters.add(line, f"{rejection.reason}: {rejection.detail}")
+                self._dead_letters.add(line, rejection)
             except OSError as error:
                 self.queue.count(journal_failures=1)
                 self.log.warn("a refused record could not be kept as a dead letter: %s", error.strerror)
-
-    def _report_torn(self, path: Path) -> None:
-        self.queue.count(torn=1)
-        self.log.warn("a journal ends in the middle of a line, which is kept in %s", path)
 
     def _report_unreadable(self, path: Path, error: OSError) -> None:
         self.log.warn("a journal cannot be taken over: %s: %s", path, error.strerror)

@@ -16,6 +16,7 @@ from chat_telemetry.segment import Segment
 
 # So often a running process looks for the journals of others that died meanwhile.
 LOOK_EVERY_S = 60.0
+JOURNALS = "journal-*.jsonl"
 
 
 class Recovery:
@@ -26,17 +27,16 @@ class Recovery:
         directory: Path,
         batch_lines: int,
         send: Callable[[list[bytes]], object],
-        report_torn: Callable[[Path], object],
         report_unreadable: Callable[[Path, OSError], object],
     ) -> None:
         """`send` raises what keeps the lines from being sent; then the next step sends them again."""
         self._directory = directory
         self._batch_lines = batch_lines
         self._send = send
-        self._report_torn = report_torn
         self._report_unreadable = report_unreadable
         self._segment: Segment | None = None
-        self._unreadable: set[Path] = set()
+        self.unreadable: set[Path] = set()
+        """Journals that cannot be opened or read; the next process tries them anew."""
         self._next_look = 0.0
 
     @property
@@ -53,16 +53,17 @@ class Recovery:
             return False
         segment = self._segment
         try:
-            lines = segment.read(self._batch_lines)
-            if not lines:
-                self._finish(segment)
-                return True
+            lines = segment.read_rest(self._batch_lines)
         except OSError as error:
             self._set_aside(segment.path, error)
             self.close()
             return True
-        self._send(lines)
-        segment.settle(lines)
+        if lines:
+            self._send(lines)
+            segment.settle(lines)
+        else:
+            self._segment = None
+            segment.delete()
         return True
 
     def close(self) -> None:
@@ -72,8 +73,8 @@ class Recovery:
             self._segment = None
 
     def _take_over_one(self) -> Segment | None:
-        for path in sorted(self._directory.glob("journal-*.jsonl")):
-            if path not in self._unreadable:
+        for path in sorted(self._directory.glob(JOURNALS)):
+            if path not in self.unreadable:
                 try:
                     descriptor = open_locked(path, os.O_RDWR)
                     if descriptor is not None:
@@ -84,13 +85,7 @@ class Recovery:
                     self._set_aside(path, error)
         return None
 
-    def _finish(self, segment: Segment) -> None:
-        if not segment.is_settled:
-            self._report_torn(segment.keep_torn_end())
-        self._segment = None
-        segment.delete()
-
     def _set_aside(self, path: Path, error: OSError) -> None:
-        """Not to stumble over the same file again and again; the next process tries it anew."""
-        self._unreadable.add(path)
+        """Not to stumble over the same file again and again."""
+        self.unreadable.add(path)
         self._report_unreadable(path, error)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uuid_utils.compat import uuid7
 
-from chat_telemetry.files import DIRECTORY_MODE, FILE_MODE, append_whole, open_locked
+from chat_telemetry.files import DIRECTORY_MODE, append_whole, open_locked
 
 # Of a segment so much is read at a time.
 READ_BYTES = 2**20
@@ -51,6 +51,13 @@ class Segment:
         *lines, _ = data[: data.rfind(b"\n") + 1].split(b"\n", max_lines)
         return lines
 
+    def read_rest(self, max_lines: int) -> list[bytes]:
+        """Like `read`, of a file that nobody appends to: the last line may have been cut off by a crash."""
+        if lines := self.read(max_lines):
+            return lines
+        rest = os.pread(self._descriptor, self.size - self._settled, self._settled) if not self.is_settled else b""
+        return [rest] if rest else []
+
     def settle(self, lines: list[bytes]) -> None:
         """Never read these again, the first ones."""
         self._settled += sum(map(len, lines)) + len(lines)
@@ -65,16 +72,6 @@ class Segment:
         with contextlib.suppress(OSError):
             os.ftruncate(self._descriptor, 0)
             self.size = self._settled = 0
-
-    def keep_torn_end(self) -> Path:
-        """Copy what is left, which is no whole line, to a file of its own. Raises OSError."""
-        path = self.path.with_suffix(".torn")
-        copy = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
-        try:
-            append_whole(copy, os.pread(self._descriptor, self.size - self._settled, self._settled))
-        finally:
-            os.close(copy)
-        return path
 
     def delete(self) -> None:
         """Delete the file. If that fails, somebody sends its lines again, which is harmless."""

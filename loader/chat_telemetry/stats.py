@@ -37,5 +37,3 @@ class Stats:
     """Accepted with a text cut to its limit."""
     journal_failures: int = 0
     """Lines and dead letters that the disk did not take: the lines went to memory instead."""
-    torn: int = 0
-    """Journals of dead processes whose last line was cut off; what there was of it is kept in a `.torn` file."""
