@@ -29,7 +29,7 @@ test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 
 	@$(BIN)/pytest -n $(TEST_WORKERS)
 
 test-faults: $(VENV)/installed ## Kill, crash, cut and fill up for many rounds: accepted records are stored, once
-	@$(BIN)/pytest -m faults -s tests/loader/faults
+	@$(BIN)/pytest -m faults --timeout 1800 -s tests/loader/faults
 
 lint: $(VENV)/installed ## Check Python, SQL and types
 	$(BIN)/ruff check .

@@ -19,7 +19,6 @@ import pytest
 from tests.loader.conftest import wait_until
 from tests.loader.faults.conftest import ON_NEWEST_SERVER, ROOT, Workers
 
-
 pytestmark = ON_NEWEST_SERVER
 
 
