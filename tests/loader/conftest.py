@@ -93,4 +93,5 @@ def wait_until(is_so: Callable[[], object], timeout: float = 20.0) -> None:
 def adds_up(client: TelemetryClient) -> bool:
     """Whether the counters add up: to be asserted at any moment."""
     stats = client.stats()
-    return stats.accepted == stats.stored + stats.duplicates + stats.rejected + stats.lost + stats.pending
+    answered = stats.stored + stats.duplicates + stats.rejected
+    return stats.accepted + stats.recovered == answered + stats.lost + stats.left + stats.pending
