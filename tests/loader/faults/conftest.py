@@ -51,7 +51,7 @@ class Worker:
         self.process.kill()
         self.end()
 
-    def end(self, timeout: float = 90) -> int:
+    def end(self, timeout: float = 150) -> int:
         """End its stdin, upon which it closes its client and exits; wait for that, and return its exit status."""
         assert self.process.stdin is not None
         self.process.stdin.close()

@@ -35,7 +35,7 @@ class Plan(msgspec.Struct, kw_only=True):
     """Children that share the load once the first record is made, and end without a word as multiprocessing's do."""
     spawns: int = 0
     pause: float = 0.001
-    close_timeout: float = 60.0
+    close_timeout: float = 120.0
     closes: bool = True
     file_size_limit: int = 0
     """In bytes: what the journal meets as a full disk."""
