@@ -36,7 +36,7 @@ class Delivery:
         self._dead_letters: DeadLetters | None = None
         self._recovery: Recovery | None = None
         journal = None
-        if settings.journal_dir is not None:
+        if settings.journal_dir:
             directory = Path(settings.journal_dir).absolute()
             journal = Journal(directory)
             self._dead_letters = DeadLetters(directory)

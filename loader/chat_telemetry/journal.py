@@ -40,10 +40,8 @@ class Journal:
         """Let go of the first lines. Returns a segment that nobody needs any more, to be deleted."""
         first = self._segments[0]
         first.settle(lines)
-        if first.is_settled:
-            if len(self._segments) > 1:
-                return self._segments.popleft()
-            first.clear()
+        if first.is_settled and (len(self._segments) > 1 or not first.clear()):
+            return self._segments.popleft()
         return None
 
     def close(self) -> None:

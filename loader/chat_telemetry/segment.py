@@ -67,11 +67,14 @@ class Segment:
         """Whether nothing is left to read."""
         return self._settled >= self.size
 
-    def clear(self) -> None:
-        """Empty a settled segment, so that nobody reads its lines again; a disk that refuses changes nothing else."""
-        with contextlib.suppress(OSError):
+    def clear(self) -> bool:
+        """Empty a settled segment, so that nobody reads its lines again; False if the disk refuses."""
+        try:
             os.ftruncate(self._descriptor, 0)
-            self.size = self._settled = 0
+        except OSError:
+            return False
+        self.size = self._settled = 0
+        return True
 
     def delete(self) -> None:
         """Delete the file. If that fails, somebody sends its lines again, which is harmless."""

@@ -92,9 +92,18 @@ def test_a_file_that_somebody_else_replays_is_left_alone(tmp_path: Path) -> None
     os.close(descriptor)
 
 
-def test_a_refused_record_is_a_letter_before_it_leaves_the_journal(log: Log, tmp_path: Path) -> None:
+def test_a_refused_record_is_a_letter_before_it_leaves_the_journal(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     poison = log.record(user_id=uuid4())
     with log.client(journal_dir=tmp_path) as client:
+        settle = client._queue.settle
+
+        def settle_after_the_letter(**counts: int) -> None:
+            assert len(letters(tmp_path)) == counts["rejected"]
+            settle(**counts)
+
+        monkeypatch.setattr(client._queue, "settle", settle_after_the_letter)
         client.persist(poison)
         client.persist(log.record())
         assert client.flush()

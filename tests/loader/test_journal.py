@@ -75,6 +75,20 @@ def test_segments_are_bounded_and_each_is_deleted_once_it_is_settled(
     assert [path.stat().st_size for path in tmp_path.iterdir()] == [0]
 
 
+def test_a_segment_that_cannot_be_emptied_makes_room_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, length: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "ftruncate", refuse)
+    lines = queue(tmp_path)
+    for line in (b"1", b"2"):
+        lines.put(line)
+        assert settle_all(lines) == [line]
+    assert on_disk(tmp_path) == []
+
+
 def test_lines_put_while_a_batch_is_under_way_stay(tmp_path: Path) -> None:
     lines = queue(tmp_path)
     lines.put(b"1")

@@ -29,6 +29,20 @@ def test_processes_killed_at_random_moments_lose_nothing(workers: Workers, round
     print(workers.assert_accepted_is_stored(), "records in", rounds, "rounds")
 
 
+@pytest.mark.parametrize("processes", [3, pytest.param(12, marks=pytest.mark.faults)])
+def test_of_several_that_start_at_once_each_journal_goes_to_one(workers: Workers, processes: int) -> None:
+    for worker in workers.start(processes, dsn="host=127.0.0.1 port=1"):
+        wait_until(lambda: len(worker.accepted) > 200)  # noqa: B023
+        worker.kill()
+    heirs = workers.start(3, pause=3600)
+    wait_until(lambda: not workers.journals(), 60)
+    for heir in heirs:
+        assert heir.end() == 0
+    stored = workers.assert_accepted_is_stored()
+    assert (workers.sum("stored"), workers.sum("duplicates")) == (stored, 0)
+    assert workers.sum("recovered") == stored - len(heirs)
+
+
 @pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=pytest.mark.faults)])
 def test_thirty_two_threads_in_each_of_two_processes(workers: Workers, seconds: int) -> None:
     killed, stopped = workers.start(2, threads=32, pause=0.01)
