@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from chat_telemetry.client import TelemetryClient
@@ -25,6 +25,8 @@ Step = Literal["nl_to_sql", "sql_validation", "sql_execution", "response_generat
 TIMED_STEPS = ("nl_to_sql", "sql_execution", "response_generation")
 
 Response = TypeVar("Response")
+Stream = TypeVar("Stream")
+Stream_co = TypeVar("Stream_co", covariant=True)
 Chunk = TypeVar("Chunk")
 
 
@@ -83,11 +85,7 @@ class ObservedChat:
         _guarded(self._new_call().read, response)
         return response
 
-    @overload
-    def stream(self, chunks: AsyncIterable[Chunk]) -> AsyncIterator[Chunk]: ...
-    @overload
-    def stream(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]: ...
-    def stream(self, chunks: Any) -> Any:
+    def stream(self, chunks: Stream) -> ObservedStream[Stream]:
         """Pass the chunks of a model's stream through unchanged, and take model and tokens from them as they come.
 
         They count for the step in which this is called, as with `usage`; the first text of the answer is the first
@@ -101,7 +99,7 @@ class ObservedChat:
             if is_answer and self._first_byte is None and _guarded(begins_answer, chunk):
                 self.first_byte()
 
-        return _observed_async(chunks, note) if hasattr(chunks, "__aiter__") else _observed(chunks, note)
+        return ObservedStream(chunks, note)
 
     def fail(self, error: BaseException) -> None:
         """Record an exception that will not leave the block, because its handler answers the user, for example."""
@@ -189,6 +187,24 @@ class ObservedStep:
         self.__exit__(kind, error, traceback)
 
 
+class ObservedStream(Generic[Stream_co]):
+    """A stream of chunks, to be iterated over once, as the one inside it: with `for` or with `async for`."""
+
+    def __init__(self, chunks: Stream_co, note: Callable[[object], None]) -> None:
+        self._chunks = chunks
+        self._note = note
+
+    def __iter__(self: ObservedStream[Iterable[Chunk]]) -> Iterator[Chunk]:
+        for chunk in self._chunks:
+            self._note(chunk)
+            yield chunk
+
+    async def __aiter__(self: ObservedStream[AsyncIterable[Chunk]]) -> AsyncIterator[Chunk]:
+        async for chunk in self._chunks:
+            self._note(chunk)
+            yield chunk
+
+
 def _guarded(function: Callable[..., Any], *args: object) -> Any:
     """Whatever goes wrong while watching is no reason to fail the chat request."""
     try:
@@ -196,18 +212,6 @@ def _guarded(function: Callable[..., Any], *args: object) -> Any:
     except Exception as error:
         logger.debug("a chat request was not watched in full: %s in %s", type(error).__name__, function.__name__)
         return None
-
-
-def _observed(chunks: Iterable[Chunk], note: Callable[[Chunk], None]) -> Iterator[Chunk]:
-    for chunk in chunks:
-        note(chunk)
-        yield chunk
-
-
-async def _observed_async(chunks: AsyncIterable[Chunk], note: Callable[[Chunk], None]) -> AsyncIterator[Chunk]:
-    async for chunk in chunks:
-        note(chunk)
-        yield chunk
 
 
 def _role(step: str | None) -> str:

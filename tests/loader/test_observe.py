@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -182,7 +183,7 @@ def test_a_call_outside_of_any_step_counts_for_the_response(kept: Kept) -> None:
 
 def test_a_stream_that_is_left_early_keeps_what_it_told(kept: Kept) -> None:
     with observe(kept) as chat, chat.step("response_generation"):
-        next(chat.stream(CHUNKS))
+        next(iter(chat.stream(CHUNKS)))
     assert (kept.records[0].response_model, kept.records[0].response_output_tokens) == ("gpt-4.1-mini-2025-04-14", None)
 
 
@@ -362,6 +363,25 @@ def test_an_error_that_cannot_be_printed_is_recorded_by_its_type(kept: Kept) -> 
     with pytest.raises(Unspeakable), observe(kept):
         raise Unspeakable
     assert kept.records[0].error_message == "Unspeakable"
+
+
+def test_a_mock_in_somebody_s_tests_is_iterated_over_as_without_telemetry(kept: Kept) -> None:
+    async def answer(chat: ObservedChat, stream: Any) -> list[Any]:
+        return [chunk async for chunk in chat.stream(stream)]
+
+    stream = MagicMock()
+    stream.__iter__.return_value = iter([1, 2])
+    stream.__aiter__.return_value = [3, 4]
+    with observe(kept) as chat:
+        assert list(chat.stream(stream)) == [1, 2]
+        assert asyncio.run(answer(chat, stream)) == [3, 4]
+
+
+def test_an_error_of_a_stream_comes_where_it_came_before(kept: Kept) -> None:
+    with observe(kept) as chat:
+        stream = chat.stream(None)
+        with pytest.raises(TypeError):
+            list(stream)
 
 
 class Hostile:
