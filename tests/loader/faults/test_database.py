@@ -55,8 +55,8 @@ def test_connections_cut_every_100_ms(workers: Workers, seconds: int) -> None:
         time.sleep(0.1)  # the fault itself
     workers.end()
     assert cuts > seconds
-    print(workers.assert_accepted_is_stored(), "records,", cuts, "cuts")
-    assert workers.sum("accepted") == workers.sum("stored") + workers.sum("duplicates")
+    assert workers.assert_accepted_is_stored() == workers.sum("stored") + workers.sum("duplicates")
+    print(cuts, "cuts")
 
 
 @pytest.mark.parametrize("enough", [10, pytest.param(300, marks=faults)])

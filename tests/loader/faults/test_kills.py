@@ -26,7 +26,7 @@ def test_processes_killed_at_random_moments_lose_nothing(workers: Workers, round
         for worker in started:
             worker.kill()
     workers.recover()
-    print(workers.assert_accepted_is_stored(), "records in", rounds, "rounds")
+    workers.assert_accepted_is_stored()
 
 
 @pytest.mark.parametrize("processes", [3, pytest.param(12, marks=pytest.mark.faults)])
@@ -50,7 +50,7 @@ def test_thirty_two_threads_in_each_of_two_processes(workers: Workers, seconds: 
     killed.kill()
     assert stopped.end() == 0
     workers.recover()
-    print(workers.assert_accepted_is_stored(), "records")
+    workers.assert_accepted_is_stored()
 
 
 def test_children_forked_and_spawned_after_the_first_record_that_end_without_exit_hooks(workers: Workers) -> None:
