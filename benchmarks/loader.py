@@ -55,6 +55,7 @@ class LoaderBenchmark:
             self._measure("calls_up", partial(self._calls, self._conninfo, endpoint))
         self._measure("calls_down", partial(self._calls, NO_DATABASE, NO_COLLECTOR))
         self._measure("delivery", self._deliveries)
+        self._measure("parts", partial(work, "parts", self._conninfo))
         self._measure("heartbeat", self._heartbeat)
         self._measure("outage", self._outage)
         return self.results

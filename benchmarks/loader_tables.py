@@ -19,6 +19,11 @@ def loader_tables(results: dict[str, Any]) -> str:
             _calls("Per call, database down (microseconds)", results["calls_down"]),
             _targets(results["calls_up"], results["calls_down"]),
             _delivery(results["delivery"], int(results["options"]["records"])),
+            table(
+                "Where the CPU time goes (microseconds per record)",
+                ("part", "least"),
+                [(part, f"{found:.2f}") for part, found in results["parts"].items()],
+            ),
             _heartbeat(results["heartbeat"]),
             _outage(results["outage"]),
         ]

@@ -1,6 +1,7 @@
 """What runs in a process of its own while it is measured; each prints its figures as JSON.
 
 python -m benchmarks.workers deliver WAY COUNT CONNINFO     until every record is in the table
+python -m benchmarks.workers parts CONNINFO
 python -m benchmarks.workers heartbeat SECONDS PAIRS CONNINFO
 python -m benchmarks.workers outage SECONDS RATE journal|memory
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import resource
 import statistics
@@ -20,12 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from uuid_utils.compat import uuid7
 
 from benchmarks.sample import columns
 from benchmarks.ways_to_postgres import INSERT, insert_values
 from chat_telemetry import TelemetryClient, TelemetryRecord
+from chat_telemetry.record import encode
+from chat_telemetry.store import Store
 
 BATCH = 500
+PARTS_REPEATED = 50
 HEARTBEAT_S = 0.001
 RECORDS_PER_HEARTBEAT = 2
 NO_DATABASE = "host=127.0.0.1 port=1 user=nobody"
@@ -38,6 +44,34 @@ def deliver(way: str, count: str, conninfo: str) -> None:
     started, cpu_started = time.perf_counter(), time.process_time()
     deliver_all(requests, conninfo)
     _print({"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu_started})
+
+
+def parts(conninfo: str) -> None:
+    """Microseconds of CPU per record that each part of its way takes, in the thread that does it; the least of many."""
+    logging.disable()  # the client without a database complains
+    requests = [columns(number) for number in range(BATCH)]
+    records = [TelemetryRecord(**request) for request in requests]
+    store = Store(conninfo)
+
+    def persist() -> float:
+        with TelemetryClient(NO_DATABASE) as client:
+            seconds = _cpu_of(lambda: [client.persist(record) for record in records])
+            client.close(timeout=0)
+        return seconds
+
+    def send() -> float:
+        # With keys of their own, or they would be duplicates.
+        lines = [encode(TelemetryRecord(**request)) for request in requests]
+        return _cpu_of(lambda: store.insert(lines))
+
+    measured = {
+        "key (UUIDv7)": lambda: _cpu_of(lambda: [uuid7() for _ in requests]),
+        "record, with its key and time": lambda: _cpu_of(lambda: [TelemetryRecord(**request) for request in requests]),
+        "encode": lambda: _cpu_of(lambda: [encode(record) for record in records]),
+        "persist, encode included": persist,
+        "send": send,
+    }
+    _print({part: min(measure() for _ in range(PARTS_REPEATED)) * 1e6 / BATCH for part, measure in measured.items()})
 
 
 def heartbeat(seconds: str, pairs: str, conninfo: str) -> None:
@@ -72,16 +106,16 @@ def outage(seconds: str, rate: str, way: str) -> None:
     journal_dir = tempfile.mkdtemp(prefix="chat-telemetry-journal-") if way == "journal" else None
     client = TelemetryClient(NO_DATABASE, journal_dir=journal_dir)
     client.persist(TelemetryRecord(**columns(0)))
-    before = _resident_mb()
+    before = peak = _resident_mb()
     started = time.perf_counter()
     count = 0
     while (elapsed := time.perf_counter() - started) < float(seconds):
         while count < elapsed * float(rate):
             client.persist(TelemetryRecord(**columns(count)))
             count += 1
+        peak = max(peak, _resident_mb())
         time.sleep(0.01)
     stats = client.stats()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
     _print({"before_mb": before, "peak_mb": peak, "accepted": stats.accepted, "dropped": stats.dropped})
 
 
@@ -106,6 +140,12 @@ def _deliver_with_executemany(requests: list[dict[str, Any]], conninfo: str) -> 
             with connection.transaction():
                 values = [insert_values(request) for request in requests[start : start + BATCH]]
                 cursor.executemany(INSERT, values)
+
+
+def _cpu_of(work: Callable[[], object]) -> float:
+    started = time.thread_time()
+    work()
+    return time.thread_time() - started
 
 
 def _resident_mb() -> float:
