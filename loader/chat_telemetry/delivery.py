@@ -100,8 +100,8 @@ class Delivery:
     def _step(self) -> bool:
         """Deliver a batch of the queue and one of the dead; False once the queue is closed and empty."""
         try:
-            is_recovering = self._recovery is not None and self._recovery.is_due
-            lines = self.queue.take(patiently=not is_recovering)
+            is_patient = self._recovery is None or not self._recovery.is_due
+            lines = self.queue.take(patiently=is_patient)
             if lines is None:
                 return False
             if fault := self.queue.journal_fault:
@@ -109,9 +109,8 @@ class Delivery:
                 self.log.warn("the journal cannot be written (%s): records wait in memory only", fault)
             if lines:
                 self._deliver(lines)
-            if self._recovery is not None and is_recovering:
-                self._recovery.step()
-            elif not lines:
+            is_recovering = self._recovery is not None and self._recovery.is_due and self._recovery.step()
+            if is_patient and not lines and not is_recovering:
                 self._store.close()
         except Exception as error:
             self._wait_after(error)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -52,7 +53,7 @@ class Log:
         )
 
     @contextmanager
-    def client(self, **settings: float) -> Iterator[TelemetryClient]:
+    def client(self, **settings: Any) -> Iterator[TelemetryClient]:
         """A client with short waits; closed at the end, whatever is left."""
         client = TelemetryClient(self.conninfo, **{"max_batch_age": 0.02, **settings})
         try:
