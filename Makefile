@@ -6,7 +6,7 @@ SHELL  := /bin/sh
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-history bench-reports lint format lock prices clean
+.PHONY: help demo demo-stop test test-history test-faults bench bench-reports lint format lock prices clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,18 @@ test-history: $(VENV)/installed ## Put dbt through a random history for 20 minut
 bench-reports: $(VENV)/installed ## Measure what a run costs beside plain materialized views (half an hour, 16 GB)
 	@$(BIN)/python -m benchmarks.reports $(BENCH)
 
+test-faults: $(VENV)/installed ## Kill, crash, cut and fill up for many rounds: accepted records are stored, once
+	@$(BIN)/pytest -m faults --timeout 1800 -s tests/loader/faults
+
+$(VENV)/peers/installed: benchmarks/requirements.txt
+	@echo "==> Installing what the loader is compared with, $$(grep -c == benchmarks/requirements.txt) locked packages, into $(VENV)/peers"
+	@$(PYTHON) -m venv --clear $(VENV)/peers
+	@$(VENV)/peers/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r benchmarks/requirements.txt
+	@touch $@
+
+bench: $(VENV)/installed $(VENV)/peers/installed ## Measure what the loader costs, beside its peers (20 minutes)
+	@$(BIN)/python -m benchmarks.loader --peers-python $(VENV)/peers/bin/python
+
 lint: $(VENV)/installed ## Check Python, SQL and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,6 +62,8 @@ lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows
 	$(PYTHON) -m pip install --quiet --target $(VENV)/uv uv
 	$(VENV)/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.lock
+	$(VENV)/uv/bin/uv pip compile benchmarks/requirements.in --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o benchmarks/requirements.txt
 
 prices: $(VENV)/installed ## Write the token prices again, from the installed genai-prices
 	$(BIN)/python tools/update_prices.py

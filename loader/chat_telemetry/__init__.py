@@ -5,10 +5,11 @@ persist_telemetry(TelemetryRecord(user_id=..., user_question=...))
 """
 
 from chat_telemetry.client import TelemetryClient
-from chat_telemetry.default import close, flush, persist_telemetry, stats
+from chat_telemetry.default import close, configure, flush, persist_telemetry, stats
 from chat_telemetry.errors import TelemetryError
-from chat_telemetry.line_queue import Stats
+from chat_telemetry.observe import observe_chat
 from chat_telemetry.record import TelemetryRecord
+from chat_telemetry.stats import Stats
 
 __all__ = [
     "Stats",
@@ -16,7 +17,9 @@ __all__ = [
     "TelemetryError",
     "TelemetryRecord",
     "close",
+    "configure",
     "flush",
+    "observe_chat",
     "persist_telemetry",
     "stats",
 ]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import os
 import weakref
+from collections.abc import Callable
 
 from chat_telemetry.delivery import Delivery
 from chat_telemetry.errors import InvalidRecord
-from chat_telemetry.line_queue import Stats
+from chat_telemetry.limits import has_long_name, shorten
 from chat_telemetry.record import TelemetryRecord, encode
 from chat_telemetry.settings import DATABASE_URL, Settings, database_url
+from chat_telemetry.stats import Stats
 from chat_telemetry.store import Store
+
+Redact = Callable[[TelemetryRecord], TelemetryRecord | None]
+"""Gets a copy of each record and returns what may be kept of it, or None for nothing; if it raises: nothing."""
 
 
 class TelemetryClient:
@@ -23,6 +30,9 @@ class TelemetryClient:
         self,
         dsn: str | None = None,
         *,
+        redact: Redact | None = None,
+        enabled: bool = Settings.enabled,
+        journal_dir: str | os.PathLike[str] | None = Settings.journal_dir,
         max_queue_records: int = Settings.max_queue_records,
         max_queue_bytes: int = Settings.max_queue_bytes,
         batch_records: int = Settings.batch_records,
@@ -30,12 +40,16 @@ class TelemetryClient:
         max_batch_age: float = Settings.max_batch_age,
         connect_timeout: float = Settings.connect_timeout,
         exit_timeout: float = Settings.exit_timeout,
+        max_text_chars: int = Settings.max_text_chars,
+        max_name_chars: int = Settings.max_name_chars,
     ) -> None:
         """`dsn` is a libpq connection string or URL, CHAT_TELEMETRY_DATABASE_URL by default; without either, records
         are dropped. It is first used by the delivery thread, so a wrong one raises nothing here. Settings are
         explained in `chat_telemetry.settings.Settings`; ValueError for one that is not above zero.
         """
         settings = Settings(
+            enabled=enabled,
+            journal_dir=journal_dir,
             max_queue_records=max_queue_records,
             max_queue_bytes=max_queue_bytes,
             batch_records=batch_records,
@@ -43,7 +57,14 @@ class TelemetryClient:
             max_batch_age=max_batch_age,
             connect_timeout=connect_timeout,
             exit_timeout=exit_timeout,
+            max_text_chars=max_text_chars,
+            max_name_chars=max_name_chars,
         )
+        self.redact = redact
+        """For records persisted from now on."""
+        self._enabled = enabled
+        self._max_text_chars = max_text_chars
+        self._max_name_chars = max_name_chars
         conninfo = database_url() if dsn is None else dsn
         self._has_database = conninfo is not None
         self._delivery = Delivery(Store(conninfo or "", connect_timeout=connect_timeout), settings)
@@ -55,11 +76,15 @@ class TelemetryClient:
     def persist(self, record: TelemetryRecord) -> bool:
         """Queue a record and say whether it was accepted. Never blocks, never raises, whatever the record."""
         try:
-            if self._queue.put(encode(record)):
+            line = self._line_of(record) if self._enabled else None
+            if line is None:
+                self._queue.count(**{"withheld" if self._enabled else "dropped": 1})
+            elif self._queue.put(line):
                 if not self._delivery.running:
                     self._delivery.start()
                 return True
-            self._warn_of_drop()
+            else:
+                self._warn_of_drop()
         except Exception as error:
             self._turn_away(error)
         return False
@@ -72,7 +97,10 @@ class TelemetryClient:
         return self._queue.flush(timeout)
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Accept no more, deliver the rest in at most `timeout` seconds, give up what is left: then False."""
+        """Accept no more and deliver the rest in at most `timeout` seconds.
+
+        False if there was not time enough: what is in the journal is left for another process, the rest is given up.
+        """
         return self._delivery.close(timeout)
 
     def stats(self) -> Stats:
@@ -85,6 +113,32 @@ class TelemetryClient:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
+    def _line_of(self, record: TelemetryRecord) -> bytes | None:
+        """The record as it will be stored; None if it is to be withheld. Raises InvalidRecord."""
+        if self.redact is not None:
+            redacted = self._redacted(record)
+            if redacted is None:
+                return None
+            record = redacted
+        line = encode(record)
+        # No text is longer than the line that it is in.
+        if len(line) > self._max_text_chars or has_long_name(record, self._max_name_chars):
+            shortened = shorten(record, self._max_text_chars, self._max_name_chars)
+            if shortened is not None:
+                line = encode(shortened)
+                self._queue.count(truncated=1)
+                self._delivery.log.warn("a text is too long and was cut; see stats() for how often")
+        return line
+
+    def _redacted(self, record: TelemetryRecord) -> TelemetryRecord | None:
+        """By a copy, so that a hook may change the record in place and leaves the application its own."""
+        try:
+            return self.redact(copy.copy(record)) if self.redact else record
+        except Exception as error:
+            # Its message may quote what was to be hidden.
+            self._delivery.log.warn("the redact hook raises %s: records are withheld", type(error).__name__)
+            return None
+
     def _warn_of_drop(self) -> None:
         if not self._has_database:
             self._delivery.log.warn("no database: records are dropped; set %s", DATABASE_URL)
@@ -94,6 +148,6 @@ class TelemetryClient:
             self._delivery.log.warn("the queue is full: records are dropped; see stats() for how many")
 
     def _turn_away(self, error: Exception) -> None:
-        self._queue.count_invalid()
+        self._queue.count(invalid=1)
         known = isinstance(error, InvalidRecord)
         self._delivery.log.warn("a record is invalid: %s", error if known else type(error).__name__)

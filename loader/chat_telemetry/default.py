@@ -6,10 +6,10 @@ import os
 import threading
 from dataclasses import asdict
 
-from chat_telemetry.client import TelemetryClient
-from chat_telemetry.line_queue import Stats
+from chat_telemetry.client import Redact, TelemetryClient
 from chat_telemetry.record import TelemetryRecord
 from chat_telemetry.settings import from_environment
+from chat_telemetry.stats import Stats
 
 
 class _Default:
@@ -17,6 +17,7 @@ class _Default:
 
     def __init__(self) -> None:
         self.client: TelemetryClient | None = None
+        self._redact: Redact | None = None
         self.reset_lock()
 
     def reset_lock(self) -> None:
@@ -25,12 +26,27 @@ class _Default:
     def get(self) -> TelemetryClient:
         with self._lock:
             if self.client is None:
-                self.client = TelemetryClient(**asdict(from_environment()))
+                self.client = TelemetryClient(redact=self._redact, **asdict(from_environment()))
             return self.client
+
+    def set_redact(self, redact: Redact | None) -> None:
+        with self._lock:
+            self._redact = redact
+            if self.client is not None:
+                self.client.redact = redact
 
 
 _default = _Default()
 os.register_at_fork(after_in_child=_default.reset_lock)
+
+
+def configure(*, redact: Redact | None) -> None:
+    """Set the default client's hook, which no variable can hold, for records persisted from now on.
+
+    `redact` gets a copy of each record and returns what may be kept of it, or None to keep nothing. If it raises,
+    nothing is kept either.
+    """
+    _default.set_redact(redact)
 
 
 def persist_telemetry(record: TelemetryRecord) -> bool:

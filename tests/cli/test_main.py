@@ -30,6 +30,7 @@ def test_version_and_help_are_no_errors(cli: Cli) -> None:
         "demo",
         "load",
         "migrate",
+        "replay",
         "report",
     }
 

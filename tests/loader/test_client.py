@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -223,6 +224,71 @@ def test_no_thread_starts_before_the_first_record(log: Log) -> None:
 def test_a_setting_that_makes_no_sense_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="batch_records must be above zero, not 0"):
         TelemetryClient(NOWHERE, batch_records=0)
+
+
+def test_a_hook_may_change_a_copy_of_a_record_and_the_application_keeps_its_own(log: Log) -> None:
+    def hide(record: TelemetryRecord) -> TelemetryRecord:
+        record.user_question = "hidden"
+        return record
+
+    with TelemetryClient(log.conninfo, redact=hide) as client:
+        record = log.record(user_question="My password is hunter2")
+        assert client.persist(record)
+    assert record.user_question == "My password is hunter2"
+    assert log.query("select user_question from public.chat_telemetry_log") == [("hidden",)]
+
+
+def test_a_hook_that_withholds_or_raises_or_returns_rubbish_lets_nothing_through(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    def judge(record: TelemetryRecord) -> TelemetryRecord | None:
+        if record.user_question == "none":
+            return None
+        if record.user_question == "raise":
+            raise ValueError("hunter2")
+        return "hunter2"  # type: ignore[return-value]
+
+    with caplog.at_level(logging.DEBUG), TelemetryClient(log.conninfo, redact=judge) as client:
+        assert not any(client.persist(log.record(user_question=text)) for text in ("none", "raise", "rubbish"))
+        assert not client.persist(None)
+    assert client.stats() == Stats(withheld=3, invalid=1)
+    assert log.stored_ids() == []
+    assert caplog.messages == [
+        "the redact hook raises ValueError: records are withheld",
+        "a record is invalid: a str is no TelemetryRecord",
+    ]
+
+
+def test_a_client_that_is_switched_off_does_nothing_but_count(log: Log, tmp_path: Path) -> None:
+    seen: list[TelemetryRecord] = []
+    before = threading.active_count()
+    with TelemetryClient(log.conninfo, enabled=False, journal_dir=tmp_path / "journal", redact=seen.append) as client:
+        assert not client.persist(log.record())
+        assert client.flush()
+        assert threading.active_count() == before
+        assert client.stats() == Stats(dropped=1)
+    assert (seen, list(tmp_path.iterdir()), log.stored_ids()) == ([], [], [])
+
+
+def test_with_a_journal_an_outage_fills_the_disk_and_no_bound_on_memory_is_met(log: Log, tmp_path: Path) -> None:
+    client = TelemetryClient(NOWHERE, max_queue_records=10, journal_dir=tmp_path)
+    assert all(client.persist(log.record()) for _ in range(1000))
+    assert not client.close(0.2)
+    assert client.stats() == Stats(accepted=1000, left=1000)
+    with log.client(journal_dir=tmp_path) as heir:
+        heir.persist(log.record())
+        wait_until(lambda: heir.stats().recovered == 1000)
+    assert len(log.stored_ids()) == 1001
+
+
+def test_a_full_disk_is_said_once_a_minute(log: Log, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "journal").touch()
+    with log.client(journal_dir=tmp_path / "journal") as client:
+        for _ in range(5):
+            assert client.persist(log.record())
+            assert client.flush()
+        assert client.stats() == Stats(accepted=5, stored=5, journal_failures=5)
+    assert caplog.messages == ["the journal cannot be written (File exists): records wait in memory only"]
 
 
 def test_a_record_made_by_a_subclass_is_a_record(log: Log) -> None:

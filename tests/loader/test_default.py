@@ -50,6 +50,21 @@ def test_without_a_database_nothing_raises_and_everything_is_counted(log: Log, m
     assert chat_telemetry.stats() == Stats(dropped=1, invalid=1)
 
 
+@pytest.mark.usefixtures("no_default_client")
+def test_the_default_clients_hook_may_be_set_before_and_after_it_is_made(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", log.conninfo)
+    chat_telemetry.configure(redact=lambda record: None)
+    assert not persist_telemetry(log.record())
+    chat_telemetry.configure(redact=None)
+    assert persist_telemetry(log.record())
+    chat_telemetry.configure(redact=lambda record: None)
+    assert not persist_telemetry(log.record())
+    assert chat_telemetry.close()
+    assert chat_telemetry.stats() == Stats(accepted=1, stored=1, withheld=2)
+
+
 def test_importing_the_package_starts_nothing_and_brings_no_command_line() -> None:
     script = (
         "import sys, threading, chat_telemetry; "

@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from chat_telemetry import Stats, TelemetryClient, line_queue
+from chat_telemetry import Stats, TelemetryClient, line_queue, recovery
 from tests.conftest import Server
 from tests.loader.conftest import WRITER, Log, adds_up, wait_until
 
@@ -155,17 +156,21 @@ def test_a_closed_client_has_ended_its_thread_and_its_session(log: Log, monkeypa
         assert not delivery._thread.is_alive()
 
 
-def test_an_idle_client_holds_no_connection(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("has_journal", [False, True])
+def test_an_idle_client_holds_no_connection(
+    log: Log, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, has_journal: bool
+) -> None:
     def sessions() -> int:
         return len(
             log.query(f"select from pg_stat_activity where usename = '{WRITER}' and datname = current_database()")
         )
 
-    with log.client() as client:
+    with log.client(**({"journal_dir": tmp_path} if has_journal else {})) as client:
         client.persist(log.record())
         assert client.flush()
         assert sessions() == 1
         monkeypatch.setattr(line_queue, "IDLE_S", 0.05)
+        monkeypatch.setattr(recovery, "LOOK_EVERY_S", 0.04)
         client.persist(log.record())
         wait_until(lambda: sessions() == 0)
         client.persist(log.record())

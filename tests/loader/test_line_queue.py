@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from chat_telemetry import line_queue
-from chat_telemetry.line_queue import LineQueue, Stats
+from chat_telemetry.line_queue import LineQueue
 from chat_telemetry.settings import Settings
+from chat_telemetry.stats import Stats
 from tests.loader.conftest import wait_until
 
 

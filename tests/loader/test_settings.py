@@ -20,6 +20,10 @@ def test_each_setting_has_a_variable_of_its_name() -> None:
         "CHAT_TELEMETRY_MAX_BATCH_AGE": "0.25",
         "CHAT_TELEMETRY_CONNECT_TIMEOUT": "3",
         "CHAT_TELEMETRY_EXIT_TIMEOUT": "1.5",
+        "CHAT_TELEMETRY_ENABLED": "false",
+        "CHAT_TELEMETRY_JOURNAL_DIR": "/var/lib/chat",
+        "CHAT_TELEMETRY_MAX_TEXT_CHARS": "1000",
+        "CHAT_TELEMETRY_MAX_NAME_CHARS": "50",
     }
     assert from_environment(environment) == Settings(
         max_queue_records=7,
@@ -29,6 +33,10 @@ def test_each_setting_has_a_variable_of_its_name() -> None:
         max_batch_age=0.25,
         connect_timeout=3.0,
         exit_timeout=1.5,
+        enabled=False,
+        journal_dir="/var/lib/chat",
+        max_text_chars=1000,
+        max_name_chars=50,
     )
 
 
@@ -40,6 +48,17 @@ def test_a_variable_that_makes_no_sense_is_named_and_its_default_used(
     with caplog.at_level(logging.WARNING, logger="chat_telemetry"):
         assert from_environment(environment) == Settings(exit_timeout=2.0)
     assert caplog.messages == ["CHAT_TELEMETRY_BATCH_RECORDS is no number above zero: using 500 instead"]
+
+
+@pytest.mark.parametrize("text", ["FALSE", "0", "no", " off "])
+def test_telemetry_can_be_switched_off_in_many_words(text: str) -> None:
+    assert not from_environment({"CHAT_TELEMETRY_ENABLED": text}).enabled
+
+
+def test_a_switch_that_makes_no_sense_is_named_and_stays_on(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="chat_telemetry"):
+        assert from_environment({"CHAT_TELEMETRY_ENABLED": "maybe"}).enabled
+    assert caplog.messages == ["CHAT_TELEMETRY_ENABLED is neither true nor false: using True instead"]
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])

@@ -13,13 +13,14 @@ from chat_telemetry.cli.demo import demo
 from chat_telemetry.cli.errors import ExitCode, explain
 from chat_telemetry.cli.load import load
 from chat_telemetry.cli.migrate import migrate
+from chat_telemetry.cli.replay import replay
 from chat_telemetry.cli.report import report
 
 EXIT_CODES = "\n\n".join(
     [
         "Exit codes:",
         "0: all done",
-        "1: not all done: lines were set aside, a migration or a model failed",
+        "1: not all done: lines were set aside or refused, a migration or a model failed",
         "2: wrong use",
         "3: the database cannot be reached, or refuses",
         "4: something has to be done first: migrations, `dbt build`, installing an extra",
@@ -34,7 +35,7 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (migrate, load, report, demo):
+for command in (migrate, load, replay, report, demo):
     app.command()(command)
 
 

@@ -1,0 +1,37 @@
+"""Ways to report a chat request, by name: where the function is that makes one of each. Peers are installed apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+CALL = "persist_telemetry(record)"
+OURS = "TelemetryRecord + persist_telemetry"
+JOURNAL = "the same, with journal"
+OBSERVED = "observe_chat with 3 steps"
+LOGGING = "logging with QueueHandler"
+OPENTELEMETRY = "OpenTelemetry, batched span"
+LANGFUSE = "Langfuse, generation"
+INSERT = "synchronous INSERT"
+
+CONTENDERS = {
+    CALL: "ways_to_postgres:call_alone",
+    OURS: "ways_to_postgres:record_and_call",
+    JOURNAL: "ways_to_postgres:record_and_call_with_journal",
+    OBSERVED: "ways_to_postgres:observed",
+    LOGGING: "ways_to_postgres:queue_handler",
+    INSERT: "ways_to_postgres:synchronous_insert",
+    OPENTELEMETRY: "opentelemetry_span:batched_span",
+    LANGFUSE: "langfuse_generation:generation",
+}
+PEERS = (OPENTELEMETRY, LANGFUSE)
+"""Those that speak HTTP instead of PostgreSQL."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """`report` is timed; it gets what `prepare` made of the columns of a chat request."""
+
+    report: Callable[[Any], object]
+    prepare: Callable[[dict[str, Any]], Any] = lambda columns: columns

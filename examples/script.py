@@ -1,0 +1,14 @@
+"""A plain script: nothing to do at the end, the exit of the interpreter delivers what is left."""
+
+from __future__ import annotations
+
+import sys
+from uuid import UUID
+
+from chat import answer
+
+if __name__ == "__main__":
+    user_id, question = sys.argv[1:]
+    for piece in answer(UUID(user_id), question):
+        print(piece, end="", flush=True)
+    print()

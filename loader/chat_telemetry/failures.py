@@ -1,0 +1,42 @@
+"""What an exception in a chat request is called in its record: error_type, failed_step and error_message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+# By the step it was raised in: what went wrong, and the step that the user saw fail.
+FAILURES = {
+    "nl_to_sql": ("sql_generation", "understanding"),
+    "sql_validation": ("sql_validation", "understanding"),
+    "sql_execution": ("sql_execution", "looking_up"),
+    "response_generation": ("response_generation", "response"),
+}
+MAX_MESSAGE = 2_000
+"""Characters of an error message that are kept."""
+
+
+def failure_in(step: str | None) -> tuple[str, str | None]:
+    """`error_type` and `failed_step` of an exception that was raised in this step, or outside of all."""
+    return FAILURES.get(step or "", ("unexpected", None))
+
+
+def origins(error: BaseException) -> Iterator[BaseException]:
+    """The exception, those that it was raised from or while handling, and those that a group of them holds."""
+    waiting, seen = [error], set()
+    while waiting:
+        origin = waiting.pop()
+        if id(origin) not in seen:
+            seen.add(id(origin))
+            yield origin
+            held = origin.exceptions if isinstance(origin, BaseExceptionGroup) else ()
+            waiting += [other for other in (origin.__cause__, origin.__context__, *held) if other is not None]
+
+
+def message_of(error: BaseException) -> str:
+    """The exception's type and its own words, as far as it has any, cut to MAX_MESSAGE characters."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:
+        return name
+    return (f"{name}: {text}" if text else name)[:MAX_MESSAGE]

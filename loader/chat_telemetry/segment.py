@@ -1,0 +1,87 @@
+"""One file of lines on their way to the database, and how far the database has answered for them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from uuid_utils.compat import uuid7
+
+from chat_telemetry.files import DIRECTORY_MODE, append_whole, open_locked
+
+# Of a segment so much is read at a time.
+READ_BYTES = 2**20
+
+
+class Segment:
+    """A file whose lock this process holds: one writer appends, one reader reads and settles."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        """`descriptor` comes from `open_locked`."""
+        self.path = path
+        self.size = os.fstat(descriptor).st_size
+        """In bytes, of whole lines if they were all appended here."""
+        self._descriptor = descriptor
+        self._settled = 0
+
+    @classmethod
+    def create(cls, directory: Path) -> Segment:
+        """A new one, in a directory that is made if need be. Raises OSError."""
+        directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        while True:
+            path = directory / f"journal-{uuid7()}.jsonl"
+            # Somebody who looks for the journals of dead processes may be faster than the lock.
+            descriptor = open_locked(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL)
+            if descriptor is not None:
+                return cls(path, descriptor)
+
+    def append(self, line: bytes) -> None:
+        """Append a line in one write. Raises OSError, and leaves the file as it was, if the disk does not take it."""
+        append_whole(self._descriptor, line + b"\n")
+        self.size += len(line) + 1
+
+    def read(self, max_lines: int, max_bytes: int = READ_BYTES) -> list[bytes]:
+        """The first whole lines that are not settled: about `max_bytes`, but one at least if there is one."""
+        size = min(max_bytes, READ_BYTES)
+        data = os.pread(self._descriptor, size, self._settled)
+        while b"\n" not in data and len(data) == size:
+            size *= 4
+            data = os.pread(self._descriptor, size, self._settled)
+        *lines, _ = data[: data.rfind(b"\n") + 1].split(b"\n", max_lines)
+        return lines
+
+    def read_rest(self, max_lines: int) -> list[bytes]:
+        """Like `read`, of a file that nobody appends to: the last line may have been cut off by a crash."""
+        if lines := self.read(max_lines):
+            return lines
+        rest = os.pread(self._descriptor, self.size - self._settled, self._settled) if not self.is_settled else b""
+        return [rest] if rest else []
+
+    def settle(self, lines: list[bytes]) -> None:
+        """Never read these again, the first ones."""
+        self._settled += sum(map(len, lines)) + len(lines)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to read."""
+        return self._settled >= self.size
+
+    def clear(self) -> bool:
+        """Empty a settled segment, so that nobody reads its lines again; False if the disk refuses."""
+        try:
+            os.ftruncate(self._descriptor, 0)
+        except OSError:
+            return False
+        self.size = self._settled = 0
+        return True
+
+    def delete(self) -> None:
+        """Delete the file. If that fails, somebody sends its lines again, which is harmless."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+        self.release()
+
+    def release(self) -> None:
+        """Leave the file to whoever locks it next."""
+        os.close(self._descriptor)

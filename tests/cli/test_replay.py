@@ -1,0 +1,107 @@
+"""`chat-telemetry replay`: what dead processes left and what was refused goes to the database, and it says so."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import pytest
+
+from chat_telemetry import TelemetryRecord
+from chat_telemetry.record import encode
+from chat_telemetry.segment import Segment
+from tests.cli.conftest import Cli, count
+from tests.conftest import Database
+
+
+@pytest.fixture
+def user(database: Database) -> uuid.UUID:
+    return database.add_users(1)[0]
+
+
+def line(user: uuid.UUID) -> str:
+    return encode(TelemetryRecord(user_id=user, user_question="How many orders?")).decode()
+
+
+def leave(directory: Path, *lines: str) -> Segment:
+    segment = Segment.create(directory)
+    for text in lines:
+        segment.append(text.encode())
+    return segment
+
+
+def test_journals_and_dead_letters_are_sent_and_what_was_done_is_said(
+    cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    absent = uuid.uuid4()
+    known, refused = line(user), line(absent)
+    leave(journal, known, refused).release()
+    first = cli("replay", "--journal-dir", str(journal), database=database)
+    assert (first.code, first.out) == (
+        1,
+        "dead letters: 0 records: 0 stored, 0 already there, 0 refused\n"
+        "journals: 2 records: 1 stored, 0 already there, 1 refused\n",
+    )
+    assert first.err == f"refused records are in {journal}/dead-letters.jsonl, each with its reason\n"
+    with database.connect() as connection:
+        connection.execute("insert into auth.users (id) values (%s)", [absent])
+    leave(journal, known, line(user)).release()
+    second = cli("replay", "--journal-dir", str(journal), database=database)
+    assert (second.code, second.out) == (
+        0,
+        "dead letters: 1 records: 1 stored, 0 already there, 0 refused\n"
+        "journals: 2 records: 1 stored, 1 already there, 0 refused\n",
+    )
+    assert second.err == ""
+    assert count(database) == 3
+    assert list(journal.iterdir()) == []
+
+
+def test_dead_letters_can_be_left_out(cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path) -> None:
+    letter = {"rejected_at": "2026-11-23T08:00:00Z", "reason": "r", "record": json.loads(line(user))}
+    (tmp_path / "dead-letters.jsonl").write_text(json.dumps(letter))
+    outcome = cli("replay", "--journal-dir", str(tmp_path), "--no-dead-letters", database=database)
+    assert (outcome.code, outcome.out) == (0, "journals: 0 records: 0 stored, 0 already there, 0 refused\n")
+    assert count(database) == 0
+    assert cli("replay", "--journal-dir", str(tmp_path), database=database).code == 0
+    assert count(database) == 1
+
+
+def test_the_journal_of_a_running_process_is_left_to_it(
+    cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
+) -> None:
+    running = leave(tmp_path, line(user))
+    outcome = cli("replay", "--journal-dir", str(tmp_path), database=database)
+    assert outcome.code == 0
+    assert outcome.out.endswith("1 journals are left to the processes that write them\n")
+    assert count(database) == 0
+    running.release()
+
+
+def test_what_cannot_be_read_is_named(cli: Cli, database: Database, tmp_path: Path) -> None:
+    (tmp_path / "journal-0.jsonl").mkdir()
+    outcome = cli("replay", "--journal-dir", str(tmp_path), database=database)
+    assert outcome.code == 1
+    assert outcome.err == f"{tmp_path}/journal-0.jsonl: Is a directory\n"
+
+
+def test_a_database_that_does_not_answer_or_has_no_log_keeps_everything(
+    cli: Cli, empty_database: Database, tmp_path: Path
+) -> None:
+    leave(tmp_path, line(uuid.uuid4())).release()
+    outcome = cli("replay", "--journal-dir", str(tmp_path), database=empty_database)
+    assert outcome.code == 3
+    assert outcome.err == (
+        "error: the database refuses telemetry, UndefinedTable (42P01): run `chat-telemetry migrate`. "
+        "Run the same command again, nothing is stored twice\n"
+    )
+    outcome = cli("replay", "--journal-dir", str(tmp_path), "--database-url", "host=127.0.0.1 port=1")
+    assert outcome.code == 3
+    assert len(list(tmp_path.glob("journal-*"))) == 1
+
+
+def test_a_directory_that_is_none_is_wrong_use(cli: Cli, database: Database) -> None:
+    outcome = cli("replay", "--journal-dir", "nowhere", database=database)
+    assert (outcome.code, outcome.err) == (2, "error: nowhere: no such directory\n")

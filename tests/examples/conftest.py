@@ -1,0 +1,109 @@
+"""What the examples need around them: a database, a model's provider, and the variables that name both."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from tests.conftest import Database
+from tests.loader.conftest import wait_until
+from tests.providers import running_provider
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+STOP_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """A migrated database and a provider; `environment` tells a process of both."""
+
+    database: Database
+    user_id: UUID
+    environment: dict[str, str]
+
+    def run(self, *command: str) -> str:
+        """Run Python in the directory of the examples; what it printed."""
+        return subprocess.run(
+            [sys.executable, *command],
+            cwd=EXAMPLES,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+
+    @contextmanager
+    def serving(self, *command: str, directory: Path) -> Iterator[int]:
+        """Run a server that takes `{port}` among its arguments, from when it listens to a polite end; its port."""
+        port = free_port()
+        with (directory / "server.log").open("w+") as log:
+            server = subprocess.Popen(
+                [sys.executable, *(word.format(port=port) for word in command)],
+                cwd=EXAMPLES,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+            try:
+                wait_until(lambda: listens(port) or server.poll() is not None, timeout=60)
+                yield port
+            finally:
+                server.terminate()
+                status = server.wait(STOP_TIMEOUT_S)
+                log.seek(0)
+                assert status in (0, -signal.SIGTERM), log.read()
+
+    def rows(self) -> list[dict[str, object]]:
+        with self.database.connect() as connection:
+            return [row[0] for row in connection.execute("select to_jsonb(log) from public.chat_telemetry_log as log")]
+
+
+@pytest.fixture
+def surroundings(database: Database) -> Iterator[Surroundings]:
+    (user_id,) = database.add_users(1)
+    with running_provider() as provider:
+        environment = {
+            **os.environ,
+            "CHAT_TELEMETRY_DATABASE_URL": database.conninfo,
+            "DATABASE_URL": database.conninfo,
+            "OPENAI_BASE_URL": f"{provider}/v1",
+            "OPENAI_API_KEY": "none",
+        }
+        yield Surroundings(database, user_id, environment)
+
+
+def ask(port: int, user_id: UUID) -> str:
+    """Ask the server a question; its answer."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        body = f'{{"user_id": "{user_id}", "question": "How many orders?"}}'
+        connection.request("POST", "/chat", body, {"content-type": "application/json"})
+        response = connection.getresponse()
+        assert response.status == 200
+        return response.read().decode()
+    finally:
+        connection.close()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

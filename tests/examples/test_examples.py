@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SERVERS
+from tests.examples.conftest import Surroundings, ask
+from tests.loader.conftest import wait_until
+from tests.providers import ANSWER, SQL
+
+# Not one example cares which PostgreSQL it is.
+pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
+
+EXPECTED = {
+    "user_question": "How many orders?",
+    "ai_response": ANSWER,
+    "generated_sql": SQL,
+    "result_row_count": 1,
+    "error_type": None,
+    "response_id": "resp_7d41c0de",
+    "sql_model": "gpt-4o-mini-2024-07-18",
+    "sql_input_tokens": 1412,
+    "sql_cached_tokens": 1024,
+    "response_model": "gpt-4.1-mini-2025-04-14",
+    "response_output_tokens": 24,
+}
+MEASURED = ("nl_to_sql_duration_ms", "sql_execution_duration_ms", "response_generation_duration_ms", "ttfb_ms")
+
+
+def is_complete(row: dict[str, object]) -> bool:
+    return row.items() >= EXPECTED.items() and all(row[column] is not None for column in MEASURED)
+
+
+def test_the_script_delivers_by_ending(surroundings: Surroundings) -> None:
+    assert surroundings.run("script.py", str(surroundings.user_id), "How many orders?") == f"{ANSWER}\n"
+    (row,) = surroundings.rows()
+    assert is_complete(row)
+
+
+def test_the_function_delivers_before_it_is_frozen(surroundings: Surroundings) -> None:
+    event = {"user_id": str(surroundings.user_id), "question": "How many orders?"}
+    called = f"import os, lambda_handler; print(lambda_handler.handler({event}, None), flush=True); os._exit(0)"
+    assert ANSWER in surroundings.run("-c", called)
+    (row,) = surroundings.rows()
+    assert is_complete(row)
+
+
+def test_the_django_view_records_what_it_streams(surroundings: Surroundings, tmp_path: Path) -> None:
+    command = ("-m", "gunicorn", "django_app:application", "--bind", "127.0.0.1:{port}")
+    with surroundings.serving(*command, directory=tmp_path) as port:
+        assert ask(port, surroundings.user_id) == ANSWER
+        wait_until(surroundings.rows)
+    (row,) = surroundings.rows()
+    assert is_complete(row)
+
+
+def test_gunicorn_s_workers_lose_nothing_when_they_are_told_to_stop(surroundings: Surroundings, tmp_path: Path) -> None:
+    command = ("-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", "127.0.0.1:{port}")
+    with surroundings.serving(*command, directory=tmp_path) as port, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: ask(port, surroundings.user_id), range(40)))
+    assert answers == [ANSWER] * 40
+    rows = surroundings.rows()
+    assert len({row["log_id"] for row in rows}) == 40
+    assert all(is_complete(row) for row in rows)
+
+
+UVICORN = ("-m", "uvicorn", "fastapi_app:app", "--port", "{port}", "--log-level", "warning")
+
+
+def test_the_fastapi_endpoint_records_what_it_streams(surroundings: Surroundings, tmp_path: Path) -> None:
+    with surroundings.serving(*UVICORN, directory=tmp_path) as port, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: ask(port, surroundings.user_id), range(20)))
+    assert answers == [ANSWER] * 20
+    rows = surroundings.rows()
+    assert len(rows) == 20
+    assert all(is_complete(row) for row in rows)
+
+
+def test_the_fastapi_endpoint_records_what_it_apologises_for(surroundings: Surroundings, tmp_path: Path) -> None:
+    surroundings.environment["DATABASE_URL"] = "host=/nowhere"
+    with surroundings.serving(*UVICORN, directory=tmp_path) as port:
+        assert ask(port, surroundings.user_id) == "Sorry, I could not look that up."
+    (row,) = surroundings.rows()
+    assert (row["error_type"], row["failed_step"], row["generated_sql"]) == ("sql_execution", "looking_up", SQL)
+    assert str(row["error_message"]).startswith("OperationalError: ")
