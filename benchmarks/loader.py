@@ -237,7 +237,8 @@ def main() -> None:
     """Run on a server of its own, made for it and deleted."""
     chosen = options()
     with tempfile.TemporaryDirectory(prefix="chat-telemetry-bench-") as directory:
-        server = EmbeddedPostgres(Path(directory), settings={"max_wal_size": "4GB"})
+        os.environ["TMPDIR"] = directory  # of the workers, whose journals go with it
+        server = EmbeddedPostgres(Path(directory) / "server", settings={"max_wal_size": "4GB"})
         server.start()
         try:
             with psycopg.connect(server.conninfo(), autocommit=True) as connection:
