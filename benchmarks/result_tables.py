@@ -34,6 +34,7 @@ def _costs(results: dict[str, Any]) -> Iterator[str]:
         rows = [
             [case, *[spread([cost[measure] for cost in cases[case]]) for measure in MEASURES]]
             for case in (*CASES, "first run")
+            if case in cases
         ]
         same = "the same rows in both" if results["same_answers"][name] else "DIFFERENT ROWS"
         yield table(f"One run, {name} ({same}): median (least to greatest)", ["", *MEASURES.values()], rows)

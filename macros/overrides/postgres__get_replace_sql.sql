@@ -1,7 +1,8 @@
 {#-
-    Put a new materialized view in the place of the old one, in one transaction. Stock dbt drops the old one with cascade,
-    and with it, silently, what users built on it (dbt-adapters #1714); this fails and names it. Readers keep the old one until the new one is
-    complete; if some are slow to leave it, the others do not queue up behind the exchange for more than a moment.
+    Put a new materialized view in the place of the old one. Stock dbt drops the old one with cascade, and with it, silently,
+    what users built on it (dbt-adapters #1714); this fails and names it. Readers keep the old one until the new one is
+    complete, with comments and grants; if some are slow to leave it, the others do not queue up behind the exchange for more
+    than a moment. The exchange is committed at once, or readers would wait for all that dbt does before its own commit.
 -#}
 {% macro postgres__get_replace_sql(existing_relation, target_relation, sql) -%}
     {%- if not existing_relation.is_materialized_view -%}
@@ -25,6 +26,10 @@
     {%- endif -%}
     {%- set new_relation = make_intermediate_relation(target_relation) -%}
     {{ get_create_materialized_view_as_sql(new_relation, sql) }};
+    {{ comment_on_report(new_relation) }}
+    {%- for privilege, grantees in config.get("grants", {}).items() %}
+    {{ postgres__get_grant_sql(new_relation, privilege, grantees) }};
+    {%- endfor %}
     do $$
     begin
         for attempt in 1..600 loop
@@ -43,4 +48,6 @@
         set local lock_timeout = 0;
     end
     $$;
+    commit;
+    begin;
 {%- endmacro %}
