@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class DbtProject:
         if key in _parsed_projects:
             parsed.parent.mkdir(exist_ok=True)
             parsed.write_bytes(_parsed_projects[key])
-        with mock.patch.dict(os.environ, environment), warnings.catch_warnings():
+        with mock.patch.dict(os.environ, environment), _flags_without_their_source(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             outcome = dbtRunner().invoke(["--quiet", *options])
         if parsed.exists():
@@ -81,6 +82,11 @@ class DbtProject:
             "DBT_TARGET_PATH": str(self.scratch / "target"),
             "DBT_LOG_PATH": str(self.scratch / "logs"),
         }
+
+
+def _flags_without_their_source() -> AbstractContextManager[object]:
+    """dbt looks through the stack and all modules for who made each flag: seconds a call in a test process."""
+    return mock.patch("dbt_common.behavior_flags.BehaviorFlagRendered._default_source", return_value="tests")
 
 
 def failures(outcome: dbtRunnerResult) -> str:
