@@ -36,6 +36,7 @@ class FeedCost:
     """Medians over all pairs of statements."""
 
     rows_per_statement: int
+    waits_for_disk: bool
     pairs: int
     without_feed_ms: float
     with_feed_ms: float
@@ -43,10 +44,10 @@ class FeedCost:
     """Median of the ratios of the pairs, less 1."""
 
 
-def measure_feed_cost(database: LogDatabase, rows_per_statement: int, pairs: int) -> FeedCost:
-    """Time `pairs` pairs of committed statements, neither waiting for the disk."""
+def measure_feed_cost(database: LogDatabase, rows_per_statement: int, pairs: int, waits_for_disk: bool) -> FeedCost:
+    """Time `pairs` pairs of committed statements; without waiting for the disk, the feed weighs the most."""
     with database.connect() as connection:
-        connection.execute("set synchronous_commit = off")
+        connection.execute(f"set synchronous_commit = {'on' if waits_for_disk else 'off'}")
         if connection.execute("select to_regclass(%s)", [TWIN]).fetchone() == (None,):
             connection.execute(MAKE_TWIN)
         lines = _lines(connection, rows_per_statement)
@@ -54,6 +55,7 @@ def measure_feed_cost(database: LogDatabase, rows_per_statement: int, pairs: int
         times = times[pairs // 10 :]  # the first tenth fills caches
     return FeedCost(
         rows_per_statement=rows_per_statement,
+        waits_for_disk=waits_for_disk,
         pairs=pairs,
         without_feed_ms=statistics.median(without for _, without in times) * 1000,
         with_feed_ms=statistics.median(fed for fed, _ in times) * 1000,

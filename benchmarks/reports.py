@@ -139,9 +139,10 @@ class ReportsBenchmark:
         database.create()
         database.fill(lambda rows: None)
         self.results["feed"] = []
-        for rows_per_statement, pairs in ((500, self.options.batch_pairs), (1, self.options.batch_pairs * 10)):
-            self._say(f"feed: {pairs:,} pairs of inserts of {rows_per_statement} rows")
-            self.results["feed"].append(asdict(measure_feed_cost(database, rows_per_statement, pairs)))
+        pairs = self.options.batch_pairs
+        for rows_per_statement, count, waits in ((500, pairs, False), (1, pairs * 10, False), (1, pairs * 10, True)):
+            self._say(f"feed: {count:,} pairs of inserts of {rows_per_statement} rows")
+            self.results["feed"].append(asdict(measure_feed_cost(database, rows_per_statement, count, waits)))
         with database.connect() as connection:
             row = connection.execute(
                 "select pg_relation_size('public.chat_telemetry_changes')::float / count(*)"

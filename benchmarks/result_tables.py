@@ -87,6 +87,7 @@ def _feed(results: dict[str, Any]) -> str:
     rows = [
         [
             f"{feed['rows_per_statement']}",
+            "waits for the disk" if feed["waits_for_disk"] else "does not wait",
             f"{feed['pairs']:,}",
             f"{feed['without_feed_ms']:.3f}",
             f"{feed['with_feed_ms']:.3f}",
@@ -95,7 +96,7 @@ def _feed(results: dict[str, Any]) -> str:
         for feed in results["feed"]
     ]
     title = f"What the feed adds to an insert ({results['feed_bytes_per_row']:.0f} bytes per row in the feed)"
-    return table(title, ["rows", "pairs", "without ms", "with ms", "overhead"], rows)
+    return table(title, ["rows", "commit", "pairs", "without ms", "with ms", "overhead"], rows)
 
 
 def _sizes(results: dict[str, Any]) -> Iterator[str]:
