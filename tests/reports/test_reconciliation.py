@@ -11,6 +11,7 @@ import pytest
 from chat_telemetry.cli.demo.generator import generate
 from chat_telemetry.record import encode
 from chat_telemetry.store import Store
+from tests.conftest import SERVERS
 from tests.dbt_project import DbtProject, failures
 from tests.reports.random_log import fill
 
@@ -27,6 +28,8 @@ def counted(project: DbtProject) -> DbtProject:
     return project
 
 
+# dbt's own tests are what takes the time here: one server will do.
+@pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 def test_a_build_with_rows_passes_every_test_again_and_again(project: DbtProject) -> None:
     records = list(generate(1_000, dt.datetime.now(dt.UTC)))
     with project.database.connect() as connection:
