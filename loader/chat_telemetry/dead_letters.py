@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from uuid_utils.compat import uuid7
 
 from chat_telemetry.files import DIRECTORY_MODE, append_whole, open_locked
+from chat_telemetry.record import COLUMNS
 from chat_telemetry.segment import Segment
 from chat_telemetry.store import Rejection
 
@@ -31,8 +33,8 @@ class DeadLetter(msgspec.Struct):
 
     rejected_at: datetime
     reason: str
-    record: msgspec.Raw
-    """The object that was refused, or a string of the line that was no JSON."""
+    record: Any
+    """What was refused, keyed by column for whoever mends it; a line that was no JSON as a string."""
 
 
 class DeadLetters:
@@ -44,7 +46,7 @@ class DeadLetters:
     def add(self, line: bytes, rejection: Rejection) -> None:
         """Keep a refused line, with the server's own words. Raises OSError."""
         reason = f"{rejection.reason}: {rejection.detail}"
-        letter = DeadLetter(datetime.now(UTC), reason, _as_json(line))
+        letter = DeadLetter(datetime.now(UTC), reason, _record_of(line))
         self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         descriptor = self._open()
         try:
@@ -87,18 +89,26 @@ class DeadLetters:
                 yield Segment(taken, descriptor)
 
 
-def _as_json(line: bytes) -> msgspec.Raw:
+def _record_of(line: bytes) -> Any:
     try:
-        msgspec.json.decode(line)
+        values = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return msgspec.Raw(msgspec.json.encode(line.decode(errors="replace")))
-    return msgspec.Raw(line)
+        return line.decode(errors="replace")
+    if isinstance(values, list) and len(values) == len(COLUMNS):
+        return dict(zip(COLUMNS, values, strict=True))
+    return values
 
 
 def _line_of(letter: bytes) -> bytes:
-    """The refused line; a letter that cannot be read is sent as it is, for the database to refuse."""
+    """The line of a letter's record, or of a bare one; what is none is sent as it is, for the database to refuse."""
     try:
-        record = bytes(msgspec.json.decode(letter, type=DeadLetter).record)
-        return msgspec.json.decode(record, type=str).encode() if record.startswith(b'"') else record
+        record = msgspec.json.decode(letter)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return letter
+    if isinstance(record, dict) and "record" in record:
+        record = record["record"]
+    if isinstance(record, str):
+        return record.encode()
+    if isinstance(record, dict) and record.keys() <= {*COLUMNS}:
+        record = [record.get(column) for column in COLUMNS]
+    return msgspec.json.encode(record)

@@ -1,16 +1,17 @@
-"""The record of one chat request and its one wire format: a line of JSON, keyed by the columns of the log."""
+"""The record of one chat request and its one wire format: a line of JSON, an array of the values of its columns."""
 
 from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 from numbers import Integral, Real
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 import uuid_utils
-from uuid_utils.compat import uuid7
+from msgspec.structs import astuple
 
 from chat_telemetry.errors import InvalidRecord
 
@@ -22,11 +23,12 @@ Integer = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 os.register_at_fork(after_in_child=uuid_utils.reseed_rng)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _new_key() -> UUID:
+    # By way of msgspec in half the time that uuid_utils.compat takes for the same.
+    return msgspec.convert(uuid_utils.uuid7().bytes, UUID)
 
 
-class TelemetryRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class TelemetryRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One chat request: the columns of `public.chat_telemetry_log` that a client may send, in the table's order.
 
     `user_id` and `user_question` are required. A request that failed keeps what it had measured and leaves the rest
@@ -47,11 +49,11 @@ class TelemetryRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     *_input_tokens: cached ones included (some providers report them apart); *_cached_tokens says how many of them.
     """
 
-    log_id: UUID = msgspec.field(default_factory=uuid7)
+    log_id: UUID = msgspec.field(default_factory=_new_key)
     user_id: UUID
     conversation_id: UUID | None = None
     response_id: str | None = None
-    created_at: datetime = msgspec.field(default_factory=_now)
+    created_at: datetime = msgspec.field(default_factory=partial(datetime.now, UTC))
     user_question: str
     ai_response: str | None = None
     generated_sql: str | None = None
@@ -76,25 +78,21 @@ class TelemetryRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 COLUMNS: tuple[str, ...] = TelemetryRecord.__struct_fields__
+"""In the table's order, which is also that of the values in a line."""
 
 
 def encode(record: TelemetryRecord) -> bytes:
-    """One line of JSON without its line feed, in UTF-8.
+    """One line of JSON without its line feed, in UTF-8: an array of the values in the order of COLUMNS.
 
-    What PostgreSQL cannot store is mended: NUL characters and lone surrogates become U+FFFD, NaN and infinity null.
-    Raises InvalidRecord for what is no record or holds a value that JSON has no form for.
+    Lone surrogates, which are no characters, become U+FFFD, NaN and infinity null. NUL characters are left to the
+    store, which meets them at less cost. Raises InvalidRecord for what is no record or holds a value that JSON has no
+    form for.
     """
-    if not isinstance(record, TelemetryRecord):
-        raise InvalidRecord(f"a {type(record).__name__} is no TelemetryRecord")
+    is_ready = type(record) is TelemetryRecord and getattr(record.created_at, "tzinfo", None) is not None
     try:
-        line = _to_json(record)
+        return _to_json(astuple(record if is_ready else _mend(record)))
     except UnicodeEncodeError:
-        return _to_json(_mend(record))
-    # CPython's search from the right is twice as fast as the one from the left, and for one byte it is faster still.
-    has_nul = b"\\" in line and line.rfind(b"\\u0000") >= 0
-    if has_nul or getattr(record.created_at, "tzinfo", None) is None:
-        return _to_json(_mend(record))
-    return line
+        return _to_json(astuple(_mend(record)))
 
 
 def _plain(value: Any) -> Any:
@@ -116,14 +114,16 @@ _to_json = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 def _mend(record: TelemetryRecord) -> TelemetryRecord:
-    changes = {column: _mend_text(getattr(record, column)) for column in COLUMNS}
-    return msgspec.structs.replace(record, **{**changes, "created_at": _in_utc(record.created_at)})
+    if not isinstance(record, TelemetryRecord):
+        raise InvalidRecord(f"a {type(record).__name__} is no TelemetryRecord")
+    mended = {column: _mend_text(getattr(record, column)) for column in COLUMNS}
+    return TelemetryRecord(**{**mended, "created_at": _in_utc(record.created_at)})
 
 
 def _mend_text(value: Any) -> Any:
     if isinstance(value, str):
         # By way of UTF-16, two surrogates that make a pair become the one character that they stand for.
-        return value.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, list | tuple):
         return [_mend_text(item) for item in value]
     return value

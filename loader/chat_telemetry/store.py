@@ -7,17 +7,18 @@ any pooler, and needs no more than the right to insert.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.types.json import Json
+from psycopg.types.json import Jsonb
 
 from chat_telemetry.errors import DatabaseNotReady, DatabaseUnavailable
 from chat_telemetry.record import COLUMNS, TelemetryRecord
@@ -59,7 +60,12 @@ CONNECTION_FAULTS = (
     "SSL",
 )
 
-_SQL_TYPES = {UUID: "uuid", datetime: "timestamptz", str: "text", bool: "boolean", int: "numeric", list[str]: "jsonb"}
+# Of a line's value as text; what is not here is text itself. An integer comes as numeric: assigned to its column it is
+# rounded, where the text 12.5 is no integer at all.
+_SQL_TYPES = {UUID: "uuid", datetime: "timestamptz", bool: "boolean", int: "numeric"}
+
+# A NUL character in JSON, which PostgreSQL stores in no text, behind an even number of backslashes.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 # A forked child shares the sockets of its parent's connections: closing one would end the parent's session.
 _connections_of_parents: list[psycopg.Connection] = []
@@ -170,42 +176,48 @@ class Store:
         return self._connection
 
 
-def _sql_type(annotation: Any) -> str:
-    """An integer travels as numeric: assigned to its column it is rounded, where JSON's 12.5 is no integer at all."""
+def _value(column: str) -> str:
+    """The SQL expression for a column's value in a line."""
+    place, annotation = COLUMNS.index(column), get_type_hints(TelemetryRecord)[column]
     (plain,) = {*(get_args(annotation) or [annotation])} - {NoneType}
-    return _SQL_TYPES[plain]
+    if get_origin(plain) is list:
+        return f"nullif(line -> {place}, 'null')"
+    return f"(line ->> {place})::{_SQL_TYPES[plain]}" if plain in _SQL_TYPES else f"line ->> {place}"
 
 
 def _statement(conversation_id: str) -> bytes:
     """The insert, with an SQL expression for the conversation. A conflict needs no target: the table has one key."""
-    types = get_type_hints(TelemetryRecord)
-    expressions = [conversation_id if column == "conversation_id" else f"line.{column}" for column in COLUMNS]
+    values = {column: _value(column) for column in COLUMNS} | {"conversation_id": conversation_id}
     return f"""
-        insert into public.chat_telemetry_log ({", ".join(COLUMNS)})
-        select {", ".join(expressions)}
-        from pg_catalog.json_to_recordset(%s)
-            as line ({", ".join(f"{column} {_sql_type(types[column])}" for column in COLUMNS)})
+        insert into public.chat_telemetry_log ({", ".join(values)})
+        select {", ".join(values.values())}
+        from pg_catalog.jsonb_array_elements(%s) as line
         on conflict do nothing
     """.encode()  # noqa: S608 - made of column names
 
 
-_INSERT = _statement("line.conversation_id")
+_CONVERSATION_ID = _value("conversation_id")
+_INSERT = _statement(_CONVERSATION_ID)
 _INSERT_WITHOUT_CONVERSATION = _statement("null")
 # Where row level security may hide conversations from this role, not seeing one proves nothing.
-_INSERT_KNOWN_CONVERSATIONS = _statement("""
-    case when pg_catalog.row_security_active('public.chat_conversations') then line.conversation_id else (
+_INSERT_KNOWN_CONVERSATIONS = _statement(f"""
+    case when pg_catalog.row_security_active('public.chat_conversations') then {_CONVERSATION_ID} else (
         select known.conversation_id from public.chat_conversations as known
-        where known.conversation_id = line.conversation_id
+        where known.conversation_id = {_CONVERSATION_ID}
     ) end
-""")
+""")  # noqa: S608 - made of column names
 
 
 def _execute(connection: psycopg.Connection, statement: bytes, lines: Sequence[bytes]) -> int:
-    return connection.execute(statement, [Json(lines, dumps=_to_array)]).rowcount
+    return connection.execute(statement, [Jsonb(lines, dumps=_to_array)]).rowcount
 
 
 def _to_array(lines: Sequence[bytes]) -> bytes:
-    return b"[" + b",".join(lines) + b"]"
+    # With brackets on the first and the last line, the batch is copied once.
+    first, last = b"[" + lines[0], lines[-1] + b"]"
+    array = b",".join([first, *lines[1:-1], last]) if len(lines) > 1 else first + b"]"
+    # CPython searches from the right several times as fast.
+    return _NUL.sub(rb"\1\\ufffd", array) if array.rfind(b"\\u0000") >= 0 else array
 
 
 def _reason(error: psycopg.Error) -> str:

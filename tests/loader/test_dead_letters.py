@@ -12,7 +12,7 @@ import pytest
 from chat_telemetry import Stats, dead_letters
 from chat_telemetry.dead_letters import DeadLetters
 from chat_telemetry.files import open_locked
-from chat_telemetry.record import encode
+from chat_telemetry.record import COLUMNS, encode
 from chat_telemetry.store import Rejection
 from tests.loader.conftest import Log
 
@@ -29,20 +29,20 @@ def test_a_letter_has_time_reason_and_the_record_as_it_was(log: Log, tmp_path: P
     (letter,) = letters(tmp_path / "new")
     assert datetime.now(UTC) - datetime.fromisoformat(letter["rejected_at"]) < timedelta(minutes=1)
     assert letter["reason"] == "ForeignKeyViolation (23503): no such user"
-    assert letter["record"] == json.loads(encode(record))
+    assert letter["record"] == dict(zip(COLUMNS, json.loads(encode(record)), strict=True))
     assert (tmp_path / "new" / "dead-letters.jsonl").stat().st_mode & 0o777 == 0o600
 
 
 def test_many_may_add_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        lines = [b'{"n": %d}' % number for number in range(200)]
+        lines = [b'{"n":%d}' % number for number in range(200)]
         list(pool.map(lambda line: DeadLetters(tmp_path).add(line, REFUSED), lines))
     assert sorted(letter["record"]["n"] for letter in letters(tmp_path)) == list(range(200))
 
 
-def test_a_replay_sends_the_lines_and_those_refused_again_are_letters_again(tmp_path: Path) -> None:
+def test_a_replay_sends_the_lines_and_those_refused_again_are_letters_again(log: Log, tmp_path: Path) -> None:
     kept = DeadLetters(tmp_path)
-    lines = [b'{"n": 1}', b"no JSON", b'{"n": 2}']
+    lines = [encode(log.record()), b"no JSON", encode(log.record()), b'{"n":2}', b"[1]"]
     for line in lines:
         kept.add(line, REFUSED)
     sent: list[bytes] = []
@@ -60,27 +60,34 @@ def test_a_replay_sends_the_lines_and_those_refused_again_are_letters_again(tmp_
 
 def test_a_replay_that_fails_is_continued_by_the_next(tmp_path: Path) -> None:
     kept = DeadLetters(tmp_path)
-    kept.add(b'{"n": 1}', REFUSED)
+    kept.add(b"[1]", REFUSED)
 
     def fail(batch: list[bytes]) -> None:
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
         kept.replay(2, fail)
-    kept.add(b'{"n": 2}', REFUSED)
+    kept.add(b"[2]", REFUSED)
     sent: list[bytes] = []
     kept.replay(2, sent.extend)
-    assert sorted(sent) == [b'{"n": 1}', b'{"n": 2}']
+    assert sorted(sent) == [b"[1]", b"[2]"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mended_file_needs_no_last_line_feed_and_may_hold_bare_records(tmp_path: Path) -> None:
-    (tmp_path / "dead-letters.jsonl").write_text(
-        '{"rejected_at":"2026-11-23T08:00:00Z","reason":"r","record":{"n": 1}}\n{"n": 2}'
-    )
+def test_a_mended_file_needs_no_last_line_feed_and_may_hold_bare_records(log: Log, tmp_path: Path) -> None:
+    record, bare = (json.dumps(dict(zip(COLUMNS, json.loads(encode(log.record())), strict=True))) for _ in range(2))
+    letter = f'{{"rejected_at":"2026-11-23T08:00:00Z","reason":"r","record":{record}}}'
+    (tmp_path / "dead-letters.jsonl").write_text(f"{letter}\n{bare}")
     sent: list[bytes] = []
     DeadLetters(tmp_path).replay(9, sent.extend)
-    assert sent == [b'{"n": 1}', b'{"n": 2}']
+    assert [json.loads(line) for line in sent] == [[*json.loads(mended).values()] for mended in (record, bare)]
+
+
+def test_a_record_with_a_mistyped_column_is_sent_whole_to_be_refused(tmp_path: Path) -> None:
+    (tmp_path / "dead-letters.jsonl").write_text('{"record":{"user_id":"u","user_qestion":"How many?"}}')
+    sent: list[bytes] = []
+    DeadLetters(tmp_path).replay(9, sent.extend)
+    assert sent == [b'{"user_id":"u","user_qestion":"How many?"}']
 
 
 def test_a_file_that_somebody_else_replays_is_left_alone(tmp_path: Path) -> None:
