@@ -76,15 +76,24 @@ class TelemetryClient:
     def persist(self, record: TelemetryRecord) -> bool:
         """Queue a record and say whether it was accepted. Never blocks, never raises, whatever the record."""
         try:
-            line = self._line_of(record) if self._enabled else None
-            if line is None:
-                self._queue.count(**{"withheld" if self._enabled else "dropped": 1})
-            elif self._queue.put(line):
+            if not self._enabled:
+                self._queue.count(dropped=1)
+                return False
+            if self.redact is not None:
+                redacted = self._redacted(record)
+                if redacted is None:
+                    self._queue.count(withheld=1)
+                    return False
+                record = redacted
+            line = encode(record)
+            # No text is longer than the line that it is in.
+            if len(line) > self._max_text_chars or has_long_name(record, self._max_name_chars):
+                line = self._shortened(record) or line
+            if self._queue.put(line):
                 if not self._delivery.running:
                     self._delivery.start()
                 return True
-            else:
-                self._warn_of_drop()
+            self._warn_of_drop()
         except Exception as error:
             self._turn_away(error)
         return False
@@ -113,23 +122,6 @@ class TelemetryClient:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _line_of(self, record: TelemetryRecord) -> bytes | None:
-        """The record as it will be stored; None if it is to be withheld. Raises InvalidRecord."""
-        if self.redact is not None:
-            redacted = self._redacted(record)
-            if redacted is None:
-                return None
-            record = redacted
-        line = encode(record)
-        # No text is longer than the line that it is in.
-        if len(line) > self._max_text_chars or has_long_name(record, self._max_name_chars):
-            shortened = shorten(record, self._max_text_chars, self._max_name_chars)
-            if shortened is not None:
-                line = encode(shortened)
-                self._queue.count(truncated=1)
-                self._delivery.log.warn("a text is too long and was cut; see stats() for how often")
-        return line
-
     def _redacted(self, record: TelemetryRecord) -> TelemetryRecord | None:
         """By a copy, so that a hook may change the record in place and leaves the application its own."""
         try:
@@ -138,6 +130,16 @@ class TelemetryClient:
             # Its message may quote what was to be hidden.
             self._delivery.log.warn("the redact hook raises %s: records are withheld", type(error).__name__)
             return None
+
+    def _shortened(self, record: TelemetryRecord) -> bytes | None:
+        """The line of a record with its texts cut; None if none is too long, after all."""
+        shortened = shorten(record, self._max_text_chars, self._max_name_chars)
+        if shortened is None:
+            return None
+        line = encode(shortened)
+        self._queue.count(truncated=1)
+        self._delivery.log.warn("a text is too long and was cut; see stats() for how often")
+        return line
 
     def _warn_of_drop(self) -> None:
         if not self._has_database:

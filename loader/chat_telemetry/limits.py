@@ -19,16 +19,20 @@ _names = attrgetter(*NAMES)
 
 
 def has_long_name(record: TelemetryRecord, max_name_chars: int) -> bool:
-    """Whether one of the short texts may be too long: a quick look, for every record."""
+    """Whether one of the short texts may be too long: a quick look, for every record, at all of them together."""
+    suggestions = record.follow_up_suggestions or ()
     try:
-        for name in _names(record):
-            if name is not None and len(name) > max_name_chars:
-                return True
-        suggestions = record.follow_up_suggestions or ()
-        for suggestion in suggestions:
-            if len(suggestion) > max_name_chars:
-                return True
-        return len(suggestions) > MAX_SUGGESTIONS
+        names = "".join(
+            (
+                record.response_id or "",
+                record.error_type or "",
+                record.failed_step or "",
+                record.sql_model or "",
+                record.response_model or "",
+                *suggestions,
+            )
+        )
+        return len(names) > max_name_chars or len(suggestions) > MAX_SUGGESTIONS
     except TypeError:  # no text at all
         return True
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from itertools import islice
+from itertools import accumulate, islice
 
 from chat_telemetry.journal import Journal
 from chat_telemetry.settings import Settings
@@ -46,7 +46,7 @@ class LineQueue:
         self._work = threading.Condition(self._lock)
         self._answer = threading.Condition(self._lock)
         self._lines: deque[bytes] = deque()
-        self._bytes = self._journaled = self._waiters = 0
+        self._accepted = self._bytes = self._journaled = self._waiters = 0
         self._batch: list[bytes] = []
         self._is_batch_journaled = False
         self._wake_at = _NEVER
@@ -66,12 +66,12 @@ class LineQueue:
             if self._closed or not self._keep(line):
                 self._counts["dropped"] += 1
                 return False
-            self._counts["accepted"] += 1
+            self._accepted += 1
             # A thread that is awake, or that waits for a full batch, needs no waking: waking costs more than the rest.
-            if self._waiting() >= self._wake_at:
+            if len(self._lines) + self._journaled >= self._wake_at:
                 self._wake_at = _NEVER
                 self._work.notify()
-        return True
+            return True
 
     def count(self, **events: int) -> None:
         """Add to counters of `Stats` that are not about lines in the queue."""
@@ -106,8 +106,9 @@ class LineQueue:
                 finished = self._journal.settle(self._batch)
                 self._journaled -= len(self._batch)
             else:
+                self._bytes -= _size(self._batch)
                 for _ in self._batch:
-                    self._bytes -= len(self._lines.popleft())
+                    self._lines.popleft()
             self._batch = []
             self._counts.update(stored=stored, duplicates=duplicates, rejected=rejected)
             self._answer.notify_all()
@@ -129,7 +130,7 @@ class LineQueue:
         False if some of it is still pending, or was given up.
         """
         with self._lock:
-            target = self._counts["accepted"]
+            target = self._accepted
             self._wait_for_answers(lambda: self._answered() + self._counts["lost"] + self._left() >= target, timeout)
             return self._answered() >= target
 
@@ -160,7 +161,7 @@ class LineQueue:
         """The counters as of one moment."""
         with self._lock:
             left = self._left()
-            return Stats(**self._counts, left=left, pending=self._waiting() - left)
+            return Stats(accepted=self._accepted, **self._counts, left=left, pending=self._waiting() - left)
 
     def _keep(self, line: bytes) -> bool:
         """In the journal if it can be written, else in memory if there is room."""
@@ -207,14 +208,11 @@ class LineQueue:
             self._waiters -= 1
 
     def _first_batch(self) -> list[bytes]:
-        batch: list[bytes] = []
-        size = 0
-        for line in islice(self._lines, self._settings.batch_records):
-            size += len(line)
-            if batch and size > self._settings.batch_bytes:
-                break
-            batch.append(line)
-        return batch
+        batch = list(islice(self._lines, self._settings.batch_records))
+        if _size(batch) <= self._settings.batch_bytes:
+            return batch
+        sizes = accumulate(map(len, batch))
+        return batch[: max(1, sum(size <= self._settings.batch_bytes for size in sizes))]
 
     def _give_up(self) -> None:
         self._given_up = True
@@ -224,3 +222,7 @@ class LineQueue:
             self._counts["lost"] += 1
         self._work.notify_all()
         self._answer.notify_all()
+
+
+def _size(lines: list[bytes]) -> int:
+    return sum(map(len, lines))
