@@ -10,8 +10,10 @@ from uuid_utils.compat import uuid7
 
 from chat_telemetry.files import DIRECTORY_MODE, append_whole, open_locked
 
-# Of a segment so much is read at a time.
+# Of a segment so much is read at a time, at most.
 READ_BYTES = 2**20
+# How long lines are, before any was read.
+FIRST_GUESS_BYTES = 1024
 
 
 class Segment:
@@ -24,6 +26,7 @@ class Segment:
         """In bytes, of whole lines if they were all appended here."""
         self._descriptor = descriptor
         self._settled = 0
+        self._line_bytes = FIRST_GUESS_BYTES
 
     @classmethod
     def create(cls, directory: Path) -> Segment:
@@ -43,12 +46,15 @@ class Segment:
 
     def read(self, max_lines: int, max_bytes: int = READ_BYTES) -> list[bytes]:
         """The first whole lines that are not settled: about `max_bytes`, but one at least if there is one."""
-        size = min(max_bytes, READ_BYTES)
+        size = min(max_bytes, READ_BYTES, max_lines * self._line_bytes)
         data = os.pread(self._descriptor, size, self._settled)
         while b"\n" not in data and len(data) == size:
             size *= 4
             data = os.pread(self._descriptor, size, self._settled)
-        *lines, _ = data[: data.rfind(b"\n") + 1].split(b"\n", max_lines)
+        *lines, rest = data.split(b"\n", max_lines)
+        if lines:
+            # No more than is needed, next time: the rest of what was read now will be read again.
+            self._line_bytes = 1 + (len(data) - len(rest)) // len(lines)
         return lines
 
     def read_rest(self, max_lines: int) -> list[bytes]:
