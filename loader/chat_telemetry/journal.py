@@ -1,7 +1,7 @@
 """The lines that this process accepted, on disk until the database has answered for them.
 
-They are read back from there, so an outage takes disk space and no memory, and what a process leaves when it dies is
-what it had not delivered.
+What a process leaves when it dies is what it had not delivered. In memory there are copies of a few megabytes of lines
+at most: beyond that, delivery reads them back, and an outage takes disk space only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from chat_telemetry.segment import Segment
 
 # Where the next one begins. A segment is deleted as a whole.
 SEGMENT_BYTES = 16 * 2**20
+# While there are fewer, a new one keeps copies of its lines in memory.
+COPIED_SEGMENTS = 2
 
 
 class Journal:
@@ -29,7 +31,8 @@ class Journal:
     def append(self, line: bytes) -> None:
         """Append a line. Raises OSError, and keeps nothing of it, if the disk does not take it."""
         if not self._segments or self._segments[-1].size >= SEGMENT_BYTES:
-            self._segments.append(Segment.create(self.directory))
+            keeps_copies = len(self._segments) < COPIED_SEGMENTS
+            self._segments.append(Segment.create(self.directory, keeps_copies=keeps_copies))
         self._segments[-1].append(line)
 
     def read(self, max_lines: int, max_bytes: int) -> list[bytes]:

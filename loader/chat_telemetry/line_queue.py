@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from itertools import accumulate, islice
+from itertools import islice
 
 from chat_telemetry.journal import Journal
+from chat_telemetry.segment import within
 from chat_telemetry.settings import Settings
 from chat_telemetry.stats import Stats
 
@@ -106,7 +107,7 @@ class LineQueue:
                 finished = self._journal.settle(self._batch)
                 self._journaled -= len(self._batch)
             else:
-                self._bytes -= _size(self._batch)
+                self._bytes -= sum(map(len, self._batch))
                 for _ in self._batch:
                     self._lines.popleft()
             self._batch = []
@@ -208,11 +209,7 @@ class LineQueue:
             self._waiters -= 1
 
     def _first_batch(self) -> list[bytes]:
-        batch = list(islice(self._lines, self._settings.batch_records))
-        if _size(batch) <= self._settings.batch_bytes:
-            return batch
-        sizes = accumulate(map(len, batch))
-        return batch[: max(1, sum(size <= self._settings.batch_bytes for size in sizes))]
+        return within(self._settings.batch_bytes, list(islice(self._lines, self._settings.batch_records)))
 
     def _give_up(self) -> None:
         self._given_up = True
@@ -222,7 +219,3 @@ class LineQueue:
             self._counts["lost"] += 1
         self._work.notify_all()
         self._answer.notify_all()
-
-
-def _size(lines: list[bytes]) -> int:
-    return sum(map(len, lines))

@@ -88,7 +88,10 @@ def encode(record: TelemetryRecord) -> bytes:
     store, which meets them at less cost. Raises InvalidRecord for what is no record or holds a value that JSON has no
     form for.
     """
-    is_ready = type(record) is TelemetryRecord and getattr(record.created_at, "tzinfo", None) is not None
+    try:
+        is_ready = type(record) is TelemetryRecord and record.created_at.tzinfo is not None
+    except AttributeError:  # a time as text, for example
+        is_ready = False
     try:
         return _to_json(astuple(record if is_ready else _mend(record)))
     except UnicodeEncodeError:

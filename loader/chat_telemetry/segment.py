@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from itertools import accumulate
 from pathlib import Path
 
 from uuid_utils.compat import uuid7
@@ -19,17 +20,18 @@ FIRST_GUESS_BYTES = 1024
 class Segment:
     """A file whose lock this process holds: one writer appends, one reader reads and settles."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        """`descriptor` comes from `open_locked`."""
+    def __init__(self, path: Path, descriptor: int, *, keeps_copies: bool = False) -> None:
+        """`descriptor` comes from `open_locked`. With copies in memory, nothing is read back from the file."""
         self.path = path
         self.size = os.fstat(descriptor).st_size
         """In bytes, of whole lines if they were all appended here."""
         self._descriptor = descriptor
         self._settled = 0
         self._line_bytes = FIRST_GUESS_BYTES
+        self._copies: list[bytes] | None = [] if keeps_copies else None
 
     @classmethod
-    def create(cls, directory: Path) -> Segment:
+    def create(cls, directory: Path, *, keeps_copies: bool = False) -> Segment:
         """A new one, in a directory that is made if need be. Raises OSError."""
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         while True:
@@ -37,15 +39,19 @@ class Segment:
             # Somebody who looks for the journals of dead processes may be faster than the lock.
             descriptor = open_locked(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL)
             if descriptor is not None:
-                return cls(path, descriptor)
+                return cls(path, descriptor, keeps_copies=keeps_copies)
 
     def append(self, line: bytes) -> None:
         """Append a line in one write. Raises OSError, and leaves the file as it was, if the disk does not take it."""
         append_whole(self._descriptor, line + b"\n")
         self.size += len(line) + 1
+        if self._copies is not None:
+            self._copies.append(line)
 
     def read(self, max_lines: int, max_bytes: int = READ_BYTES) -> list[bytes]:
         """The first whole lines that are not settled: about `max_bytes`, but one at least if there is one."""
+        if self._copies:
+            return within(max_bytes, self._copies[:max_lines])
         size = min(max_bytes, READ_BYTES, max_lines * self._line_bytes)
         data = os.pread(self._descriptor, size, self._settled)
         while b"\n" not in data and len(data) == size:
@@ -67,6 +73,8 @@ class Segment:
     def settle(self, lines: list[bytes]) -> None:
         """Never read these again, the first ones."""
         self._settled += sum(map(len, lines)) + len(lines)
+        if self._copies is not None:
+            del self._copies[: len(lines)]
 
     @property
     def is_settled(self) -> bool:
@@ -80,6 +88,7 @@ class Segment:
         except OSError:
             return False
         self.size = self._settled = 0
+        self._copies = []
         return True
 
     def delete(self) -> None:
@@ -91,3 +100,10 @@ class Segment:
     def release(self) -> None:
         """Leave the file to whoever locks it next."""
         os.close(self._descriptor)
+
+
+def within(max_bytes: int, lines: list[bytes]) -> list[bytes]:
+    """The first of the lines that have no more bytes together, but one at least."""
+    if sum(map(len, lines)) <= max_bytes:
+        return lines
+    return lines[: max(1, sum(size <= max_bytes for size in accumulate(map(len, lines))))]

@@ -15,6 +15,11 @@ from chat_telemetry.settings import Settings
 from chat_telemetry.stats import Stats
 
 
+@pytest.fixture(autouse=True, params=[0, 2], ids=["read from disk", "with copies"])
+def _copied_segments(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "COPIED_SEGMENTS", request.param)
+
+
 def queue(directory: Path, **settings: float) -> LineQueue:
     return LineQueue(Settings(**{"max_batch_age": 0.001, **settings}), Journal(directory))
 
@@ -172,7 +177,39 @@ def test_a_reset_leaves_the_file_and_its_lock_to_the_parent(tmp_path: Path) -> N
     assert settle_all(lines) == [b"the child's"]
 
 
+def test_delivery_that_keeps_up_reads_nothing_back_and_one_that_does_not_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "COPIED_SEGMENTS", 2)
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 100)
+    reads: list[int] = []
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda *args: reads.append(args[1]) or pread(*args))
+    lines = queue(tmp_path, batch_records=3)
+    numbers = iter(range(1000))
+
+    def put(count: int) -> list[bytes]:
+        put_now = [b"line %03d" % next(numbers) for _ in range(count)]
+        assert all(lines.put(line) for line in put_now)
+        return put_now
+
+    for count in (2, 20, 2, 20):  # a segment has 12
+        assert put(count) == settle_all(lines)
+    assert reads == []
+    assert put(60) == settle_all(lines)
+    assert reads
+    del reads[:]
+    behind = put(30)
+    batch = lines.take() or []
+    lines.settle(stored=len(batch), duplicates=0, rejected=0)
+    assert batch == behind[:3]
+    behind += put(30)
+    assert settle_all(lines) == behind[3:]
+    assert put(20) == settle_all(lines)
+
+
 def test_chat_code_does_not_wait_for_a_slow_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "COPIED_SEGMENTS", 0)
     lines = queue(tmp_path)
     lines.put(b"1")
     reading, may_end = threading.Event(), threading.Event()
