@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from chat_telemetry.settings import Settings
 from chat_telemetry.store import Store
 
 BATCH = 500
-HANDFUL = 1000
+DIFFERENT = 1000
 PARTS_REPEATED = 50
 HEARTBEAT_S = 0.001
 RECORDS_PER_HEARTBEAT = 2
@@ -43,9 +44,10 @@ def deliver(way: str, count: str, conninfo: str) -> None:
     """Seconds and CPU seconds of this process, all threads together, from the first record to the last one stored."""
     deliver_all = {"executemany": _deliver_with_executemany, "memory": _deliver, "journal": _deliver_by_journal}[way]
     # The same few over and over, which stay in the processor's cache like values that were made just now.
-    requests = [columns(number) for number in range(HANDFUL)]
+    few = [columns(number) for number in range(min(DIFFERENT, int(count)))]
+    requests = list(islice(cycle(few), int(count)))
     started, cpu_started = time.perf_counter(), time.process_time()
-    deliver_all([requests] * (int(count) // HANDFUL), conninfo)
+    deliver_all(requests, conninfo)
     _print({"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu_started})
 
 
@@ -122,30 +124,29 @@ def outage(seconds: str, rate: str, way: str) -> None:
     _print({"before_mb": before, "peak_mb": peak, "accepted": stats.accepted, "dropped": stats.dropped})
 
 
-def _deliver(handfuls: list[list[dict[str, Any]]], conninfo: str, journal_dir: str | None = None) -> None:
+def _deliver(requests: list[dict[str, Any]], conninfo: str, journal_dir: str | None = None) -> None:
     """As fast as the database takes them, with the default queue: whenever it is half full, the application waits."""
+    half = Settings.max_queue_records // 2
     with TelemetryClient(conninfo, journal_dir=journal_dir) as client:
-        for requests in handfuls:
-            for request in requests:
-                client.persist(TelemetryRecord(**request))
-            while client.stats().pending > Settings.max_queue_records / 2:
+        for number, request in enumerate(requests):
+            client.persist(TelemetryRecord(**request))
+            while number % BATCH == 0 and client.stats().pending > half:
                 time.sleep(0.03)
         client.flush(600)
-        if client.stats().stored != len(handfuls) * HANDFUL:
+        if client.stats().stored != len(requests):
             raise SystemExit(f"not everything was delivered: {client.stats()}")
 
 
-def _deliver_by_journal(handfuls: list[list[dict[str, Any]]], conninfo: str) -> None:
-    _deliver(handfuls, conninfo, tempfile.mkdtemp(prefix="chat-telemetry-journal-"))
+def _deliver_by_journal(requests: list[dict[str, Any]], conninfo: str) -> None:
+    _deliver(requests, conninfo, tempfile.mkdtemp(prefix="chat-telemetry-journal-"))
 
 
-def _deliver_with_executemany(handfuls: list[list[dict[str, Any]]], conninfo: str) -> None:
+def _deliver_with_executemany(requests: list[dict[str, Any]], conninfo: str) -> None:
     with psycopg.connect(conninfo, autocommit=True) as connection, connection.cursor() as cursor:
-        for requests in handfuls:
-            for start in range(0, HANDFUL, BATCH):
-                with connection.transaction():
-                    values = [insert_values(request) for request in requests[start : start + BATCH]]
-                    cursor.executemany(INSERT, values)
+        for start in range(0, len(requests), BATCH):
+            with connection.transaction():
+                values = [insert_values(request) for request in requests[start : start + BATCH]]
+                cursor.executemany(INSERT, values)
 
 
 def _cpu_of(work: Callable[[], object]) -> float:
