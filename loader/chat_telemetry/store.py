@@ -64,7 +64,7 @@ CONNECTION_FAULTS = (
 # rounded, where the text 12.5 is no integer at all.
 _SQL_TYPES = {UUID: "uuid", datetime: "timestamptz", bool: "boolean", int: "numeric"}
 
-# A NUL character in JSON, which PostgreSQL stores in no text, behind an even number of backslashes.
+# A NUL character in JSON, behind an even number of backslashes.
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 # A forked child shares the sockets of its parent's connections: closing one would end the parent's session.
@@ -176,18 +176,22 @@ class Store:
         return self._connection
 
 
-def _value(column: str) -> str:
-    """The SQL expression for a column's value in a line."""
-    place, annotation = COLUMNS.index(column), get_type_hints(TelemetryRecord)[column]
+def _value(place: int, annotation: Any) -> str:
+    """The SQL expression for the value at this place of a line, from 0."""
     (plain,) = {*(get_args(annotation) or [annotation])} - {NoneType}
     if get_origin(plain) is list:
         return f"nullif(line -> {place}, 'null')"
     return f"(line ->> {place})::{_SQL_TYPES[plain]}" if plain in _SQL_TYPES else f"line ->> {place}"
 
 
+_TYPES = get_type_hints(TelemetryRecord)
+_VALUES = {column: _value(place, _TYPES[column]) for place, column in enumerate(COLUMNS)}
+_CONVERSATION_ID = _VALUES["conversation_id"]
+
+
 def _statement(conversation_id: str) -> bytes:
     """The insert, with an SQL expression for the conversation. A conflict needs no target: the table has one key."""
-    values = {column: _value(column) for column in COLUMNS} | {"conversation_id": conversation_id}
+    values = {**_VALUES, "conversation_id": conversation_id}
     return f"""
         insert into public.chat_telemetry_log ({", ".join(values)})
         select {", ".join(values.values())}
@@ -196,7 +200,6 @@ def _statement(conversation_id: str) -> bytes:
     """.encode()  # noqa: S608 - made of column names
 
 
-_CONVERSATION_ID = _value("conversation_id")
 _INSERT = _statement(_CONVERSATION_ID)
 _INSERT_WITHOUT_CONVERSATION = _statement("null")
 # Where row level security may hide conversations from this role, not seeing one proves nothing.
@@ -209,15 +212,18 @@ _INSERT_KNOWN_CONVERSATIONS = _statement(f"""
 
 
 def _execute(connection: psycopg.Connection, statement: bytes, lines: Sequence[bytes]) -> int:
-    return connection.execute(statement, [Jsonb(lines, dumps=_to_array)]).rowcount
+    try:
+        return connection.execute(statement, [Jsonb(lines, dumps=_to_array)]).rowcount
+    except errors.UntranslatableCharacter:
+        # PostgreSQL stores no NUL in a text. They are so rare that looking for them in each batch costs more than this.
+        mended = [_NUL.sub(rb"\1\\ufffd", line) for line in lines]
+        return connection.execute(statement, [Jsonb(mended, dumps=_to_array)]).rowcount
 
 
 def _to_array(lines: Sequence[bytes]) -> bytes:
     # With brackets on the first and the last line, the batch is copied once.
     first, last = b"[" + lines[0], lines[-1] + b"]"
-    array = b",".join([first, *lines[1:-1], last]) if len(lines) > 1 else first + b"]"
-    # CPython searches from the right several times as fast.
-    return _NUL.sub(rb"\1\\ufffd", array) if array.rfind(b"\\u0000") >= 0 else array
+    return b",".join([first, *lines[1:-1], last]) if len(lines) > 1 else first + b"]"
 
 
 def _reason(error: psycopg.Error) -> str:

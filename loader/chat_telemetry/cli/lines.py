@@ -82,7 +82,7 @@ def to_record(line: Line) -> TelemetryRecord:
     return TelemetryRecord(**{column: getattr(checked, column) for column in COLUMNS})
 
 
-class _InputLine(TelemetryRecord, kw_only=True, forbid_unknown_fields=True):
+class _InputLine(TelemetryRecord, kw_only=True, array_like=False, forbid_unknown_fields=True):
     log_id: UUID = NO_LOG_ID
     sql_fingerprint: str | None = None
 
