@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 CALL = "persist_telemetry(record)"
+JOURNAL = "the same, with a journal"
 OURS = "TelemetryRecord + persist_telemetry"
-JOURNAL = "the same, with journal"
 OBSERVED = "observe_chat with 3 steps"
 LOGGING = "logging with QueueHandler"
 OPENTELEMETRY = "OpenTelemetry, batched span"
@@ -17,8 +17,8 @@ INSERT = "synchronous INSERT"
 
 CONTENDERS = {
     CALL: "ways_to_postgres:call_alone",
+    JOURNAL: "ways_to_postgres:call_with_journal",
     OURS: "ways_to_postgres:record_and_call",
-    JOURNAL: "ways_to_postgres:record_and_call_with_journal",
     OBSERVED: "ways_to_postgres:observed",
     LOGGING: "ways_to_postgres:queue_handler",
     INSERT: "ways_to_postgres:synchronous_insert",

@@ -31,12 +31,12 @@ def loader_tables(results: dict[str, Any]) -> str:
 
 
 def _calls(title: str, calls: Calls) -> str:
-    ours = calls[OURS]["p50_us"]
+    ours = calls[CALL]["p50_us"]
     rows = [
         (name, spread(figures["p50_us"]), spread(figures["p99_us"]), f"{_paired(figures['p50_us'], ours):.2f}")
         for name, figures in calls.items()
     ]
-    return table(title, ("contender", "p50", "p99", f"p50 / {OURS}"), rows)
+    return table(title, ("contender", "p50", "p99", f"p50 / {CALL}"), rows)
 
 
 def _targets(up: Calls, down: Calls) -> str:
@@ -45,7 +45,7 @@ def _targets(up: Calls, down: Calls) -> str:
         ("record and call / OpenTelemetry's", OURS, OPENTELEMETRY, 0.1),
         ("the call / Langfuse's", CALL, LANGFUSE, 1 / 40),
         ("record and call / Langfuse's", OURS, LANGFUSE, 1 / 40),
-        ("with the journal / without", JOURNAL, OURS, 3),
+        ("with a journal / without", JOURNAL, CALL, 3),
     )
     rows = []
     for state, calls in (("up", up), ("down", down)):

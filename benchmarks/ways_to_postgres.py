@@ -27,20 +27,21 @@ def insert_values(columns: dict[str, Any]) -> list[Any]:
     return [Json(value) if isinstance(value, list) else value for value in values]
 
 
-def call_alone(conninfo: str) -> Contender:
+def call_alone(conninfo: str, journal_dir: str | None = None) -> Contender:
     """The call that follows once the record is filled."""
-    return Contender(TelemetryClient(conninfo).persist, lambda columns: TelemetryRecord(**columns))
-
-
-def record_and_call(conninfo: str, journal_dir: str | None = None) -> Contender:
-    """A record of 24 columns, with its key and time, and the call."""
     client = TelemetryClient(conninfo, journal_dir=journal_dir)
+    return Contender(client.persist, lambda columns: TelemetryRecord(**columns))
+
+
+def call_with_journal(conninfo: str) -> Contender:
+    """The same, and each record is on disk before the call returns."""
+    return call_alone(conninfo, tempfile.mkdtemp(prefix="chat-telemetry-journal-"))
+
+
+def record_and_call(conninfo: str) -> Contender:
+    """A record of 24 columns, with its key and time, and the call."""
+    client = TelemetryClient(conninfo)
     return Contender(lambda columns: client.persist(TelemetryRecord(**columns)))
-
-
-def record_and_call_with_journal(conninfo: str) -> Contender:
-    """Each record is on disk before the call returns."""
-    return record_and_call(conninfo, tempfile.mkdtemp(prefix="chat-telemetry-journal-"))
 
 
 def observed(conninfo: str) -> Contender:

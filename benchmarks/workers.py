@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from uuid_utils.compat import uuid7
 
 from benchmarks.sample import columns
 from benchmarks.ways_to_postgres import INSERT, insert_values
 from chat_telemetry import TelemetryClient, TelemetryRecord
-from chat_telemetry.record import encode
+from chat_telemetry.limits import has_long_name
+from chat_telemetry.line_queue import LineQueue
+from chat_telemetry.record import encode, new_key
 from chat_telemetry.settings import Settings
 from chat_telemetry.store import Store
 
@@ -58,6 +59,14 @@ def parts(conninfo: str) -> None:
     records = [TelemetryRecord(**request) for request in requests]
     store = Store(conninfo)
 
+    def new_lines() -> list[bytes]:
+        # With keys of their own, or they would be duplicates.
+        return [encode(TelemetryRecord(**request)) for request in requests]
+
+    def queue() -> float:
+        queue, lines = LineQueue(Settings()), new_lines()
+        return _cpu_of(lambda: [queue.put(line) for line in lines])
+
     def persist() -> float:
         with TelemetryClient(NO_DATABASE) as client:
             seconds = _cpu_of(lambda: [client.persist(record) for record in records])
@@ -65,16 +74,17 @@ def parts(conninfo: str) -> None:
         return seconds
 
     def send() -> float:
-        # With keys of their own, or they would be duplicates.
-        lines = [encode(TelemetryRecord(**request)) for request in requests]
+        lines = new_lines()
         return _cpu_of(lambda: store.insert(lines))
 
     measured = {
-        "key (UUIDv7)": lambda: _cpu_of(lambda: [uuid7() for _ in requests]),
-        "record, with its key and time": lambda: _cpu_of(lambda: [TelemetryRecord(**request) for request in requests]),
-        "encode": lambda: _cpu_of(lambda: [encode(record) for record in records]),
-        "persist, encode included": persist,
-        "send": send,
+        "making the record": lambda: _cpu_of(lambda: [TelemetryRecord(**request) for request in requests]),
+        "  of it its key, a UUIDv7": lambda: _cpu_of(lambda: [new_key() for _ in requests]),
+        "the call": persist,
+        "  of it encoding": lambda: _cpu_of(lambda: [encode(record) for record in records]),
+        "  of it looking for long names": lambda: _cpu_of(lambda: [has_long_name(record, 500) for record in records]),
+        "  of it the queue": queue,
+        "sending, in the thread": send,
     }
     _print({part: min(measure() for _ in range(PARTS_REPEATED)) * 1e6 / BATCH for part, measure in measured.items()})
 
@@ -128,9 +138,10 @@ def _deliver(requests: list[dict[str, Any]], conninfo: str, journal_dir: str | N
     """As fast as the database takes them, with the default queue: whenever it is half full, the application waits."""
     half = Settings.max_queue_records // 2
     with TelemetryClient(conninfo, journal_dir=journal_dir) as client:
-        for number, request in enumerate(requests):
-            client.persist(TelemetryRecord(**request))
-            while number % BATCH == 0 and client.stats().pending > half:
+        for start in range(0, len(requests), BATCH):
+            for request in requests[start : start + BATCH]:
+                client.persist(TelemetryRecord(**request))
+            while client.stats().pending > half:
                 time.sleep(0.03)
         client.flush(600)
         if client.stats().stored != len(requests):
