@@ -44,7 +44,7 @@ $(VENV)/peers/installed: benchmarks/requirements.txt
 	@touch $@
 
 bench: $(VENV)/installed $(VENV)/peers/installed ## Measure what the loader costs, beside its peers (20 minutes)
-	@$(BIN)/python -m benchmarks.loader --peers-python $(VENV)/peers/bin/python
+	@$(BIN)/python -m benchmarks.loader --peers-python $(VENV)/peers/bin/python $(BENCH)
 
 lint: $(VENV)/installed ## Check Python, SQL and types
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """What the loader costs a chat application, beside what others use; the contenders take turns, in one run.
 
-Run `make bench`, or shorter: `python -m benchmarks.loader --rounds 3 --records 5000 --outage-seconds 20`.
+Run `make bench`, or a part of it: `make bench BENCH="--only delivery heartbeat"`.
 """
 
 from __future__ import annotations
@@ -49,15 +49,12 @@ class LoaderBenchmark:
         self._started = time.perf_counter()
 
     def run(self) -> dict[str, Any]:
-        """Measure everything; return what `loader_tables` shows."""
+        """Measure what was asked for; return what `loader_tables` shows."""
         self._set_up()
-        with collector() as endpoint:
-            self._measure("calls_up", partial(self._calls, self._conninfo, endpoint))
-        self._measure("calls_down", partial(self._calls, NO_DATABASE, NO_COLLECTOR))
-        self._measure("delivery", self._deliveries)
-        self._measure("parts", partial(work, "parts", self._conninfo))
-        self._measure("heartbeat", self._heartbeat)
-        self._measure("outage", self._outage)
+        for name in self.options.only:
+            print(f"[{time.perf_counter() - self._started:4.0f} s] {name}", file=sys.stderr)
+            self.results[name] = MEASUREMENTS[name](self)
+            self.options.output.write_text(json.dumps(self.results, indent=1))
         return self.results
 
     def _set_up(self) -> None:
@@ -70,10 +67,14 @@ class LoaderBenchmark:
                 [CONVERSATION_ID, USER_ID],
             )
 
-    def _measure(self, name: str, measure: Callable[[], Any]) -> None:
-        print(f"[{time.perf_counter() - self._started:4.0f} s] {name}", file=sys.stderr)
-        self.results[name] = measure()
-        self.options.output.write_text(json.dumps(self.results, indent=1))
+    def calls_up(self) -> dict[str, dict[str, list[float]]]:
+        """With everybody's receiver there."""
+        with collector() as endpoint:
+            return self._calls(self._conninfo, endpoint)
+
+    def calls_down(self) -> dict[str, dict[str, list[float]]]:
+        """With nobody's."""
+        return self._calls(NO_DATABASE, NO_COLLECTOR)
 
     def _calls(self, conninfo: str, endpoint: str) -> dict[str, dict[str, list[float]]]:
         """Per contender the median and the 99th percentile of each round, in microseconds."""
@@ -109,7 +110,7 @@ class LoaderBenchmark:
             worker.kill()
             worker.communicate()
 
-    def _deliveries(self) -> dict[str, list[dict[str, float]]]:
+    def deliveries(self) -> dict[str, list[dict[str, float]]]:
         """Per way the seconds and CPU seconds for the same number of records, and psql's seconds for its \\copy."""
         deliveries: dict[str, Callable[[], dict[str, float]]] = {
             way: partial(work, "deliver", way, self.options.records, self._conninfo) for way in WAYS
@@ -155,14 +156,29 @@ class LoaderBenchmark:
             subprocess.run([*psql, "--command", command], check=True)
             return {"seconds": time.perf_counter() - started}
 
-    def _heartbeat(self) -> dict[str, list[float]]:
+    def parts(self) -> dict[str, float]:
+        """What each part of a record's way takes."""
+        return work("parts", self._conninfo)
+
+    def heartbeat(self) -> dict[str, list[float]]:
+        """How late it comes, without telemetry and with it."""
         return work("heartbeat", self.options.heartbeat_seconds, self.options.rounds, self._conninfo)
 
-    def _outage(self) -> dict[str, dict[str, float]]:
+    def outage(self) -> dict[str, dict[str, float]]:
         """Both ways at the same time, because it is long."""
         seconds, rate = self.options.outage_seconds, self.options.outage_rate
         running = {way: start("outage", seconds, rate, way) for way in ("memory", "journal")}
         return {way: json.loads(worker.communicate()[0]) for way, worker in running.items()}
+
+
+MEASUREMENTS: dict[str, Callable[[LoaderBenchmark], Any]] = {
+    "calls_up": LoaderBenchmark.calls_up,
+    "calls_down": LoaderBenchmark.calls_down,
+    "delivery": LoaderBenchmark.deliveries,
+    "parts": LoaderBenchmark.parts,
+    "heartbeat": LoaderBenchmark.heartbeat,
+    "outage": LoaderBenchmark.outage,
+}
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
@@ -222,10 +238,11 @@ def machine() -> dict[str, object]:
 def options() -> argparse.Namespace:
     """From the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=[*MEASUREMENTS], metavar="MEASUREMENT")
     parser.add_argument("--calls", type=int, default=1000, help="per round and contender")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--records", type=int, default=100_000, help="delivered per repetition")
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, default=10)
     parser.add_argument("--heartbeat-seconds", type=float, default=4.0)
     parser.add_argument("--outage-seconds", type=float, default=600.0)
     parser.add_argument("--outage-rate", type=float, default=1000.0)

@@ -12,22 +12,16 @@ Calls = dict[str, dict[str, list[float]]]
 
 
 def loader_tables(results: dict[str, Any]) -> str:
-    """All of them, as Markdown."""
-    return "\n".join(
-        [
-            _calls("Per call, database up (microseconds)", results["calls_up"]),
-            _calls("Per call, database down (microseconds)", results["calls_down"]),
-            _targets(results["calls_up"], results["calls_down"]),
-            _delivery(results["delivery"], int(results["options"]["records"])),
-            table(
-                "Where the CPU time goes (microseconds per record)",
-                ("part", "least"),
-                [(part, f"{found:.2f}") for part, found in results["parts"].items()],
-            ),
-            _heartbeat(results["heartbeat"]),
-            _outage(results["outage"]),
-        ]
-    )
+    """Those of what was measured, as Markdown."""
+    tables = {
+        "calls_up": lambda calls: _calls("Per call, database up (microseconds)", calls),
+        "calls_down": lambda calls: _calls("Per call, database down (microseconds)", calls),
+        "delivery": lambda delivery: _delivery(delivery, int(results["options"]["records"])),
+        "parts": _parts,
+        "heartbeat": _heartbeat,
+        "outage": _outage,
+    }
+    return "\n".join(show(results[name]) for name, show in tables.items() if name in results)
 
 
 def _calls(title: str, calls: Calls) -> str:
@@ -36,10 +30,10 @@ def _calls(title: str, calls: Calls) -> str:
         (name, spread(figures["p50_us"]), spread(figures["p99_us"]), f"{_paired(figures['p50_us'], ours):.2f}")
         for name, figures in calls.items()
     ]
-    return table(title, ("contender", "p50", "p99", f"p50 / {CALL}"), rows)
+    return table(title, ("contender", "p50", "p99", f"p50 / {CALL}"), rows) + "\n" + _targets(calls)
 
 
-def _targets(up: Calls, down: Calls) -> str:
+def _targets(calls: Calls) -> str:
     asked = (
         ("the call / OpenTelemetry's", CALL, OPENTELEMETRY, 0.1),
         ("record and call / OpenTelemetry's", OURS, OPENTELEMETRY, 0.1),
@@ -47,12 +41,12 @@ def _targets(up: Calls, down: Calls) -> str:
         ("record and call / Langfuse's", OURS, LANGFUSE, 1 / 40),
         ("with a journal / without", JOURNAL, CALL, 3),
     )
-    rows = []
-    for state, calls in (("up", up), ("down", down)):
-        for which, above, below, most in (row for row in asked if row[2] in calls):
-            found = _paired(calls[above]["p50_us"], calls[below]["p50_us"])
-            rows.append((f"{which}, database {state}", f"at most {most:g}", f"{found:.3f}"))
-    return table("Per call, ratios of p50", ("ratio", "target", "found"), rows)
+    rows = [
+        (which, f"at most {most:g}", f"{_paired(calls[above]['p50_us'], calls[below]['p50_us']):.3f}")
+        for which, above, below, most in asked
+        if below in calls
+    ]
+    return table("Ratios of p50", ("ratio", "target", "found"), rows)
 
 
 def _delivery(delivery: dict[str, list[dict[str, float]]], records: int) -> str:
@@ -80,6 +74,11 @@ def _delivery(delivery: dict[str, list[dict[str, float]]], records: int) -> str:
         "server CPU s per 100,000",
     )
     return table("Delivered", header, rows)
+
+
+def _parts(parts: dict[str, float]) -> str:
+    rows = [(part, f"{found:.2f}") for part, found in parts.items()]
+    return table("Where the CPU time goes (microseconds per record)", ("part", "least"), rows)
 
 
 def _heartbeat(heartbeat: dict[str, list[float]]) -> str:

@@ -135,15 +135,13 @@ def outage(seconds: str, rate: str, way: str) -> None:
 
 
 def _deliver(requests: list[dict[str, Any]], conninfo: str, journal_dir: str | None = None) -> None:
-    """As fast as the database takes them, with the default queue: whenever it is half full, the application waits."""
+    """With the default queue: whenever it is half full, the application waits for the database."""
     half = Settings.max_queue_records // 2
     with TelemetryClient(conninfo, journal_dir=journal_dir) as client:
-        for start in range(0, len(requests), BATCH):
-            for request in requests[start : start + BATCH]:
+        for start in range(0, len(requests), half):
+            for request in requests[start : start + half]:
                 client.persist(TelemetryRecord(**request))
-            while client.stats().pending > half:
-                time.sleep(0.03)
-        client.flush(600)
+            client.flush(600)
         if client.stats().stored != len(requests):
             raise SystemExit(f"not everything was delivered: {client.stats()}")
 

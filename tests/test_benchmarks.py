@@ -31,4 +31,4 @@ def test_the_benchmark_of_the_loader_measures_everything_but_the_peers(tmp_path:
         "copy": 1,
     }
     assert figures["outage"]["memory"]["dropped"] == 0
-    assert tables.count("\n### ") + tables.startswith("###") == 7
+    assert tables.count("\n### ") + tables.startswith("###") == 8

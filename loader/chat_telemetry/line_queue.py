@@ -175,10 +175,11 @@ class LineQueue:
             else:
                 self._journaled += 1
                 return True
-        if len(self._lines) >= self._max_records or self._bytes + len(line) > self._max_bytes:
+        size = len(line)  # not within the sum below, where a signal handler that puts a line too could run
+        if len(self._lines) >= self._max_records or self._bytes + size > self._max_bytes:
             return False
         self._lines.append(line)
-        self._bytes += len(line)
+        self._bytes += size
         return True
 
     def _waiting(self) -> int:

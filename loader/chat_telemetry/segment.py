@@ -43,8 +43,11 @@ class Segment:
 
     def append(self, line: bytes) -> None:
         """Append a line in one write. Raises OSError, and leaves the file as it was, if the disk does not take it."""
-        append_whole(self._descriptor, line + b"\n")
-        self.size += len(line) + 1
+        data = line + b"\n"
+        append_whole(self._descriptor, data)
+        # No call within the sum: a signal handler that persists a record too would run in it, and its part be lost.
+        size = len(data)
+        self.size += size
         if self._copies is not None:
             self._copies.append(line)
 
