@@ -1,7 +1,7 @@
 """The lines that this process accepted, on disk until the database has answered for them.
 
-What a process leaves when it dies is what it had not delivered. In memory there are copies of a few megabytes of lines
-at most: beyond that, delivery reads them back, and an outage takes disk space only.
+What a process leaves when it dies is what it had not delivered. Copies of two segments are in memory at most: what is
+beyond them is read back for delivery, so that an outage takes disk space only.
 """
 
 from __future__ import annotations

@@ -21,9 +21,18 @@ _names = attrgetter(*NAMES)
 def has_long_name(record: TelemetryRecord, max_name_chars: int) -> bool:
     """Whether one of the short texts may be too long: a quick look, for every record, at all of them together."""
     suggestions = record.follow_up_suggestions or ()
-    names = f"{record.response_id}{record.error_type}{record.failed_step}{record.sql_model}{record.response_model}"
     try:
-        return len(names) + len("".join(suggestions)) > max_name_chars or len(suggestions) > MAX_SUGGESTIONS
+        names = "".join(
+            (
+                record.response_id or "",
+                record.error_type or "",
+                record.failed_step or "",
+                record.sql_model or "",
+                record.response_model or "",
+                *suggestions,
+            )
+        )
+        return len(names) > max_name_chars or len(suggestions) > MAX_SUGGESTIONS
     except TypeError:  # no text at all
         return True
 

@@ -107,7 +107,8 @@ class LineQueue:
                 finished = self._journal.settle(self._batch)
                 self._journaled -= len(self._batch)
             else:
-                self._bytes -= sum(map(len, self._batch))
+                size = sum(map(len, self._batch))
+                self._bytes -= size
                 for _ in self._batch:
                     self._lines.popleft()
             self._batch = []

@@ -53,7 +53,7 @@ class Segment:
 
     def read(self, max_lines: int, max_bytes: int = READ_BYTES) -> list[bytes]:
         """The first whole lines that are not settled: about `max_bytes`, but one at least if there is one."""
-        if self._copies:
+        if self._copies is not None:
             return within(max_bytes, self._copies[:max_lines])
         size = min(max_bytes, READ_BYTES, max_lines * self._line_bytes)
         data = os.pread(self._descriptor, size, self._settled)
@@ -85,13 +85,23 @@ class Segment:
         return self._settled >= self.size
 
     def clear(self) -> bool:
-        """Empty a settled segment, so that nobody reads its lines again; False if the disk refuses."""
+        """Empty a settled segment, so that nobody reads its lines again; False if the disk refuses.
+
+        A signal handler or finalizer that persists a record may append a line at any call or allocation in here: there
+        is none between a check and what relies on it.
+        """
+        copies: list[bytes] = []
+        settled = self._settled
+        if self.size > settled:
+            return True
         try:
             os.ftruncate(self._descriptor, 0)
         except OSError:
             return False
-        self.size = self._settled = 0
-        self._copies = []
+        self.size -= settled
+        self._settled = 0
+        if self._copies is None and self.size == 0:
+            self._copies = copies
         return True
 
     def delete(self) -> None:

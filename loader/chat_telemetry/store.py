@@ -221,9 +221,10 @@ def _execute(connection: psycopg.Connection, statement: bytes, lines: Sequence[b
 
 
 def _to_array(lines: Sequence[bytes]) -> bytes:
+    if len(lines) < 2:
+        return b"[%b]" % b"".join(lines)
     # With brackets on the first and the last line, the batch is copied once.
-    first, last = b"[" + lines[0], lines[-1] + b"]"
-    return b",".join([first, *lines[1:-1], last]) if len(lines) > 1 else first + b"]"
+    return b",".join([b"[" + lines[0], *lines[1:-1], lines[-1] + b"]"])
 
 
 def _reason(error: psycopg.Error) -> str:

@@ -83,6 +83,13 @@ def test_a_mended_file_needs_no_last_line_feed_and_may_hold_bare_records(log: Lo
     assert [json.loads(line) for line in sent] == [[*json.loads(mended).values()] for mended in (record, bare)]
 
 
+def test_the_fingerprint_of_an_exported_row_is_left_to_the_database(tmp_path: Path) -> None:
+    (tmp_path / "dead-letters.jsonl").write_text('{"user_question":"How many?","sql_fingerprint":"f"}')
+    sent: list[bytes] = []
+    DeadLetters(tmp_path).replay(9, sent.extend)
+    assert [json.loads(line) for line in sent] == [[None] * 5 + ["How many?"] + [None] * 20]
+
+
 def test_a_record_with_a_mistyped_column_is_sent_whole_to_be_refused(tmp_path: Path) -> None:
     (tmp_path / "dead-letters.jsonl").write_text('{"record":{"user_id":"u","user_qestion":"How many?"}}')
     sent: list[bytes] = []

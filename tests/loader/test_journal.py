@@ -11,6 +11,7 @@ from chat_telemetry import line_queue
 from chat_telemetry.files import open_locked
 from chat_telemetry.journal import Journal
 from chat_telemetry.line_queue import LineQueue
+from chat_telemetry.segment import Segment
 from chat_telemetry.settings import Settings
 from chat_telemetry.stats import Stats
 
@@ -92,6 +93,38 @@ def test_a_segment_that_cannot_be_emptied_makes_room_for_another(
         lines.put(line)
         assert settle_all(lines) == [line]
     assert on_disk(tmp_path) == []
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_line_that_a_finalizer_puts_while_its_segment_is_emptied_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    lines = queue(tmp_path)
+    lines.put(b"first")
+    is_settled, ftruncate = Segment.is_settled, os.ftruncate
+    finalizer = iter([b"the finalizer's, which is longer"])
+
+    def settled_before(segment: Segment) -> bool:
+        was_settled = is_settled.__get__(segment)
+        for line in finalizer:
+            lines.put(line)
+        return was_settled
+
+    def truncate_first(descriptor: int, length: int) -> None:
+        ftruncate(descriptor, length)
+        for line in finalizer:
+            lines.put(line)
+
+    if moment == "before":
+        monkeypatch.setattr(Segment, "is_settled", property(settled_before))
+    else:
+        monkeypatch.setattr(os, "ftruncate", truncate_first)
+    assert settle_all(lines) == [b"first", b"the finalizer's, which is longer"]
+    for line in (b"next", b"and next"):
+        lines.put(line)
+    assert settle_all(lines) == [b"next", b"and next"]
+    assert on_disk(tmp_path) == []
+    assert lines.stats() == Stats(accepted=4, stored=4)
 
 
 def test_lines_put_while_a_batch_is_under_way_stay(tmp_path: Path) -> None:
