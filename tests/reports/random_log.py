@@ -19,7 +19,7 @@ MODELS = [
     *["models/gemini-2.5-flash", "deepseek-chat", "in-house-llm-7b", "in-house-llm-7b-2026-01-31", "GPT-4o", "", None],
 ]
 STEPS = ["understanding", "looking_up", "response", "", None]
-ERRORS = ["sql_generation", "sql_validation", "sql_execution", "response_generation", "unexpected", ""]
+ERRORS = ["sql_generation", "sql_validation", "sql_execution", "response_generation", "unexpected", "cancelled", ""]
 OFFSETS = [dt.timedelta(0), dt.timedelta(microseconds=-1), dt.timedelta(microseconds=1), dt.timedelta(hours=1)]
 
 
@@ -94,11 +94,11 @@ def _query(rng: random.Random) -> str | None:
 
 
 def _duration(rng: random.Random) -> int:
-    return rng.choice([0, 1, rng.randrange(300), rng.randrange(60_000), INT4_MAX])
+    return rng.choice([0, 1, -1, -rng.randrange(300), *2 * [rng.randrange(300), rng.randrange(60_000)], INT4_MAX])
 
 
 def _tokens(rng: random.Random) -> int:
-    return rng.choice([0, 1, rng.randrange(2_000), rng.randrange(200_000), INT4_MAX])
+    return rng.choice([0, 1, -1, -rng.randrange(2_000), *2 * [rng.randrange(2_000), rng.randrange(200_000)], INT4_MAX])
 
 
 def _maybe(rng: random.Random, value: int) -> int | None:

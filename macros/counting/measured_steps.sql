@@ -1,0 +1,20 @@
+{#- The steps that the requests without error measured, one row each. A negative duration is kept as -1: no report shows it. -#}
+{% macro measured_steps(changes) -%}
+    select
+        {{ day_of('created_at') }} as day,
+        measured.step,
+        sql_model,
+        response_model,
+        greatest(measured.duration_ms, -1) as duration_ms,
+        sign
+    from {{ changes }}
+    cross join
+        lateral (
+            values
+            (1::smallint, nl_to_sql_duration_ms),
+            (2::smallint, sql_execution_duration_ms),
+            (3::smallint, response_generation_duration_ms),
+            (4::smallint, ttfb_ms)
+        ) as measured (step, duration_ms)
+    where error_type = 0 and measured.duration_ms is not null
+{%- endmacro %}

@@ -1,0 +1,11 @@
+{#- The next batch: the changes that the feed shows, moved into a table by chat_rollups.drain. The model's SQL is not run. -#}
+{% materialization chat_drain, adapter="postgres" %}
+    {%- set function_call -%}
+        chat_rollups.drain(
+            columns => {{ array(model.columns) }},
+            run_by => {{ literal(target.schema) }},
+            last_day => {{ last_day() }}
+        )
+    {%- endset -%}
+    {{- return(run_step(function_call)) -}}
+{% endmaterialization %}
