@@ -27,7 +27,7 @@ class Report(NamedTuple):
     headline: tuple[str, ...]
 
 
-# How the project's own reports are shown. A report that a user added is shown by its first two columns, with all columns.
+# How the project's own reports are shown; a report that a user added has all columns, ordered by the first two.
 REPORTS = {
     "token_cost": Report(
         "day desc, cost_usd desc nulls last, step, model",
