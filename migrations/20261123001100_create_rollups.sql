@@ -267,3 +267,5 @@ comment on view chat_rollups.log_as_drained is
 
 revoke all on all tables in schema chat_rollups from public, service_role, telemetry_writer, telemetry_reader;
 grant select, insert, update, delete on all tables in schema chat_rollups to telemetry_transformer;
+-- Who sets prices is who migrates.
+revoke insert, update, delete on table chat_rollups.own_prices from telemetry_transformer;

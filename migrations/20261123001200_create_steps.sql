@@ -175,7 +175,8 @@ set search_path = ''
 as $$
 declare
     counted_by_all constant bigint := (
-        select pg_catalog.min(coalesce(batch, 0))
+        -- One that never counted is not waited for: it will count the log.
+        select pg_catalog.min(batch)
         from chat_rollups.progress
         where name not in ('drained_changes', 'price_periods')
     );
@@ -212,6 +213,10 @@ begin
     perform chat_rollups.assert_owner(run_by);
     perform chat_rollups.forget_counted_changes();
     perform chat_rollups.label_names('public.chat_telemetry_changes');
+    if exists (select from chat_rollups.progress where batch is null) then
+        -- Rollups will count the log next. If each of them had to add the labels, they would wait for each other.
+        perform chat_rollups.label_names('public.chat_telemetry_log');
+    end if;
 
     -- A change that commits now and brings a new name has no label yet. It stays in the feed until the next drain.
     with drained as (
