@@ -1,5 +1,5 @@
--- The base table: one row per chat request. If the database has the table already, its rows stay; if its shape differs, the
--- migration stops and lists the differences.
+-- The base table: one row per chat request. If the database has the table already, its rows stay; if its shape
+-- differs, the migration stops and lists the differences.
 
 set lock_timeout = '5s';
 
@@ -157,8 +157,8 @@ comment on column public.chat_telemetry_log.response_output_tokens is
 comment on column public.chat_telemetry_log.response_cached_tokens is
 'Input tokens of the response call that the provider read from its cache: a part of response_input_tokens.';
 
--- Statistics would keep ids and texts of erased users. The planner finds rows by the indexes without them. A log that was
--- here before may have some: to give a column the type that it has is what makes PostgreSQL drop them.
+-- Statistics would keep ids and texts of erased users. The planner finds rows by the indexes without them. A log that
+-- was here before may have some: to give a column the type that it has is what makes PostgreSQL drop them.
 do $$
 declare
     column_name text;

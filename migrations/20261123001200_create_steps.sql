@@ -1,5 +1,5 @@
--- The steps of a dbt run: drain the feed, fill a rollup. Each is one function call, so that it is done as a whole or not at
--- all, whatever transactions the client makes and whenever it is killed.
+-- The steps of a dbt run: drain the feed, fill a rollup. Each is one function call, so that it is done as a whole or
+-- not at all, whatever transactions the client makes and whenever it is killed.
 --
 -- Every step first locks its own row of chat_rollups.progress and reads what to do after that: of two runs at once the
 -- second one waits, and then finds less to do, or nothing.
@@ -81,7 +81,8 @@ $$;
 comment on function chat_rollups.assert_log_is_visible() is
 'Stops a role that row level security would show a part of the log.';
 
--- A new column comes by a migration and a new version of the dbt project. With only one of the two, its values would be lost.
+-- A new column comes by a migration and a new version of the dbt project. With only one of the two, its values would
+-- be lost.
 create or replace function chat_rollups.assert_columns(relation regclass, columns text[])
 returns void
 language plpgsql
@@ -416,7 +417,8 @@ begin
     )
     into written, emptied;
 
-    -- A statement cannot change a row twice, so what reached 0 goes now. Nobody else moves these rows: ours is the only lock.
+    -- A statement cannot change a row twice, so what reached 0 goes now. Nobody else moves these rows: ours is the
+    -- only lock.
     if pg_catalog.cardinality(emptied) > 0 then
         execute pg_catalog.format('delete from %s where ctid = any($1)', rollup) using emptied;
     end if;

@@ -1,5 +1,5 @@
--- Drops the reports that dbt made, which the next run makes again, but nothing that others built on them: if somebody did,
--- the rollback stops and names it.
+-- Drops the reports that dbt made, which the next run makes again, but nothing that others built on them: if somebody
+-- did, the rollback stops and names it.
 
 set lock_timeout = '5s';
 

@@ -174,7 +174,8 @@ begin
         using hint = 'Drop what is built on it, run dbt, create it again.';
     end if;
 
-    -- A reader may hold the old one for long. The lock is tried for moments, so that other readers do not queue behind it.
+    -- A reader may hold the old one for long. The lock is tried for moments, so that other readers do not queue behind
+    -- it.
     for attempt in 1..600 loop
         begin
             perform pg_catalog.set_config('lock_timeout', '50ms', true);
