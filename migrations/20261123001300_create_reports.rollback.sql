@@ -37,6 +37,7 @@ drop function if exists chat_rollups.exchange_report(regclass, regclass);
 drop function if exists chat_rollups.grant_report(regclass, text[]);
 drop function if exists chat_rollups.dress_report(regclass, jsonb);
 drop function if exists chat_rollups.refresh_report(regclass);
+drop function if exists chat_rollups.key_of(regclass);
 drop function if exists chat_rollups.state_of(text[]);
 drop function if exists chat_rollups.left_out_count(text[]);
 drop function if exists chat_rollups.pending_changes();
