@@ -1,5 +1,5 @@
--- daily_latency holds the counts and the longest duration of the last 30 days, and no other day. Compared only while
--- both have counted the same batches: beside a run they may not.
+-- daily_latency holds the last 30 days with their counts, averages and longest durations, and no other day. Compared
+-- only while both have counted the same: in the middle of a run they have not.
 {{ config(tags=['reconcile']) }}
 with
 
@@ -20,11 +20,21 @@ last_day as (
     where name = 'daily_latency'
 ),
 
+counted_so_far as (
+    select distinct
+        batch,
+        generation
+    from progress
+    where name in ('daily_durations', 'daily_latency')
+),
+
 counted as (
     select
         durations.day,
         durations.step,
         sum(durations.request_count)::bigint as request_count,
+        sum(durations.duration_ms::bigint * durations.request_count)::double precision
+        / sum(durations.request_count)::double precision as avg_ms,
         max(durations.duration_ms) as max_ms
     from durations
     inner join last_day on {{ is_in_period('durations.day', 'last_30_days', 'last_day.as_of') }}
@@ -37,13 +47,11 @@ kept as (
         day,
         step,
         request_count,
+        avg_ms,
         max_ms
     from latency
 )
 
 select differences.* -- noqa: AM04
 from ({{ differences('kept', 'counted') }}) as differences
-where (
-    select count(distinct progress.batch) = 1 from progress
-    where progress.name in ('daily_durations', 'daily_latency')
-)
+where (select count(*) = 1 from counted_so_far)

@@ -1,5 +1,5 @@
--- Each rolling period holds what its days hold. Compared only while both have counted the same batches: beside a run
--- they may not.
+-- Each rolling period holds what its days hold. Compared only while both have counted the same: in the middle of a run
+-- they have not.
 {{ config(tags=['reconcile']) }}
 with
 
@@ -18,6 +18,14 @@ progress as (
 last_day as (
     select as_of from progress
     where name = 'window_durations'
+),
+
+counted_so_far as (
+    select distinct
+        batch,
+        generation
+    from progress
+    where name in ('daily_durations', 'window_durations')
 ),
 
 counted as (
@@ -52,7 +60,4 @@ kept as (
 
 select differences.* -- noqa: AM04
 from ({{ differences('kept', 'counted') }}) as differences
-where (
-    select count(distinct progress.batch) = 1 from progress
-    where progress.name in ('daily_durations', 'window_durations')
-)
+where (select count(*) = 1 from counted_so_far)
