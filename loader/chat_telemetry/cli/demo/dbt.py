@@ -15,6 +15,7 @@ from chat_telemetry.project import project_directory
 
 # The events of dbt's log that tell of one finished seed, model or test.
 FINISHED = ("LogSeedResult", "LogModelResult", "LogTestResult")
+
 PORT = "CHAT_TELEMETRY_DBT_PORT"
 
 Notify = Callable[[str, int, int], None]
@@ -28,7 +29,7 @@ def build(directory: Path, port: int, notify: Notify) -> int:
     """
     arguments = [
         "build",
-        *_options(),
+        *_paths(),
         *("--target-path", str(directory / "target"), "--log-path", str(directory / "logs")),
         *("--log-format", "json", "--log-format-file", "text", "--log-level", "info"),
     ]
@@ -55,10 +56,10 @@ def build(directory: Path, port: int, notify: Notify) -> int:
 def command(port: int) -> str:
     """How to run dbt again by hand."""
     dbt = Path(sys.executable).with_name("dbt")
-    return f"{PORT}={port} {shlex.join([str(dbt), 'build', *_options()])}"
+    return f"{PORT}={port} {shlex.join([str(dbt), 'build', *_paths()])}"
 
 
-def _options() -> list[str]:
+def _paths() -> list[str]:
     project = str(project_directory())
     return ["--project-dir", project, "--profiles-dir", project, "--target", "demo"]
 
