@@ -1,5 +1,5 @@
--- The base table: one row per chat request. If the database has the table already, its rows stay; if its shape differs, the
--- migration stops and lists the differences.
+-- The base table: one row per chat request. If the database has the table already, its rows stay; if its shape
+-- differs, the migration stops and lists the differences.
 
 set lock_timeout = '5s';
 
@@ -157,18 +157,39 @@ comment on column public.chat_telemetry_log.response_output_tokens is
 comment on column public.chat_telemetry_log.response_cached_tokens is
 'Input tokens of the response call that the provider read from its cache: a part of response_input_tokens.';
 
--- Statistics would keep ids and texts of erased users. The planner finds rows by the indexes without them.
+-- Statistics would keep ids and texts of erased users. The planner finds rows by the indexes without them. A log that
+-- was here before may have some: to give a column the type that it has is what makes PostgreSQL drop them.
 do $$
 declare
     column_name text;
+    type_name text;
 begin
-    foreach column_name in array array[
-        'log_id', 'user_id', 'conversation_id', 'response_id', 'user_question', 'ai_response', 'generated_sql',
-        'sql_fingerprint', 'follow_up_suggestions', 'error_message'
-    ] loop
+    for column_name, type_name in
+        select attname, pg_catalog.format_type(atttypid, atttypmod)
+        from pg_catalog.pg_attribute
+        where
+            attrelid = 'public.chat_telemetry_log'::regclass
+            and attname in (
+                'log_id', 'user_id', 'conversation_id', 'response_id', 'user_question', 'ai_response', 'generated_sql',
+                'sql_fingerprint', 'follow_up_suggestions', 'error_message'
+            )
+    loop
         execute pg_catalog.format(
             'alter table public.chat_telemetry_log alter column %I set statistics 0', column_name
         );
+        if exists (
+            select from pg_catalog.pg_stats
+            where schemaname = 'public' and tablename = 'chat_telemetry_log' and attname = column_name
+        ) then
+            begin
+                execute pg_catalog.format(
+                    'alter table public.chat_telemetry_log alter column %I type %s', column_name, type_name
+                );
+            exception when feature_not_supported then
+                raise warning 'statistics of public.chat_telemetry_log.% stay: a view or a trigger uses the column', column_name
+                using hint = 'They can hold texts of users who are erased later. Drop what uses it, migrate again, make it again.';
+            end;
+        end if;
     end loop;
 end
 $$;

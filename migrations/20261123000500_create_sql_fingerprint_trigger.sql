@@ -1,5 +1,5 @@
--- The database computes sql_fingerprint: a client can neither choose it nor forget it. [[:space:]] is \s without a backslash,
--- which means something else where standard_conforming_strings is off.
+-- The database computes sql_fingerprint: a client can neither choose it nor forget it. [[:space:]] is \s without a
+-- backslash, which means something else where standard_conforming_strings is off.
 
 set lock_timeout = '5s';
 

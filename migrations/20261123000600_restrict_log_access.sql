@@ -1,5 +1,5 @@
--- Row level security on the log, without a policy for users: service_role and telemetry_writer write, telemetry_transformer
--- reads. The policies name the roles, so none of them needs BYPASSRLS.
+-- Row level security on the log, without a policy for users: service_role and telemetry_writer write,
+-- telemetry_transformer reads. The policies name the roles, so none of them needs BYPASSRLS.
 
 set lock_timeout = '5s';
 
@@ -27,10 +27,10 @@ grant select, insert, delete on table public.chat_telemetry_log to service_role;
 grant insert on table public.chat_telemetry_log to telemetry_writer;
 -- The columns that the models read: no question, no response, no error message.
 grant select (
-    log_id, user_id, created_at, generated_sql, sql_fingerprint, result_row_count, error_type, failed_step, is_off_topic,
-    sql_model, response_model, nl_to_sql_duration_ms, sql_execution_duration_ms, response_generation_duration_ms, ttfb_ms,
-    sql_input_tokens, sql_output_tokens, sql_cached_tokens, response_input_tokens, response_output_tokens,
-    response_cached_tokens
+    log_id, user_id, created_at, generated_sql, sql_fingerprint, result_row_count, error_type, failed_step,
+    is_off_topic, sql_model, response_model, nl_to_sql_duration_ms, sql_execution_duration_ms,
+    response_generation_duration_ms, ttfb_ms, sql_input_tokens, sql_output_tokens, sql_cached_tokens,
+    response_input_tokens, response_output_tokens, response_cached_tokens
 ) on table public.chat_telemetry_log to telemetry_transformer;
 
 drop policy if exists service_role_selects on public.chat_telemetry_log;

@@ -1,4 +1,5 @@
--- The reports went with an earlier rollback. What is left in these schemas, the price lists, goes unless somebody built on it.
+-- The reports went with an earlier rollback. What is left in these schemas, the price lists, goes unless somebody
+-- built on it.
 
 set lock_timeout = '5s';
 

@@ -1,5 +1,5 @@
--- Where dbt works. chat_reports holds what is read. chat_rollups holds what the reports are made from: migrations make its
--- tables, dbt fills them. chat_prices holds the price lists.
+-- Where dbt works. chat_reports holds what is read. chat_rollups holds what the reports are made from: migrations make
+-- its tables, dbt fills them. chat_prices holds the price lists.
 
 set lock_timeout = '5s';
 
@@ -11,7 +11,8 @@ comment on schema chat_reports is 'The reports of chat-telemetry: read these.';
 comment on schema chat_rollups is 'What the reports of chat-telemetry are made from: not for reading.';
 comment on schema chat_prices is 'The price lists of chat-telemetry, loaded by dbt seed.';
 
-revoke all on schema chat_reports, chat_rollups, chat_prices from public, service_role, telemetry_writer, telemetry_reader;
+revoke all on schema chat_reports, chat_rollups, chat_prices
+from public, service_role, telemetry_writer, telemetry_reader;
 
 -- A default privilege may have granted the new schemas to Supabase's user-facing roles.
 do $$

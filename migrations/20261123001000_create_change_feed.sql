@@ -1,5 +1,6 @@
--- The change feed: for each row that changes in the log, the columns that the reports count, as a signed row in the same
--- transaction. An insert writes +1, a delete -1, an update -1 for the old row and +1 for the new one. dbt drains it.
+-- The change feed: for each row that changes in the log, the columns that the reports count, as a signed row in the
+-- same transaction. An insert writes +1, a delete -1, an update -1 for the old row and +1 for the new one. dbt drains
+-- it.
 
 set lock_timeout = '5s';
 

@@ -1,5 +1,5 @@
--- Every table that outlives a dbt run: drained changes, labels, rollups, prices, and how far each step has come. dbt only
--- fills these tables. docs/how-it-counts.md tells how they work together.
+-- Every table that outlives a dbt run: drained changes, labels, rollups, prices, and how far each step has come. dbt
+-- only fills these tables. docs/how-it-counts.md tells how they work together.
 
 set lock_timeout = '5s';
 
@@ -217,9 +217,9 @@ comment on table chat_rollups.own_prices is
 comment on table chat_rollups.price_periods is
 'Prices by the name that is logged and by time, made of own_prices and the two tables of chat_prices.';
 
--- The signed rows of the log as far as they were drained: the log, less what the feed still holds. One statement reads both,
--- so a change that commits meanwhile is in both and cancels out. A name without a label came after the last drain: its rows
--- cancel out too.
+-- The signed rows of the log as far as they were drained: the log, less what the feed still holds. One statement reads
+-- both, so a change that commits meanwhile is in both and cancels out. A name without a label came after the last
+-- drain: its rows cancel out too.
 create or replace view chat_rollups.log_as_drained
 with (security_invoker = true) as
 select
@@ -244,17 +244,47 @@ select
     changes.response_cached_tokens
 from (
     select
-        log_id, 1 as sign, is_off_topic, error_type, failed_step, sql_model, response_model, created_at, user_id,
-        nl_to_sql_duration_ms, sql_execution_duration_ms, response_generation_duration_ms, ttfb_ms,
-        sql_input_tokens, sql_output_tokens, sql_cached_tokens,
-        response_input_tokens, response_output_tokens, response_cached_tokens
+        log_id,
+        1 as sign,
+        is_off_topic,
+        error_type,
+        failed_step,
+        sql_model,
+        response_model,
+        created_at,
+        user_id,
+        nl_to_sql_duration_ms,
+        sql_execution_duration_ms,
+        response_generation_duration_ms,
+        ttfb_ms,
+        sql_input_tokens,
+        sql_output_tokens,
+        sql_cached_tokens,
+        response_input_tokens,
+        response_output_tokens,
+        response_cached_tokens
     from public.chat_telemetry_log
     union all
     select
-        log_id, -sign as sign, is_off_topic, error_type, failed_step, sql_model, response_model, created_at, user_id,
-        nl_to_sql_duration_ms, sql_execution_duration_ms, response_generation_duration_ms, ttfb_ms,
-        sql_input_tokens, sql_output_tokens, sql_cached_tokens,
-        response_input_tokens, response_output_tokens, response_cached_tokens
+        log_id,
+        -sign as sign,
+        is_off_topic,
+        error_type,
+        failed_step,
+        sql_model,
+        response_model,
+        created_at,
+        user_id,
+        nl_to_sql_duration_ms,
+        sql_execution_duration_ms,
+        response_generation_duration_ms,
+        ttfb_ms,
+        sql_input_tokens,
+        sql_output_tokens,
+        sql_cached_tokens,
+        response_input_tokens,
+        response_output_tokens,
+        response_cached_tokens
     from public.chat_telemetry_changes
 ) as changes
 left join chat_rollups.labels as error_type on coalesce(changes.error_type, '') = error_type.label
@@ -267,3 +297,5 @@ comment on view chat_rollups.log_as_drained is
 
 revoke all on all tables in schema chat_rollups from public, service_role, telemetry_writer, telemetry_reader;
 grant select, insert, update, delete on all tables in schema chat_rollups to telemetry_transformer;
+-- Who sets prices is who migrates.
+revoke insert, update, delete on table chat_rollups.own_prices from telemetry_transformer;

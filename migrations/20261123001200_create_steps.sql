@@ -1,5 +1,5 @@
--- The steps of a dbt run: drain the feed, fill a rollup. Each is one function call, so that it is done as a whole or not at
--- all, whatever transactions the client makes and whenever it is killed.
+-- The steps of a dbt run: drain the feed, fill a rollup. Each is one function call, so that it is done as a whole or
+-- not at all, whatever transactions the client makes and whenever it is killed.
 --
 -- Every step first locks its own row of chat_rollups.progress and reads what to do after that: of two runs at once the
 -- second one waits, and then finds less to do, or nothing.
@@ -81,7 +81,8 @@ $$;
 comment on function chat_rollups.assert_log_is_visible() is
 'Stops a role that row level security would show a part of the log.';
 
--- A new column comes by a migration and a new version of the dbt project. With only one of the two, its values would be lost.
+-- A new column comes by a migration and a new version of the dbt project. With only one of the two, its values would
+-- be lost.
 create or replace function chat_rollups.assert_columns(relation regclass, columns text[])
 returns void
 language plpgsql
@@ -175,7 +176,8 @@ set search_path = ''
 as $$
 declare
     counted_by_all constant bigint := (
-        select pg_catalog.min(coalesce(batch, 0))
+        -- One that never counted is not waited for: it will count the log.
+        select pg_catalog.min(batch)
         from chat_rollups.progress
         where name not in ('drained_changes', 'price_periods')
     );
@@ -212,6 +214,10 @@ begin
     perform chat_rollups.assert_owner(run_by);
     perform chat_rollups.forget_counted_changes();
     perform chat_rollups.label_names('public.chat_telemetry_changes');
+    if exists (select from chat_rollups.progress where batch is null) then
+        -- Rollups will count the log next. If each of them had to add the labels, they would wait for each other.
+        perform chat_rollups.label_names('public.chat_telemetry_log');
+    end if;
 
     -- A change that commits now and brings a new name has no label yet. It stays in the feed until the next drain.
     with drained as (
@@ -411,7 +417,8 @@ begin
     )
     into written, emptied;
 
-    -- A statement cannot change a row twice, so what reached 0 goes now. Nobody else moves these rows: ours is the only lock.
+    -- A statement cannot change a row twice, so what reached 0 goes now. Nobody else moves these rows: ours is the
+    -- only lock.
     if pg_catalog.cardinality(emptied) > 0 then
         execute pg_catalog.format('delete from %s where ctid = any($1)', rollup) using emptied;
     end if;

@@ -1,5 +1,5 @@
--- Drops the reports that dbt made, which the next run makes again, but nothing that others built on them: if somebody did,
--- the rollback stops and names it.
+-- Drops the reports that dbt made, which the next run makes again, but nothing that others built on them: if somebody
+-- did, the rollback stops and names it.
 
 set lock_timeout = '5s';
 
@@ -37,6 +37,7 @@ drop function if exists chat_rollups.exchange_report(regclass, regclass);
 drop function if exists chat_rollups.grant_report(regclass, text[]);
 drop function if exists chat_rollups.dress_report(regclass, jsonb);
 drop function if exists chat_rollups.refresh_report(regclass);
+drop function if exists chat_rollups.key_of(regclass);
 drop function if exists chat_rollups.state_of(text[]);
 drop function if exists chat_rollups.left_out_count(text[]);
 drop function if exists chat_rollups.pending_changes();

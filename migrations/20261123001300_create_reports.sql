@@ -88,24 +88,40 @@ $$;
 comment on function chat_rollups.state_of(text[]) is
 'The revisions of rollups and the last day: a report that is made from them stays right while these stay the same.';
 
+create or replace function chat_rollups.key_of(report regclass)
+returns regclass
+language sql
+stable
+set search_path = ''
+as $$
+    select indexrelid
+    from pg_catalog.pg_index
+    where indrelid = report and indisunique and indisvalid and indpred is null and indexprs is null
+    limit 1
+$$;
+
+comment on function chat_rollups.key_of(regclass) is
+'The unique index that a concurrent refresh of the report needs; null if it has none.';
+
 create or replace function chat_rollups.refresh_report(report regclass)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    -- Beside its readers, unless nobody can read it yet (after a restore) or its key was dropped.
-    if
-        (select relispopulated from pg_catalog.pg_class where oid = report)
-        and exists (
-            select from pg_catalog.pg_index
-            where indrelid = report and indisunique and indisvalid and indpred is null and indexprs is null
-        )
+    -- Beside its readers, unless nobody can read it yet (after a restore) or it has no key.
+    if chat_rollups.key_of(report) is not null
+        and (select relispopulated from pg_catalog.pg_class where oid = report)
     then
-        execute pg_catalog.format('refresh materialized view concurrently %s', report);
-    else
-        execute pg_catalog.format('refresh materialized view %s', report);
+        begin
+            execute pg_catalog.format('refresh materialized view concurrently %s', report);
+            return;
+        exception when program_limit_exceeded then
+            -- A name is too long for the key. While it is there, readers wait for each refresh.
+            execute pg_catalog.format('drop index %s', chat_rollups.key_of(report));
+        end;
     end if;
+    execute pg_catalog.format('refresh materialized view %s', report);
 end
 $$;
 
@@ -127,15 +143,19 @@ begin
     select pg_catalog.array_agg(indexrelid::regclass) into old_indexes
     from pg_catalog.pg_index where indrelid = report;
     for wanted in select * from pg_catalog.jsonb_array_elements(dress -> 'indexes') loop
-        execute pg_catalog.format(
-            'create %s index on %s (%s)',
-            case when (wanted ->> 'unique')::boolean then 'unique' end,
-            report,
-            (
-                select pg_catalog.string_agg(pg_catalog.quote_ident(name), ', ')
-                from pg_catalog.jsonb_array_elements_text(wanted -> 'columns') as c (name)
-            )
-        );
+        begin
+            execute pg_catalog.format(
+                'create %s index on %s (%s)',
+                case when (wanted ->> 'unique')::boolean then 'unique' end,
+                report,
+                (
+                    select pg_catalog.string_agg(pg_catalog.quote_ident(name), ', ')
+                    from pg_catalog.jsonb_array_elements_text(wanted -> 'columns') as c (name)
+                )
+            );
+        exception when program_limit_exceeded then
+            raise notice '% has a name that is too long for an index', report;
+        end;
     end loop;
     -- After the new ones are there, so that the report never lacks its key.
     foreach old_index in array coalesce(old_indexes, '{}') loop
@@ -174,7 +194,8 @@ begin
         using hint = 'Drop what is built on it, run dbt, create it again.';
     end if;
 
-    -- A reader may hold the old one for long. The lock is tried for moments, so that other readers do not queue behind it.
+    -- A reader may hold the old one for long. The lock is tried for moments, so that other readers do not queue behind
+    -- it.
     for attempt in 1..600 loop
         begin
             perform pg_catalog.set_config('lock_timeout', '50ms', true);
@@ -282,6 +303,9 @@ begin
         outcome := 'nothing new';
     elsif kind is not null and known.query_md5 = new_query_md5 and known.dress_md5 = new_dress_md5 then
         perform chat_rollups.refresh_report(view_name);
+        if chat_rollups.key_of(view_name) is null then
+            perform chat_rollups.dress_report(view_name, dress);
+        end if;
         outcome := 'refreshed';
     else
         execute pg_catalog.format(E'create materialized view %s as\n%s\nwith no data', new_name, query);
@@ -378,6 +402,7 @@ grant execute on function
 chat_rollups.pending_changes(),
 chat_rollups.left_out_count(text[]),
 chat_rollups.state_of(text[]),
+chat_rollups.key_of(regclass),
 chat_rollups.refresh_report(regclass),
 chat_rollups.dress_report(regclass, jsonb),
 chat_rollups.exchange_report(regclass, regclass),

@@ -1,4 +1,6 @@
-{#- The steps that the requests without error measured, one row each. A negative duration is kept as -1: no report shows it. -#}
+{#-
+    The steps that the requests without error measured, one row each. A negative duration is kept as -1: no report shows it.
+-#}
 {% macro measured_steps(changes) -%}
     select
         {{ day_of('created_at') }} as day,

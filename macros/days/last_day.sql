@@ -1,4 +1,4 @@
-{#- The last day that counts, as a date: `report_as_of`, or today in the report time zone. Only the drain asks for it. -#}
+{#- The last day that counts, as a date: `report_as_of`, or today in the report time zone. For the drain only. -#}
 {% macro last_day() -%}
     {%- if var("report_as_of") -%}
         date '{{ var("report_as_of") }}'

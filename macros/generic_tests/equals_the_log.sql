@@ -14,7 +14,8 @@
         {%- else -%} {{ count_durations(changes) }}
         {%- endif -%}
     {%- endset -%}
-    {%- set columns = adapter.get_columns_in_relation(model) | map(attribute="name") | join(", ") if execute else "*" -%}
+    {%- set columns = adapter.get_columns_in_relation(model) | map(attribute="name") | list if execute else ["*"] -%}
+    {%- set columns = columns | join(", ") -%}
 
     with
 
@@ -26,13 +27,7 @@
     rolled_up as (
         select {{ columns }} from {{ model }}
         {% if days is not none %}where day = any('{ {{- days -}} }'::date[]){% endif %}
-    ),
+    )
 
-    surplus as (select * from rolled_up except all select * from counted),
-
-    missing as (select * from counted except all select * from rolled_up)
-
-    select 'only in the rollup' as side, surplus.* from surplus
-    union all
-    select 'only in the log' as side, missing.* from missing
+    {{ differences("rolled_up", "counted") }}
 {% endtest %}

@@ -19,9 +19,10 @@ labels as (
 counts as (
     select
         step,
-        duration_ms
-        {%- for period in report_periods() %},
-        sum({{ period }})::integer as {{ period }}
+        duration_ms,
+        {%- for period in report_periods() %}
+            sum({{ period }})::integer as {{ period }}
+            {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from durations
     group by step, duration_ms
@@ -33,10 +34,12 @@ periods as (
 
 period_starts as (
     {%- for period, (first, last) in report_periods().items() %}
-    select '{{ period }}' as period, {{ as_of('window_durations') }} - {{ first }} as period_start
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
+        select
+            '{{ period }}' as period,
+            {{ as_of('window_durations') }} - {{ first }} as period_start
+        {%- if not loop.last %}
+            union all
+        {%- endif %}
     {%- endfor %}
 ),
 

@@ -28,23 +28,32 @@ models as (
     from {{ source('rollups', 'labels') }}
 ),
 
+days as (
+    select distinct day from requests
+),
+
 periods as (
     {%- for period in report_periods() %}
-    select '{{ period }}' as period, day from (select distinct day from requests) as days
-    where {{ is_in_period('day', period, as_of('window_durations')) }}
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
+        select
+            '{{ period }}' as period_name,
+            day
+        from days
+        where {{ is_in_period('day', period, as_of('window_durations')) }}
+        {%- if not loop.last %}
+            union all
+        {%- endif %}
     {%- endfor %}
 ),
 
 outcomes as (
     select
-        periods.period,
+        periods.period_name as period,
         sql_models.shown_id as sql_model,
         response_models.shown_id as response_model,
         sum(requests.request_count)::bigint as request_count,
-        coalesce(sum(requests.request_count) filter (where {{ is_error('requests.error_type') }}), 0)::bigint as error_count
+        coalesce(sum(requests.request_count) filter (
+            where {{ is_error('requests.error_type') }}
+        ), 0)::bigint as error_count
     from periods
     inner join requests on periods.day = requests.day
     inner join models as sql_models on requests.sql_model = sql_models.id
@@ -57,9 +66,10 @@ counts as (
         durations.step,
         sql_models.shown_id as sql_model,
         response_models.shown_id as response_model,
-        durations.duration_ms
-        {%- for period in report_periods() %},
-        sum(durations.{{ period }})::integer as {{ period }}
+        durations.duration_ms,
+        {%- for period in report_periods() %}
+            sum(durations.{{ period }})::integer as {{ period }}
+            {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from durations
     inner join models as sql_models on durations.sql_model = sql_models.id
@@ -73,16 +83,16 @@ measured as (
 
 latency as (
     select
-        period,
-        sql_model,
-        response_model,
+        measured.period,
+        measured.sql_model,
+        measured.response_model,
         {%- for step in steps %}
-            max(avg_ms) filter (where step = {{ loop.index }}) as avg_{{ step }}_ms,
-            max(p95_ms) filter (where step = {{ loop.index }}) as p95_{{ step }}_ms
+            max(measured.avg_ms) filter (where measured.step = {{ loop.index }}) as avg_{{ step }}_ms,
+            max(measured.p95_ms) filter (where measured.step = {{ loop.index }}) as p95_{{ step }}_ms
             {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from measured
-    group by period, sql_model, response_model
+    group by 1, 2, 3
 ),
 
 calls as (
@@ -95,7 +105,7 @@ priced_calls as (
 
 spending as (
     select
-        periods.period,
+        periods.period_name as period,
         sql_models.shown_id as sql_model,
         response_models.shown_id as response_model,
         sum(priced_calls.input_tokens)::bigint as input_tokens,

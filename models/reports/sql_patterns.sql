@@ -13,7 +13,7 @@ requests as (
         case when result_row_count >= 0 then result_row_count end as row_count
     from {{ source('chat', 'chat_telemetry_log') }}
     where
-        {{ on_days('created_at', as_of() ~ ' - 6', as_of()) }}
+        {{ on_days('created_at', as_of() ~ ' - ' ~ report_periods()['last_7_days'][0], as_of()) }}
         -- Blank SQL, however many blanks, has one of these two fingerprints: that of nothing and that of one space.
         and sql_fingerprint not in (md5(''), md5(' '))
 ),

@@ -1,7 +1,19 @@
--- How long did each step take on each of the last 30 days? Of the days that a batch touched and of those that enter or leave.
+-- How long did each step take on each of the last 30 days? Only the days that a batch touched and those that enter or
+-- leave.
 {{ config(meta={"follows": "daily_durations", "replaces": true}) }}
+{% set days_back = report_periods()["last_30_days"][0] %}
+
 with
 
+changes as (
+    select * from {{ changes() }}
+),
+
+durations as (
+    select * from {{ ref('daily_durations') }}
+),
+
+-- The last day that counts: as it was for this table (null if no day is in it) and as it is now.
 last_days as (
     select
         {{ as_of('daily_latency') }} as was,
@@ -9,28 +21,30 @@ last_days as (
 ),
 
 days as (
-    select {{ day_of('created_at') }} as day from {{ changes() }}
+    select {{ day_of('created_at') }} as day from changes
     union
-    select is_now - place as day from last_days
-    cross join generate_series(0, 29) as place
-    where was is null or is_now - place not between was - 29 and was
+    select last_days.is_now - days_ago.n as day
+    from last_days
+    cross join generate_series(0, {{ days_back }}) as days_ago (n)
+    where ({{ is_in_period('last_days.is_now - days_ago.n', 'last_30_days', 'last_days.was') }}) is not true
     union
-    select was - place as day from last_days
-    cross join generate_series(0, 29) as place
-    where was - place not between is_now - 29 and is_now
+    select last_days.was - days_ago.n as day
+    from last_days
+    cross join generate_series(0, {{ days_back }}) as days_ago (n)
+    where not ({{ is_in_period('last_days.was - days_ago.n', 'last_30_days', 'last_days.is_now') }})
 ),
 
 measured as (
     select
-        daily_durations.day,
-        daily_durations.step,
-        daily_durations.duration_ms,
-        sum(daily_durations.request_count)::integer as request_count
-    from {{ ref('daily_durations') }} as daily_durations
-    inner join days on daily_durations.day = days.day
-    inner join last_days on days.day between last_days.is_now - 29 and last_days.is_now
-    where daily_durations.duration_ms >= 0
-    group by daily_durations.day, daily_durations.step, daily_durations.duration_ms
+        durations.day,
+        durations.step,
+        durations.duration_ms,
+        sum(durations.request_count)::integer as request_count
+    from durations
+    inner join days on durations.day = days.day
+    inner join last_days on {{ is_in_period('days.day', 'last_30_days', 'last_days.is_now') }}
+    where durations.duration_ms >= 0
+    group by durations.day, durations.step, durations.duration_ms
 ),
 
 ranked as (

@@ -37,9 +37,19 @@ prices as (
 ),
 
 named_prices as (
-    select prices.*, prices.model as name, 'exact' as price_match, owner_rank as rank from prices
+    select
+        prices.*,
+        prices.model as name,
+        'exact' as price_match,
+        prices.owner_rank as match_rank
+    from prices
     union all
-    select prices.*, model_aliases.alias as name, 'alias' as price_match, owner_rank + 3 as rank from model_aliases
+    select
+        prices.*,
+        model_aliases.alias as name,
+        'alias' as price_match,
+        prices.owner_rank + 3 as match_rank
+    from model_aliases
     inner join prices on model_aliases.model = prices.model
 ),
 
@@ -48,7 +58,7 @@ ranked_prices as (
     select
         *,
         min(valid_from) over (
-            partition by name order by rank groups between unbounded preceding and 1 preceding
+            partition by name order by match_rank groups between unbounded preceding and 1 preceding
         ) as hidden_from
     from named_prices
 ),
@@ -57,7 +67,7 @@ ranked_prices as (
 visible_prices as (
     select distinct on (name, valid_from) * from ranked_prices
     where hidden_from is null or valid_from < hidden_from
-    order by name asc, valid_from asc, rank asc, source asc, model asc
+    order by name asc, valid_from asc, match_rank asc, source asc, model asc
 )
 
 select

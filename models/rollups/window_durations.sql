@@ -1,6 +1,15 @@
--- The same for the rolling periods: what came to their days and, if the last day moved, the days that enter and leave them.
+-- The same for the rolling periods: what came to their days and, if the last day moved, the days that enter and leave
+-- them.
 {{ config(meta={"follows": "daily_durations"}) }}
 with
+
+measured as (
+    {{ measured_steps(changes()) }}
+),
+
+durations as (
+    select * from {{ ref('daily_durations') }}
+),
 
 -- The last day that counts: as it was for this table (null if no day is in it) and as it is now.
 last_days as (
@@ -11,40 +20,47 @@ last_days as (
 
 contributions as (
     select
-        step,
-        sql_model,
-        response_model,
-        duration_ms
-        {%- for period in report_periods() %},
-        sign * ({{ is_in_period('day', period, 'was') }})::integer as {{ period }}
+        measured.step,
+        measured.sql_model,
+        measured.response_model,
+        measured.duration_ms,
+        {%- for period in report_periods() %}
+            measured.sign * ({{ is_in_period('measured.day', period, 'last_days.was') }})::integer as {{ period }}
+            {%- if not loop.last %},{% endif %}
         {%- endfor %}
-    from ({{ measured_steps(changes()) }}) as measured
-    cross join last_days
-    where day between was - 29 and was
+    from measured
+    inner join last_days on {{ is_in_period('measured.day', 'last_30_days', 'last_days.was') }}
     union all
     select
-        step,
-        sql_model,
-        response_model,
-        duration_ms
-        {%- for period in report_periods() %},
-        request_count * (
-            ({{ is_in_period('day', period, 'is_now') }})::integer
-            - coalesce(({{ is_in_period('day', period, 'was') }})::integer, 0)
-        ) as {{ period }}
+        durations.step,
+        durations.sql_model,
+        durations.response_model,
+        durations.duration_ms,
+        {%- for period in report_periods() %}
+            durations.request_count * (
+                ({{ is_in_period('durations.day', period, 'last_days.is_now') }})::integer
+                - coalesce(({{ is_in_period('durations.day', period, 'last_days.was') }})::integer, 0)
+            ) as {{ period }}
+            {%- if not loop.last %},{% endif %}
         {%- endfor %}
-    from {{ ref('daily_durations') }}
-    cross join last_days
-    where was is distinct from is_now and (day between is_now - 29 and is_now or day between was - 29 and was)
+    from durations
+    inner join last_days
+        on
+            last_days.was is distinct from last_days.is_now
+            and (
+                {{ is_in_period('durations.day', 'last_30_days', 'last_days.is_now') }}
+                or {{ is_in_period('durations.day', 'last_30_days', 'last_days.was') }}
+            )
 )
 
 select
     step,
     sql_model,
     response_model,
-    duration_ms
-    {%- for period in report_periods() %},
-    sum({{ period }}) as {{ period }}
+    duration_ms,
+    {%- for period in report_periods() %}
+        sum({{ period }}) as {{ period }}
+        {%- if not loop.last %},{% endif %}
     {%- endfor %}
 from contributions
 group by step, sql_model, response_model, duration_ms

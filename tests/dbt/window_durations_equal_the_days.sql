@@ -1,4 +1,5 @@
--- Each rolling period holds what its days hold. Compared only while both have counted the same batches: beside a run they may not.
+-- Each rolling period holds what its days hold. Compared only while both have counted the same batches: beside a run
+-- they may not.
 {{ config(tags=['reconcile']) }}
 with
 
@@ -19,24 +20,20 @@ last_day as (
     where name = 'window_durations'
 ),
 
-is_comparable as (
-    select count(distinct batch) = 1 as is_so from progress
-    where name in ('daily_durations', 'window_durations')
-),
-
 counted as (
     select
         durations.step,
         durations.sql_model,
         durations.response_model,
-        durations.duration_ms
-        {%- for period in report_periods() %},
-        sum(
-            case when {{ is_in_period('durations.day', period, 'last_day.as_of') }} then durations.request_count else 0 end
-        )::integer as {{ period }}
+        durations.duration_ms,
+        {%- for period in report_periods() %}
+            coalesce(sum(durations.request_count) filter (
+                where {{ is_in_period('durations.day', period, 'last_day.as_of') }}
+            ), 0)::integer as {{ period }}
+            {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from durations
-    inner join last_day on durations.day between last_day.as_of - 29 and last_day.as_of
+    inner join last_day on {{ is_in_period('durations.day', 'last_30_days', 'last_day.as_of') }}
     group by durations.step, durations.sql_model, durations.response_model, durations.duration_ms
 ),
 
@@ -45,19 +42,17 @@ kept as (
         step,
         sql_model,
         response_model,
-        duration_ms
-        {%- for period in report_periods() %},
-        {{ period }}
+        duration_ms,
+        {%- for period in report_periods() %}
+            {{ period }}
+            {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from windows
-),
+)
 
-surplus as (select * from kept except all select * from counted),
-
-missing as (select * from counted except all select * from kept)
-
-select 'only in the windows' as side, surplus.* from surplus
-inner join is_comparable on is_comparable.is_so
-union all
-select 'only in the days' as side, missing.* from missing
-inner join is_comparable on is_comparable.is_so
+select differences.* -- noqa: AM04
+from ({{ differences('kept', 'counted') }}) as differences
+where (
+    select count(distinct progress.batch) = 1 from progress
+    where progress.name in ('daily_durations', 'window_durations')
+)
