@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SHELL  := /bin/sh
 TEST_WORKERS ?= 2
+UPGRADE ?= --upgrade
+LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-stop test test-history test-faults bench bench-reports lint format lock prices clean
@@ -58,12 +61,10 @@ format: $(VENV)/installed ## Format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix --disable-progress-bar migrations models macros tests/dbt
 
-lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows
-	$(PYTHON) -m pip install --quiet --target $(VENV)/uv uv
-	$(VENV)/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.lock
-	$(VENV)/uv/bin/uv pip compile benchmarks/requirements.in --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o benchmarks/requirements.txt
+lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; UPGRADE= keeps the pins that still fit
+	$(PYTHON) -m pip install --quiet --upgrade --target $(VENV)/uv uv
+	$(LOCK) pyproject.toml --extra dev $(UPGRADE) -o requirements.lock
+	$(LOCK) benchmarks/requirements.in $(UPGRADE) -o benchmarks/requirements.txt
 
 prices: $(VENV)/installed ## Write the token prices again, from the installed genai-prices
 	$(BIN)/python tools/update_prices.py
