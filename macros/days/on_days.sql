@@ -1,6 +1,6 @@
 {#-
-    Whether `moment` falls on a day from `first` to `last` (dates). The index on the time finds the rows by the first two
-    conditions, which leave room for clocks that are set back; the day decides.
+    The index on the time finds the rows by the first two conditions, which leave room for clocks that are set back at midnight;
+    the day decides.
 -#}
 {% macro on_days(moment, first, last) -%}
     {%- set timezone = var("report_timezone") -%}

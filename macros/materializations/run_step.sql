@@ -1,6 +1,4 @@
 {#-
-    Call the database function of a step, as one statement for the server, and show what it says as dbt's result.
-
     Row locks order the runs, so the statement has to see what was committed before it began: whatever isolation the database
     has by default, this one reads committed. Under --empty nothing is called: it would publish empty reports.
 -#}
@@ -17,16 +15,4 @@
     {%- endif -%}
     {%- do store_raw_result("main", message=outcome, code=outcome, rows_affected="-1") -%}
     {{- return({"relations": [this]}) -}}
-{%- endmacro %}
-
-{#- The name of a role, a column, a relation … as a literal of SQL. Dollar quotes read the same in every database. -#}
-{% macro literal(text) -%}
-    $chat_telemetry${{ text }}$chat_telemetry$
-{%- endmacro %}
-
-{#- A list of names as an array of SQL. -#}
-{% macro array(names) -%}
-    array[
-    {%- for name in names %}{{ literal(name) }}{% if not loop.last %}, {% endif %}{% endfor -%}
-    ]::text[]
 {%- endmacro %}
