@@ -28,7 +28,7 @@ demo-stop: $(VENV)/installed ## Stop the demo's PostgreSQL and delete its data
 test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 (or CHAT_TELEMETRY_TEST_DATABASE_URL)
 	@$(BIN)/pytest -n $(TEST_WORKERS)
 
-test-history: $(VENV)/installed ## Put dbt through a random history for 20 minutes, or CHAT_TELEMETRY_HISTORY_MINUTES
+test-history: $(VENV)/installed ## Put dbt through a random history on each server, 10 minutes or CHAT_TELEMETRY_HISTORY_MINUTES each
 	@$(BIN)/pytest -m history -s tests/reports/history
 
 bench-reports: $(VENV)/installed ## Measure what a run costs beside plain materialized views (half an hour, 16 GB)
