@@ -42,7 +42,7 @@ $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
 test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run what runs dbt once more, on dbt 1.11 and the embedded PostgreSQL 18
 	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" tests/reports tests/cli/test_demo.py
 
-test-history: $(VENV)/installed ## Put dbt through a random history for 20 minutes, or CHAT_TELEMETRY_HISTORY_MINUTES
+test-history: $(VENV)/installed ## Put dbt through a random history on each server, 10 minutes or CHAT_TELEMETRY_HISTORY_MINUTES each
 	@$(BIN)/pytest -m history -s tests/reports/history
 
 bench-reports: $(VENV)/installed ## Measure what a run costs beside plain materialized views (half an hour, 16 GB)
