@@ -1,6 +1,5 @@
 {#-
-    The changes that a rollup has to count: a CTE of this name that chat_rollups.fill puts before the model, with rows of
-    drained_changes or of the whole log. `dbt show` shows what the table holds.
+    The bare name is that of the CTE that chat_rollups.fill puts before the model. `dbt show`, which has none, reads the table.
 -#}
 {% macro changes() -%}
     {%- set drained = ref("drained_changes") -%}

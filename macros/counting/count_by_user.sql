@@ -1,4 +1,3 @@
-{#- Signed rows, counted by day, user and models. -#}
 {% macro count_by_user(changes) -%}
     select
         {{ day_of('created_at') }} as day,

@@ -1,7 +1,4 @@
 {#-
-    Calls of the model that wrote the SQL and of the model that wrote the response, and their tokens. A call was made if the
-    model or any of its tokens is logged.
-
     Some clients count cached tokens apart from input tokens, and plain SQL can write any number. Each call is bounded before
     it is summed, so that it costs no less than nothing: no count is below 0, and cached tokens are at most the input tokens.
 -#}

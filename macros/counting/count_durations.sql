@@ -1,4 +1,3 @@
-{#- Signed rows, counted by day, measured step, models and whole millisecond. -#}
 {% macro count_durations(changes) -%}
     select
         day,

@@ -1,4 +1,3 @@
-{#- Signed rows, counted by day, models and outcome. -#}
 {% macro count_requests(changes) -%}
     select
         {{ day_of('created_at') }} as day,

@@ -1,4 +1,4 @@
-{#- Whether a request failed: it has an error type (0 is none), and not because its user left (5 is cancelled). -#}
+{#- 0 is no error, 5 is cancelled: the user left before the response. -#}
 {% macro is_error(error_type="error_type") -%}
     {{ error_type }} not in (0, 5)
 {%- endmacro %}

@@ -1,6 +1,4 @@
-{#-
-    The steps that the requests without error measured, one row each. A negative duration is kept as -1: no report shows it.
--#}
+{#- A negative duration is kept as -1, so that it can be subtracted when its row goes; no report shows it. -#}
 {% macro measured_steps(changes) -%}
     select
         {{ day_of('created_at') }} as day,

@@ -1,4 +1,4 @@
-{#- The last day that counts, as a date: `report_as_of`, or today in the report time zone. For the drain only. -#}
+{#- Only the drain asks: all steps of a run look back from the day that it noted. -#}
 {% macro last_day() -%}
     {%- if var("report_as_of") -%}
         date '{{ var("report_as_of") }}'

@@ -2,8 +2,8 @@
 {% materialization chat_drain, adapter="postgres" %}
     {%- set function_call -%}
         chat_rollups.drain(
-            columns => {{ array(model.columns) }},
-            run_by => {{ literal(target.schema) }},
+            columns => {{ text_array(model.columns) }},
+            run_by => {{ text_literal(target.schema) }},
             last_day => {{ last_day() }}
         )
     {%- endset -%}

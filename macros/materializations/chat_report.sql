@@ -20,12 +20,12 @@
     {%- set readers = (config.get("grants") or {}).get("select", []) -%}
     {%- set function_call -%}
         chat_rollups.make_report(
-            report => {{ literal(this.identifier) }},
-            query => {{ literal(sql) }},
-            run_by => {{ literal(target.schema) }},
-            rollups => {{ array(rollups) }},
-            readers => {{ array([readers] if readers is string else readers) }},
-            dress => {{ literal(tojson(dress)) }},
+            report => {{ text_literal(this.identifier) }},
+            query => {{ text_literal(sql) }},
+            run_by => {{ text_literal(target.schema) }},
+            rollups => {{ text_array(rollups) }},
+            readers => {{ text_array([readers] if readers is string else readers) }},
+            dress => {{ text_literal(tojson(dress)) }},
             full_refresh => {{ flags.FULL_REFRESH }}
         )
     {%- endset -%}

@@ -15,15 +15,15 @@
     {%- set function_call -%}
         chat_rollups.fill(
             rollup => 'chat_rollups.{{ this.identifier }}',
-            query => {{ literal(sql) }},
-            columns => {{ array(model.columns) }},
-            run_by => {{ literal(target.schema) }},
-            timezone => {{ literal(var("report_timezone")) }},
+            query => {{ text_literal(sql) }},
+            columns => {{ text_array(model.columns) }},
+            run_by => {{ text_literal(target.schema) }},
+            timezone => {{ text_literal(var("report_timezone")) }},
             full_refresh => {{ flags.FULL_REFRESH }},
-            follows => {{ literal(meta.follows) if meta.follows else "null" }},
+            follows => {{ text_literal(meta.follows) if meta.follows else "null" }},
             replaces => {{ meta.replaces or false }},
             lists_everything => {{ meta.lists_everything or false }},
-            price_lists => {{ array(price_lists) }}
+            price_lists => {{ text_array(price_lists) }}
         )
     {%- endset -%}
     {{- return(run_step(function_call)) -}}

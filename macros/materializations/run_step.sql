@@ -1,8 +1,7 @@
 {#-
-    Call the database function of a step, as one statement for the server, and show what it says as dbt's result.
-
     Row locks order the runs, so the statement has to see what was committed before it began: whatever isolation the database
-    has by default, this one reads committed. Under --empty nothing is called: it would publish empty reports.
+    has by default, this one reads committed. Whatever search_path it has, names are PostgreSQL's. Under --empty nothing is
+    called: it would publish empty reports.
 -#}
 {% macro run_step(function_call) -%}
     {%- if flags.EMPTY -%}
@@ -10,6 +9,7 @@
     {%- else -%}
         {%- call statement("main", fetch_result=true) -%}
             set transaction isolation level read committed;
+            set local search_path = pg_catalog;
             select {{ function_call }} as outcome
         {%- endcall -%}
         {%- set outcome = load_result("main")["table"].columns[0].values()[0] -%}
@@ -17,16 +17,4 @@
     {%- endif -%}
     {%- do store_raw_result("main", message=outcome, code=outcome, rows_affected="-1") -%}
     {{- return({"relations": [this]}) -}}
-{%- endmacro %}
-
-{#- The name of a role, a column, a relation … as a literal of SQL. Dollar quotes read the same in every database. -#}
-{% macro literal(text) -%}
-    $chat_telemetry${{ text }}$chat_telemetry$
-{%- endmacro %}
-
-{#- A list of names as an array of SQL. -#}
-{% macro array(names) -%}
-    array[
-    {%- for name in names %}{{ literal(name) }}{% if not loop.last %}, {% endif %}{% endfor -%}
-    ]::text[]
 {%- endmacro %}

@@ -1,11 +1,4 @@
-{#-
-    Averages and percentiles of each rolling period, one row per period and key. The counts of all periods stand side by side
-    until the end, so that one sort serves them all.
-
-    counts: a CTE with `keys`, duration_ms and a count per period
-    keys: its columns to group by
-    fractions: percentiles by the name of their column
--#}
+{#- The counts of all periods stand side by side until the end, so that one sort serves them all. -#}
 {% macro measure_periods(counts, keys, fractions) -%}
     {%- set keys = keys | join(", ") -%}
     select

@@ -1,9 +1,6 @@
 {#-
-    The percentile `fraction` of values that are counted instead of listed, bit-equal to percentile_cont. With k the place
-    fraction * (total - 1) in the sorted list, counted from 0, it lies between the values at floor(k) and ceil(k).
-
-    For use where rows are grouped that have: duration_ms, a value; up_to, how many values are at most that; total, how many
-    values there are.
+    With k = fraction * (total - 1), its place in the sorted list counted from 0, it lies between the values at floor(k) and
+    ceil(k).
 -#}
 {% macro percentile(fraction, up_to="up_to", total="total") -%}
     {%- set place -%}({{ fraction }}::double precision * ({{ total }} - 1)::double precision){%- endset -%}

@@ -1,4 +1,4 @@
-{#- US dollars as the reports show them, to ten decimals. -#}
+{#- Rounded once, in the final select of a report. -#}
 {% macro as_money(amount) -%}
     ({{ amount }})::numeric(20, 10)
 {%- endmacro %}

@@ -1,9 +1,3 @@
-{#-
-    The model calls that a rollup counts: one row per key, step and model. The model of a call that logged none is unknown.
-
-    rollup: a CTE with the columns of count_calls()
-    keys: its columns to group by, besides step and model
--#}
 {% macro calls_of(rollup, keys) -%}
     select
         {% for key in keys %}{{ rollup }}.{{ key }}, {% endfor %}

@@ -1,12 +1,4 @@
-{#-
-    A select that adds price_match, cost_usd, cache_savings_usd and unpriced_call_count to the rows of `calls`. Money is not
-    rounded here: as_money() rounds it once, in the final select of a report.
-
-    calls: a CTE with day and the columns of calls_of()
-    prices: a CTE with the rows of price_periods
-
-    A name that has a price on the day keeps it; only a name that has none is looked up without its date.
--#}
+{#- A name that has a price on the day keeps it; only a name that has none is looked up without its date. -#}
 {% macro price_calls(calls, prices) -%}
     select
         calls.*,

@@ -1,4 +1,3 @@
-{#- The signed rows that a rollup should have counted by now: the log as drained, less the batches to come. -#}
 {% macro changes_counted(rollup) -%}
     {%- set drained = source("rollups", "drained_changes") -%}
     {%- set columns = [] -%}

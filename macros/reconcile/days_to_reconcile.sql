@@ -1,7 +1,4 @@
-{#-
-    `reconcile_days` random days of those that the log and the rollup span, chosen again by each test, as a list for an array of
-    SQL; none for all days. Days before 2000 and after tomorrow, which only impossible times make, are always among them.
--#}
+{#- Days before 2000 and after tomorrow, which only impossible times make, are always among them. -#}
 {% macro days_to_reconcile(rollup) -%}
     {%- if var("reconcile_all") or not execute -%}
         {{- return(none) -}}

@@ -1,4 +1,3 @@
-{#- The rows in which two CTEs with the same columns differ, either way. -#}
 {% macro differences(found, expected) -%}
     select
         'not expected' as side,
