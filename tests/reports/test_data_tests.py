@@ -8,7 +8,6 @@ import pytest
 
 from tests.conftest import SERVERS
 from tests.dbt_project import DbtProject
-from tests.reports.scenes import AS_OF
 
 # dbt's tests are what takes the time here: one server will do.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
@@ -86,7 +85,12 @@ def take_any_row(project: DbtProject) -> list[str]:
 
 def bad_rows(relation: str, columns: list[tuple[str, str, bool]]) -> Iterator[str]:
     """Rows that break every promise: without values, with numbers below all bounds, and in either order of size."""
-    constants = {"boolean": "false", "uuid": f"'{'0' * 32}'", "date": f"'{AS_OF}'", "text": f"'made up for {relation}'"}
+    constants = {
+        "boolean": "false",
+        "uuid": f"'{'0' * 32}'",
+        "date": "'1999-12-31'",
+        "text": f"'made up for {relation}'",
+    }
     yield ", ".join(["null"] * len(columns))
     yield ", ".join(["null"] * len(columns))
     for numbers in ([-5] * len(columns), range(10, 1000), range(1000, 10, -1)):
