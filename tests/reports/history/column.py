@@ -83,16 +83,14 @@ EDITS = [
     ("macros/counting/count_requests.sql", "is_off_topic,\n", f"is_off_topic,\n        {NAME},\n"),
     ("macros/counting/count_requests.sql", "group by 1, 2, 3, 4, 5, 6", "group by 1, 2, 3, 4, 5, 6, 7"),
     (
-        "models/rollups/rollups.yml",
-        "      - {name: created_at, description: Time of the request.}\n",
-        f"      - {{name: {NAME}, description: Label.}}\n"
-        "      - {name: created_at, description: Time of the request.}\n",
+        "models/rollups/drained_changes.yml",
+        "      - {name: created_at,",
+        f"      - {{name: {NAME}, description: Label.}}\n      - {{name: created_at,",
     ),
     (
-        "models/rollups/rollups.yml",
-        "      - name: request_count\n        description: Chat requests.\n        data_tests: &at_least_one\n",
-        f"      - {{name: {NAME}, description: Label.}}\n"
-        "      - name: request_count\n        description: Chat requests.\n        data_tests: &at_least_one\n",
+        "models/rollups/daily_requests.yml",
+        "      - name: request_count\n",
+        f"      - {{name: {NAME}, description: Label.}}\n      - name: request_count\n",
     ),
 ]
 
