@@ -10,11 +10,17 @@
             select
                 least(
                     (select min(day) from {{ rollup }} where day >= {{ first_day() }}),
-                    (select {{ day_of("min(created_at)") }} from {{ log }} where created_at >= {{ first_day() }})
+                    (
+                        select {{ day_of("created_at") }} from {{ log }} where created_at >= {{ first_day() }}
+                        order by created_at limit 1
+                    )
                 ) as first,
                 greatest(
                     (select max(day) from {{ rollup }} where day <= {{ day_of(tomorrow) }}),
-                    (select {{ day_of("max(created_at)") }} from {{ log }} where created_at <= {{ tomorrow }})
+                    (
+                        select {{ day_of("created_at") }} from {{ log }} where created_at <= {{ tomorrow }}
+                        order by created_at desc limit 1
+                    )
                 ) as last
         ),
 
