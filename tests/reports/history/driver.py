@@ -40,7 +40,7 @@ def choose_seed() -> int:
 
 
 def copy_with_autocommit(project: DbtProject) -> DbtProject:
-    """A copy that nobody edits meanwhile. CHAT_TELEMETRY_TEST_AUTOCOMMIT sets the option `autocommit` of its profile."""
+    """A copy that nobody edits meanwhile. CHAT_TELEMETRY_TEST_AUTOCOMMIT sets `autocommit` of its profile."""
     copy = replace(project, directory=project.scratch / "project")
     copy_project(project.directory, copy.directory)
     edit(copy, "profiles.yml", CONNECTION, CONNECTION + AUTOCOMMIT)
