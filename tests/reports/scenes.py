@@ -48,14 +48,18 @@ def copied(postgres: Server, built: Database, name: str) -> Iterator[DbtProject]
     name = f"{name}_{os.getpid()}"
     directory = Path(tempfile.gettempdir()) / name
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
-    for part in PARTS:
-        source = project_directory() / part
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, directory / part)
+    copy_project(project_directory(), directory)
     postgres.drop_database(name)
     yield DbtProject(postgres.create_database(built.name, name=name), directory, directory)
     postgres.drop_database(name)
     shutil.rmtree(directory)
+
+
+def copy_project(source: Path, directory: Path) -> None:
+    """Copy what dbt reads to a new directory."""
+    directory.mkdir()
+    for part in PARTS:
+        (shutil.copytree if (source / part).is_dir() else shutil.copy)(source / part, directory / part)
 
 
 @contextmanager

@@ -77,15 +77,6 @@ select 'only in the rollup' as side, surplus.* from (select * from reported exce
 union all
 select 'only by direct SQL', missing.* from (select * from counted except all select * from reported) as missing
 """
-CONTENTS = """
-select relation.oid::regclass::text
-from pg_class as relation
-where
-    relation.relnamespace in ('chat_rollups'::regnamespace, 'chat_reports'::regnamespace)
-    and (relation.relkind = 'r' or relation.relkind = 'm' and relation.relispopulated)
-    or relation.oid = 'public.chat_telemetry_changes'::regclass
-order by 1
-"""
 
 
 @dataclass(frozen=True)
@@ -118,13 +109,6 @@ class Checks:
         assert sorted(reports) == sorted((report,) for report in COLUMNS)
         wrong = connection.execute(WRONG_FRESHNESS, {"as_of": self.as_of, "timezone": self.timezone}).fetchall()
         assert not wrong, f"report_freshness: {wrong}"
-
-    def contents(self) -> dict[str, Any]:
-        """What the feed, the rollups and the reports hold, as a hash by table."""
-        with self.database.connect() as connection:
-            tables = connection.execute(CONTENTS).fetchall()
-            hashed = "select count(*), md5(string_agg(t::text, ' ' order by t::text)) from {} as t"
-            return {table: connection.execute(hashed.format(table)).fetchone() for (table,) in tables}
 
 
 def assert_nothing_is_left(connection: psycopg.Connection) -> None:

@@ -10,8 +10,9 @@ import psycopg
 
 from chat_telemetry.project import project_directory
 from tests.dbt_project import DbtProject
-from tests.reports.history.driver import History, copy_project
+from tests.reports.history.driver import History
 from tests.reports.history.process import TIMEOUT_S
+from tests.reports.scenes import copy_project, edit
 
 NAME = "prompt_version"
 VALUES: list[str | None] = ["v1", "v2", "v3", "none", "", None]
@@ -82,16 +83,14 @@ STATEMENTS = [
 EDITS = [
     ("macros/counting/count_requests.sql", "is_off_topic,\n", f"is_off_topic,\n        {NAME},\n"),
     ("macros/counting/count_requests.sql", "group by 1, 2, 3, 4, 5, 6", "group by 1, 2, 3, 4, 5, 6, 7"),
-    (
-        "models/rollups/drained_changes.yml",
-        "      - {name: created_at,",
-        f"      - {{name: {NAME}, description: Label.}}\n      - {{name: created_at,",
-    ),
-    (
-        "models/rollups/daily_requests.yml",
-        "      - name: request_count\n",
-        f"      - {{name: {NAME}, description: Label.}}\n      - name: request_count\n",
-    ),
+    *[
+        (
+            f"models/rollups/{model}.yml",
+            "    columns:\n",
+            f"    columns:\n      - {{name: {NAME}, description: Label.}}\n",
+        )
+        for model in ("drained_changes", "daily_requests")
+    ],
 ]
 
 
@@ -109,10 +108,10 @@ def project_with_column(project: DbtProject) -> DbtProject:
     """A copy of the project that counts by the column, with a target directory of its own."""
     directory = project.scratch / "project_with_column"
     copy_project(project.directory, directory)
+    copy = replace(project, directory=directory, scratch=directory)
     for name, old, new in EDITS:
-        path = directory / name
-        path.write_text(_replaced(path.read_text(encoding="utf-8"), old, new), encoding="utf-8")
-    return replace(project, directory=directory, scratch=directory)
+        edit(copy, name, old, new)
+    return copy
 
 
 def _apply(history: History, statements: list[str]) -> bool:

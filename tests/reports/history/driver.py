@@ -6,12 +6,10 @@ import contextlib
 import datetime as dt
 import os
 import random
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -23,13 +21,15 @@ from tests.dbt_project import DbtProject, failures
 from tests.reports.history.checks import Checks
 from tests.reports.history.process import TIMEOUT_S, DbtProcess
 from tests.reports.history.writer import Writer
+from tests.reports.scenes import copy_project, edit, footprint, value
 
 AS_OF = dt.date(2026, 11, 2)  # the day after the clocks of New York go back, a month after Lord Howe's go forward
 TIMEZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
 TRACE_LENGTH = 40
 PAUSE_S = 0.005  # between the writes beside a dbt that runs, which needs a processor too
+FEED = "select count(*) from public.chat_telemetry_changes"
+STATE = "select md5(string_agg(s::text, ' ' order by report)) from chat_rollups.report_state as s"
 LOCK = "select from chat_rollups.progress where name = %s for update"
-PARTS = ["dbt_project.yml", "profiles.yml", "models", "macros", "seeds"]
 CONNECTION = "      connect_timeout: 10\n"
 AUTOCOMMIT = "      autocommit: \"{{ env_var('CHAT_TELEMETRY_TEST_AUTOCOMMIT', 'False') | as_bool }}\"\n"
 
@@ -39,22 +39,12 @@ def choose_seed() -> int:
     return int(os.environ.get("CHAT_TELEMETRY_TEST_SEED", random.SystemRandom().randrange(10**6)))
 
 
-def copy_project(source: Path, directory: Path) -> None:
-    """Copy what dbt reads: a history runs from its own copy, which nobody edits meanwhile."""
-    directory.mkdir()
-    for part in PARTS:
-        (shutil.copytree if (source / part).is_dir() else shutil.copy)(source / part, directory / part)
-
-
 def copy_with_autocommit(project: DbtProject) -> DbtProject:
-    """A copy of the project, in which CHAT_TELEMETRY_TEST_AUTOCOMMIT sets the option `autocommit` of the profile."""
-    directory = project.scratch / "project"
-    copy_project(project.directory, directory)
-    profiles = directory / "profiles.yml"
-    text = profiles.read_text(encoding="utf-8")
-    assert text.count(CONNECTION) == 1
-    profiles.write_text(text.replace(CONNECTION, CONNECTION + AUTOCOMMIT), encoding="utf-8")
-    return replace(project, directory=directory)
+    """A copy that nobody edits meanwhile. CHAT_TELEMETRY_TEST_AUTOCOMMIT sets `autocommit` of its profile."""
+    copy = replace(project, directory=project.scratch / "project")
+    copy_project(project.directory, copy.directory)
+    edit(copy, "profiles.yml", CONNECTION, CONNECTION + AUTOCOMMIT)
+    return copy
 
 
 class History:
@@ -163,14 +153,15 @@ class History:
         assert process.is_running(), process.said()
         return blocked_by(holder)
 
-    def checks(self) -> Checks:
-        return Checks(self.project.database, self.as_of, self.timezone, self.column)
+    def footprint(self) -> dict[str, object]:
+        """What is no longer the same if dbt wrote anything or took anything from the feed."""
+        return {**footprint(self.project), **{query: value(self.project, query) for query in (FEED, STATE)}}
 
     def settle(self) -> None:
         """End every transaction, run dbt once, and compare everything with direct SQL."""
         self.writer.end_transactions()
         self.run("run")
-        self.checks().assert_all_is_right()
+        Checks(self.project.database, self.as_of, self.timezone, self.column).assert_all_is_right()
         self.settled += 1
         self.tell(f"all is right, for the {self.settled}. time")
 

@@ -25,7 +25,7 @@ def switches_its_transaction_mode(history: History) -> None:
     log = history.project.scratch / "logs" / "dbt.log"
     is_on = history.project.settings.get("CHAT_TELEMETRY_TEST_AUTOCOMMIT") != "True"
     history.set(CHAT_TELEMETRY_TEST_AUTOCOMMIT=str(is_on))
-    log.unlink()
+    log.unlink(missing_ok=True)
     history.run("run")
     assert (": BEGIN" in log.read_text(encoding="utf-8")) != is_on
 
@@ -43,7 +43,7 @@ def has_another_default_isolation(history: History) -> None:
 
 def is_run_by_another_owner(history: History) -> None:
     """Another schema is refused, and takes nothing."""
-    before, own = history.checks().contents(), history.project
+    before, own = history.footprint(), history.project
     history.set(CHAT_TELEMETRY_DBT_SCHEMA=OTHER_OWNER)
     said = history.refuse(
         *history.rng.choice([["run"], ["run", "--full-refresh"], ["seed"], ["run", "--select", "errors"]])
@@ -51,7 +51,7 @@ def is_run_by_another_owner(history: History) -> None:
     history.project = own
     assert f'belong to the dbt target schema "chat_telemetry", not to "{OTHER_OWNER}"' in said
     assert f"chat-telemetry migrate --owner {OTHER_OWNER}" in said
-    assert history.checks().contents() == before
+    assert history.footprint() == before
 
 
 def has_a_model_renamed(history: History) -> None:
@@ -107,9 +107,9 @@ def gets_a_column(history: History) -> None:
     history.write_until(lambda: not running.is_running())
     history.write(100)
 
-    before = history.checks().contents()
+    before = history.footprint()
     assert f"column {column.NAME} is missing in the dbt project" in history.refuse("run")
-    assert history.checks().contents() == before
+    assert history.footprint() == before
 
     history.project, history.column = column.project_with_column(history.project), column.NAME
     history.run("run")
