@@ -51,7 +51,7 @@ ranked as (
     from counts
 ),
 
-percentiles as (
+percentiles as materialized (
     select
         sql_fingerprint,
         {{ percentile('0.95') }} as p95_execution_ms

@@ -17,6 +17,8 @@ from chat_telemetry.project import project_directory
 FINISHED = ("LogSeedResult", "LogModelResult", "LogTestResult")
 
 PORT = "CHAT_TELEMETRY_DBT_PORT"
+# dbt 1.12 reads a .env file of the working directory or above it, where an application keeps what is not the demo's.
+NO_DOTENV = {"PYTHON_DOTENV_DISABLED": "1"}
 
 Notify = Callable[[str, int, int], None]
 
@@ -35,7 +37,7 @@ def build(directory: Path, port: int, notify: Notify) -> int:
     ]
     with subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments],
-        env={**os.environ, PORT: str(port)},
+        env={**os.environ, **NO_DOTENV, PORT: str(port)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
