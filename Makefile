@@ -15,7 +15,7 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("chat-telemetry needs Python 3.11 to 3.13, this is %d.%d: run make PYTHON=python3.12" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 14) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("chat-telemetry needs Python 3.11 to 3.14, this is %d.%d: run make PYTHON=python3.12" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 15) else 0)'
 	@echo "==> Installing $$(grep -c == requirements.lock) locked packages into $(VENV) (once, about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --require-hashes --no-deps --only-binary :all: -r requirements.lock
@@ -32,6 +32,7 @@ test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 
 	@$(BIN)/pytest -n $(TEST_WORKERS)
 
 $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
+	@$(PYTHON) -c 'import sys; sys.exit("dbt 1.11 needs Python 3.13 or older: run make PYTHON=python3.12" if sys.version_info >= (3, 14) else 0)'
 	@echo "==> Installing the locked packages with dbt 1.11 into $(VENV)/dbt-1.11 (once, about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)/dbt-1.11
 	@$(VENV)/dbt-1.11/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r requirements.lock
