@@ -18,12 +18,6 @@ from chat_telemetry.embedded import EmbeddedPostgres
 
 LATE_DAYS = 35
 FIRST_RUN = "first run"
-CASES: dict[str, Callable[[LogDatabase], None]] = {
-    "nothing new": lambda database: None,
-    "1,000 new rows": lambda database: database.add_new(1_000),
-    "an erased user": lambda database: database.erase_user(RECENT_USER_DAYS),
-    "100,000 late rows": lambda database: database.add_late(100_000, LATE_DAYS),
-}
 # What this version counts and the one of commit 721e5cd does not.
 NEW_COLUMNS = {
     "last_7_complete_days",
@@ -48,10 +42,21 @@ class Comparison:
     """Two versions, `now` and `before`, on one server. `note` is told the cost of each run."""
 
     def __init__(
-        self, server: EmbeddedPostgres, now: Dbt, before: Dbt, note: Callable[[LogDatabase, str, Cost], None]
+        self,
+        server: EmbeddedPostgres,
+        now: Dbt,
+        before: Dbt,
+        late_rows: int,
+        note: Callable[[LogDatabase, str, Cost], None],
     ) -> None:
         self._server = server
         self._versions = {"before": before, "now": now}
+        self._cases: dict[str, Callable[[LogDatabase], None]] = {
+            "nothing new": lambda database: None,
+            "1,000 new rows": lambda database: database.add_new(1_000),
+            "an erased user": lambda database: database.erase_user(RECENT_USER_DAYS),
+            f"{late_rows:,} late rows": lambda database: database.add_late(late_rows, LATE_DAYS),
+        }
         self._note = note
         self.costs: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.vacuum_cpu_s = dict.fromkeys(self._versions, 0.0)
@@ -66,7 +71,7 @@ class Comparison:
                 self._take_turns(FIRST_RUN, turn, LogDatabase.forget_counts)
             fresh = self._sizes()
             for turn in range(repetitions):
-                for case, prepare in CASES.items():
+                for case, prepare in self._cases.items():
                     self._take_turns(case, turn, prepare)
         return {
             "costs": self.costs,

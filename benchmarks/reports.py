@@ -55,6 +55,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument(
         "--batch-pairs", type=int, default=400, help="pairs of batches; of single inserts ten times that"
     )
+    parser.add_argument("--late-rows", type=int, default=100_000, help="requests that come late, at once")
     parser.add_argument("--busy-day-rows", type=int, default=1_000_000, help="requests of the busy day")
     parser.add_argument("--idle-seconds", type=float, default=10, help="how long readers are watched without a run")
     parser.add_argument(

@@ -96,7 +96,10 @@ class ReportsBenchmark:
         cases: dict[str, tuple[list[LogDatabase], Callable[[LogDatabase], None]]] = {
             "1,000 new rows": (self.databases, lambda database: database.add_new(1_000)),
             "nothing new": (self.databases, lambda database: None),
-            "100,000 late rows": (largest, lambda database: database.add_late(100_000)),
+            f"{self.options.late_rows:,} late rows": (
+                largest,
+                lambda database: database.add_late(self.options.late_rows),
+            ),
             "an erased user": (largest, LogDatabase.erase_user),
         }
         for case, (databases, prepare) in cases.items():
@@ -189,7 +192,9 @@ class ReportsBenchmark:
         other.create()
         other.fill_from(database)
         self._say(f"{other.name}: the same rows")
-        comparison = Comparison(self._server, self._ours(database), self._ours(other), self._say_cost)
+        comparison = Comparison(
+            self._server, self._ours(database), self._ours(other), self.options.late_rows, self._say_cost
+        )
         return comparison.run(self.options.repetitions)
 
     def _database(self, name: str, rows: int, rows_per_day: int = ROWS_PER_DAY, **options: Any) -> LogDatabase:
