@@ -96,7 +96,7 @@ EDITS = [
 
 def migrate(history: History) -> None:
     """Add the column as soon as no transaction is open, while chats and a run wait for it or make it wait."""
-    statements = [TABLES, *(_statement(*statement) for statement in STATEMENTS)]
+    statements = [TABLES, *(statement_of(*statement) for statement in STATEMENTS)]
     deadline = time.monotonic() + TIMEOUT_S
     while not _apply(history, statements):
         assert time.monotonic() < deadline, "there was always somebody in the way of the migration"
@@ -126,7 +126,7 @@ def _apply(history: History, statements: list[str]) -> bool:
     return True
 
 
-def _statement(migration: str, beginning: str, replacements: list[tuple[str, str]]) -> str:
+def statement_of(migration: str, beginning: str, replacements: list[tuple[str, str]]) -> str:
     (path,) = (project_directory() / "migrations").glob(f"*{migration}.sql")
     ending = r"\n\$\$;" if " function " in beginning else ";"
     found = re.search(re.escape(beginning) + ".*?" + ending, path.read_text(encoding="utf-8"), re.DOTALL)
