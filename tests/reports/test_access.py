@@ -66,7 +66,7 @@ def test_dbt_fails_loudly_where_row_level_security_would_hide_rows(project: DbtP
 
 def test_dbt_says_to_migrate_where_there_is_no_log(project: DbtProject) -> None:
     with project.database.connect() as connection:
-        connection.execute("drop table public.chat_telemetry_log")
+        connection.execute("drop table public.chat_telemetry_log cascade")
     outcome = project.invoke("build")
     assert not outcome.success
     assert "chat-telemetry migrate" in failures(outcome)
