@@ -4,15 +4,18 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SHELL  := /bin/sh
 TEST_WORKERS ?= 2
+UPGRADE ?= --upgrade
+LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-history test-faults bench bench-reports lint format lock prices clean
+.PHONY: help demo demo-stop test test-dbt-1.11 test-history test-faults bench bench-reports lint format lock prices clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("chat-telemetry needs Python 3.11 to 3.13, this is %d.%d: run make PYTHON=python3.12" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 14) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("chat-telemetry needs Python 3.11 to 3.14, this is %d.%d: run make PYTHON=python3.12" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 15) else 0)'
 	@echo "==> Installing $$(grep -c == requirements.lock) locked packages into $(VENV) (once, about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --require-hashes --no-deps --only-binary :all: -r requirements.lock
@@ -28,7 +31,19 @@ demo-stop: $(VENV)/installed ## Stop the demo's PostgreSQL and delete its data
 test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 (or CHAT_TELEMETRY_TEST_DATABASE_URL)
 	@$(BIN)/pytest -n $(TEST_WORKERS)
 
-test-history: $(VENV)/installed ## Put dbt through a random history for 20 minutes, or CHAT_TELEMETRY_HISTORY_MINUTES
+$(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
+	@$(PYTHON) -c 'import sys; sys.exit("dbt 1.11 needs Python 3.13 or older: run make PYTHON=python3.12" if sys.version_info >= (3, 14) else 0)'
+	@echo "==> Installing the locked packages with dbt 1.11 into $(VENV)/dbt-1.11 (once, about a minute)"
+	@$(PYTHON) -m venv --clear $(VENV)/dbt-1.11
+	@$(VENV)/dbt-1.11/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r requirements.lock
+	@$(VENV)/dbt-1.11/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r requirements-dbt-1.11.lock
+	@$(VENV)/dbt-1.11/bin/python -m pip install --disable-pip-version-check --no-input --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run what runs dbt once more, on dbt 1.11 and the embedded PostgreSQL 18
+	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" tests/reports tests/cli/test_demo.py
+
+test-history: $(VENV)/installed ## Put dbt through a random history on each server, 10 minutes or CHAT_TELEMETRY_HISTORY_MINUTES each
 	@$(BIN)/pytest -m history -s tests/reports/history
 
 bench-reports: $(VENV)/installed ## Measure what a run costs beside plain materialized views (half an hour, 16 GB)
@@ -58,12 +73,14 @@ format: $(VENV)/installed ## Format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix --disable-progress-bar migrations models macros tests/dbt
 
-lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows
-	$(PYTHON) -m pip install --quiet --target $(VENV)/uv uv
-	$(VENV)/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.lock
-	$(VENV)/uv/bin/uv pip compile benchmarks/requirements.in --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o benchmarks/requirements.txt
+lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; UPGRADE= keeps the pins that still fit
+	$(PYTHON) -m pip install --quiet --upgrade --target $(VENV)/uv uv
+	$(LOCK) pyproject.toml --extra dev $(UPGRADE) -o requirements.lock
+	@# dbt 1.11 on the same pins wherever it accepts them: what differs is installed over requirements.lock.
+	cp requirements.lock $(VENV)/dbt-1.11.lock
+	$(LOCK) pyproject.toml --extra dev --upgrade-package 'dbt-core<1.12' -o $(VENV)/dbt-1.11.lock
+	grep -vxFf requirements.lock $(VENV)/dbt-1.11.lock > requirements-dbt-1.11.lock
+	$(LOCK) benchmarks/requirements.in $(UPGRADE) -o benchmarks/requirements.txt
 
 prices: $(VENV)/installed ## Write the token prices again, from the installed genai-prices
 	$(BIN)/python tools/update_prices.py

@@ -13,12 +13,9 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # the embedded PostgreSQL needs it too
 
-from benchmarks.log_database import LogDatabase
+from benchmarks.log_database import DBT_PASSWORD, LogDatabase
 from chat_telemetry.embedded import EmbeddedPostgres
-from chat_telemetry.project import project_directory
 
-PASSWORD = "benchmark"  # noqa: S105 - of a server that only this machine reaches
-REPORTS_PROJECT = project_directory()
 PLAIN_VIEWS = Path(__file__).parent / "plain_views"
 
 
@@ -44,22 +41,28 @@ class DbtRunFailed(Exception):
 
 @dataclass(frozen=True)
 class Dbt:
-    """A dbt project on a database. `name` is a directory of its own for what dbt writes."""
+    """A dbt project on a database, usually that of the database's version. dbt writes to `scratch`, under `name`."""
 
     server: EmbeddedPostgres
     database: LogDatabase
     name: str
     scratch: Path
-    project: Path = REPORTS_PROJECT
+    project: Path | None = None
     variables: tuple[tuple[str, object], ...] = ()
 
     def run(self, *arguments: str, **variables: object) -> Cost:
         """`dbt run`, or the command in `arguments`; raises DbtRunFailed."""
-        command = [str(Path(sys.executable).with_name("dbt")), *(arguments or ("run",))]
         values = json.dumps({**dict(self.variables), **variables})
+        command = [
+            str(Path(sys.executable).with_name("dbt")),
+            *(arguments or ("run",)),
+            *self._options(),
+            "--vars",
+            values,
+        ]
         cpu, started = server_cpu(self.server), time.perf_counter()
         finished = subprocess.run(
-            [*command, "--project-dir", self.project, "--profiles-dir", REPORTS_PROJECT, "--vars", values],
+            command,
             env={**os.environ, **self._environment()},
             capture_output=True,
             text=True,
@@ -81,13 +84,18 @@ class Dbt:
     def _target(self) -> Path:
         return self.scratch / f"dbt-{self.database.name}-{self.name}"
 
+    def _options(self) -> list[str]:
+        version = self.database.version
+        project = self.project or version.directory
+        return ["--project-dir", str(project), "--profiles-dir", str(version.directory), *version.dbt_options]
+
     def _environment(self) -> dict[str, str]:
         return {
             "CHAT_TELEMETRY_DBT_HOST": "127.0.0.1",
             "CHAT_TELEMETRY_DBT_PORT": str(self.server.port),
             "CHAT_TELEMETRY_DBT_USER": "telemetry_transformer",
             "CHAT_TELEMETRY_DBT_DATABASE": self.database.name,
-            "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD": PASSWORD,
+            "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD": DBT_PASSWORD,
             "DBT_TARGET_PATH": str(self._target),
             "DBT_LOG_PATH": str(self._target / "logs"),
         }

@@ -2,64 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmarks.comparison_tables import comparison_tables
 from benchmarks.readers import REPORTS
 from benchmarks.tables import bytes_in_words, ratio, spread, table
 
-CASES = ("1,000 new rows", "nothing new", "100,000 late rows", "an erased user", "plain, windowed", "plain, whole log")
 MEASURES = {"server_cpu_s": "server CPU s", "inside_dbt_s": "inside dbt s", "process_s": "process s"}
 
 
 def result_tables(results: dict[str, Any]) -> str:
     """All tables as Markdown."""
-    return "\n".join(
-        [
-            *_costs(results),
-            _ratios(results),
-            _models(results),
-            _readers(results),
-            _feed(results),
-            *_sizes(results),
-            _busy_day(results),
-        ]
-    )
+    return "\n".join(text for part, tables in TABLES.items() if part in results for text in tables(results[part]))
 
 
-def _costs(results: dict[str, Any]) -> Iterator[str]:
-    for name, cases in results["costs"].items():
-        if name == "busy_day":
-            continue
+def _costs(found: dict[str, Any]) -> Iterator[str]:
+    runs = found["runs"]
+    for name, cases in runs.items():
         rows = [
-            [case, *[spread([cost[measure] for cost in cases[case]]) for measure in MEASURES]]
-            for case in (*CASES, "first run")
-            if case in cases
+            [case, *[spread([cost[measure] for cost in costs]) for measure in MEASURES]]
+            for case, costs in cases.items()
         ]
-        same = "the same rows in both" if results["same_answers"][name] else "DIFFERENT ROWS"
-        yield table(f"One run, {name} ({same}): median (least to greatest)", ["", *MEASURES.values()], rows)
+        differing = found["differing_reports"][name]
+        same = f"DIFFERENT ROWS in {', '.join(differing)}" if differing else "the same rows in both"
+        yield table(f"One run, {name} ({same}): median (range)", ["", *MEASURES.values()], rows)
+    yield _ratios(runs)
+    yield _models(runs)
+    for name, sizes in found["sizes"].items():
+        yield _sizes(name, sizes)
 
 
-def _ratios(results: dict[str, Any]) -> str:
-    smallest, largest = _sizes_of_logs(results)
-    costs = results["costs"]
+def _ratios(runs: dict[str, Any]) -> str:
+    sizes = [*runs.values()]
+    smallest, largest = sizes[0], sizes[-1]
+    new = "1,000 new rows"
     questions = {
-        "1,000 new rows, largest log : smallest": (costs[largest]["1,000 new rows"], costs[smallest]["1,000 new rows"]),
-        "an erased user : 1,000 new rows": (costs[largest]["an erased user"], costs[largest]["1,000 new rows"]),
-        "plain, whole log : 1,000 new rows": (costs[largest]["plain, whole log"], costs[largest]["1,000 new rows"]),
-        "plain, windowed : 1,000 new rows": (costs[largest]["plain, windowed"], costs[largest]["1,000 new rows"]),
+        f"{new}, largest log : smallest": (largest.get(new), smallest.get(new)),
+        f"an erased user : {new}": (largest.get("an erased user"), largest.get(new)),
+        f"plain, whole log : {new}": (largest.get("plain, whole log"), largest.get(new)),
+        f"plain, windowed : {new}": (largest.get("plain, windowed"), largest.get(new)),
     }
     rows = [
         [question, *[ratio([c[measure] for c in above], [c[measure] for c in below]) for measure in MEASURES]]
         for question, (above, below) in questions.items()
+        if above and below
     ]
     return table("Ratios of medians", ["", *[heading.removesuffix(" s") for heading in MEASURES.values()]], rows)
 
 
-def _models(results: dict[str, Any]) -> str:
+def _models(runs: dict[str, Any]) -> str:
     """Where the time goes, at the largest size."""
-    costs = results["costs"][_sizes_of_logs(results)[1]]
-    cases = ("1,000 new rows", "an erased user", "plain, windowed", "plain, whole log")
+    costs = [*runs.values()][-1]
+    cases = [case for case in costs if "late rows" not in case]
     names = list(dict.fromkeys(name for case in cases for name in costs[case][0]["by_model"]))
     rows = [[name, *[_seconds(costs[case], name) for case in cases]] for name in names]
     return table("Seconds by model, largest log", ["", *cases], rows)
@@ -69,7 +64,12 @@ def _seconds(runs: list[dict[str, Any]], model: str) -> str:
     return spread([run["by_model"][model] for run in runs]) if model in runs[0]["by_model"] else ""
 
 
-def _readers(results: dict[str, Any]) -> str:
+def _sizes(name: str, sizes: dict[str, dict[str, int]]) -> str:
+    rows = [[relation, f"{size['rows']:,}", bytes_in_words(size["bytes"])] for relation, size in sizes.items()]
+    return table(f"Sizes with indexes, {name}", ["", "rows", "size"], rows)
+
+
+def _readers(found: dict[str, Any]) -> Iterator[str]:
     rows = [
         [
             situation,
@@ -78,12 +78,12 @@ def _readers(results: dict[str, Any]) -> str:
             str(sum(len(reading["errors"]) for reading in readings.values())),
             str(sum(reading["empty_reads"] for reading in readings.values())),
         ]
-        for situation, readings in results["readers"].items()
+        for situation, readings in found.items()
     ]
-    return table("Worst read, ms", ["", *REPORTS, "reads", "errors", "empty"], rows)
+    yield table("Worst read, ms", ["", *REPORTS, "reads", "errors", "empty"], rows)
 
 
-def _feed(results: dict[str, Any]) -> str:
+def _feed(found: dict[str, Any]) -> Iterator[str]:
     rows = [
         [
             f"{feed['rows_per_statement']}",
@@ -93,27 +93,31 @@ def _feed(results: dict[str, Any]) -> str:
             f"{feed['with_feed_ms']:.3f}",
             f"{feed['overhead']:.1%}",
         ]
-        for feed in results["feed"]
+        for feed in found["costs"]
     ]
-    title = f"What the feed adds to an insert ({results['feed_bytes_per_row']:.0f} bytes per row in the feed)"
-    return table(title, ["rows", "commit", "pairs", "without ms", "with ms", "overhead"], rows)
+    title = f"What the feed adds to an insert ({found['bytes_per_row']:.0f} bytes per row in the feed)"
+    yield table(title, ["rows", "commit", "pairs", "without ms", "with ms", "overhead"], rows)
 
 
-def _sizes(results: dict[str, Any]) -> Iterator[str]:
-    for name, sizes in results["sizes"].items():
-        rows = [[relation, f"{size['rows']:,}", bytes_in_words(size["bytes"])] for relation, size in sizes.items()]
-        yield table(f"Sizes with indexes, {name}", ["", "rows", "size"], rows)
-
-
-def _busy_day(results: dict[str, Any]) -> str:
-    costs, day = results["costs"]["busy_day"], results["busy_day"]
+def _busy_day(found: dict[str, Any]) -> Iterator[str]:
     rows = [
-        [case, *[spread([cost[measure] for cost in found]) for measure in MEASURES]] for case, found in costs.items()
+        [case, *[spread([cost[measure] for cost in costs]) for measure in MEASURES]]
+        for case, costs in found["costs"].items()
     ]
-    title = f"A day of {day['rows']:,} requests, inserted in {day['insert_s']:.0f} s"
-    return table(title, ["", *MEASURES.values()], rows)
+    title = f"A day of {found['rows']:,} requests, inserted in {found['insert_s']:.0f} s"
+    yield table(title, ["", *MEASURES.values()], rows)
+    yield _sizes("busy day", found["sizes"])
 
 
-def _sizes_of_logs(results: dict[str, Any]) -> tuple[str, str]:
-    names = [name for name in results["costs"] if name != "busy_day"]
-    return names[0], names[-1]
+def _before(found: dict[str, Any]) -> Iterator[str]:
+    for name, comparison in found.items():
+        yield from comparison_tables(name, comparison)
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
+    "costs": _costs,
+    "readers": _readers,
+    "feed": _feed,
+    "busy_day": _busy_day,
+    "before": _before,
+}

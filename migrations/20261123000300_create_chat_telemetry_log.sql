@@ -1,4 +1,5 @@
--- The base table: one row per chat request. A database that already has it keeps its rows, and is told what differs.
+-- The base table: one row per chat request. If the database has the table already, its rows stay; if its shape
+-- differs, the migration stops and lists the differences.
 
 set lock_timeout = '5s';
 
@@ -100,7 +101,7 @@ end
 $$;
 
 comment on table public.chat_telemetry_log is
-'One row per chat request. Written by service_role, read by telemetry_transformer; no other role has access.';
+'One row per chat request. Written by service_role or telemetry_writer, read by telemetry_transformer; no other role has access.';
 comment on column public.chat_telemetry_log.log_id is
 'Key that the client chooses (a UUIDv7), so that sending a record twice stores it once.';
 comment on column public.chat_telemetry_log.user_id is
@@ -114,7 +115,7 @@ comment on column public.chat_telemetry_log.created_at is
 comment on column public.chat_telemetry_log.user_question is
 'The question as the user asked it.';
 comment on column public.chat_telemetry_log.ai_response is
-'The answer; null if the request failed before it.';
+'The response as shown to the user; null if the request failed before it.';
 comment on column public.chat_telemetry_log.generated_sql is
 'The SQL that the model wrote; null if the question was off-topic or the request failed before it.';
 comment on column public.chat_telemetry_log.sql_fingerprint is
@@ -124,34 +125,71 @@ comment on column public.chat_telemetry_log.result_row_count is
 comment on column public.chat_telemetry_log.follow_up_suggestions is
 'Array of strings: the follow-up questions offered to the user.';
 comment on column public.chat_telemetry_log.error_type is
-'sql_generation, sql_validation, sql_execution, response_generation or unexpected; null if the request succeeded.';
+'sql_generation, sql_validation, sql_execution, response_generation, unexpected or cancelled; null if the request succeeded.';
 comment on column public.chat_telemetry_log.error_message is
 'The error in words; null if the request succeeded.';
 comment on column public.chat_telemetry_log.failed_step is
 'The step that the user saw fail: understanding, looking_up or response.';
 comment on column public.chat_telemetry_log.is_off_topic is
-'Whether the question was none that the data can answer.';
+'True if the data cannot answer the question.';
 comment on column public.chat_telemetry_log.sql_model is
 'The model that wrote the SQL, as its provider names it.';
 comment on column public.chat_telemetry_log.response_model is
-'The model that wrote the answer, as its provider names it.';
+'The model that wrote the response, as its provider names it.';
 comment on column public.chat_telemetry_log.nl_to_sql_duration_ms is
 'Milliseconds from question to SQL; null if not measured.';
 comment on column public.chat_telemetry_log.sql_execution_duration_ms is
 'Milliseconds that the SQL ran; null if it did not.';
 comment on column public.chat_telemetry_log.response_generation_duration_ms is
-'Milliseconds that writing the answer took; null if not measured.';
+'Milliseconds that writing the response took; null if not measured.';
 comment on column public.chat_telemetry_log.ttfb_ms is
-'Milliseconds from the request to the first byte of the answer; null if there was none.';
+'Milliseconds from the request to the first byte of the response; null if there was none.';
 comment on column public.chat_telemetry_log.sql_input_tokens is
 'Input tokens of the SQL call, cached ones included.';
 comment on column public.chat_telemetry_log.sql_output_tokens is
 'Output tokens of the SQL call.';
 comment on column public.chat_telemetry_log.sql_cached_tokens is
-'Those of the SQL call''s input tokens that the provider read from its cache.';
+'Input tokens of the SQL call that the provider read from its cache: a part of sql_input_tokens.';
 comment on column public.chat_telemetry_log.response_input_tokens is
-'Input tokens of the answer call, cached ones included.';
+'Input tokens of the response call, cached ones included.';
 comment on column public.chat_telemetry_log.response_output_tokens is
-'Output tokens of the answer call.';
+'Output tokens of the response call.';
 comment on column public.chat_telemetry_log.response_cached_tokens is
-'Those of the answer call''s input tokens that the provider read from its cache.';
+'Input tokens of the response call that the provider read from its cache: a part of response_input_tokens.';
+
+-- Statistics would keep ids and texts of erased users. The planner finds rows by the indexes without them. A log that
+-- was here before may have some: to give a column the type that it has is what makes PostgreSQL drop them.
+do $$
+declare
+    column_name text;
+    type_name text;
+begin
+    for column_name, type_name in
+        select attname, pg_catalog.format_type(atttypid, atttypmod)
+        from pg_catalog.pg_attribute
+        where
+            attrelid = 'public.chat_telemetry_log'::regclass
+            and attname in (
+                'log_id', 'user_id', 'conversation_id', 'response_id', 'user_question', 'ai_response', 'generated_sql',
+                'sql_fingerprint', 'follow_up_suggestions', 'error_message'
+            )
+    loop
+        execute pg_catalog.format(
+            'alter table public.chat_telemetry_log alter column %I set statistics 0', column_name
+        );
+        if exists (
+            select from pg_catalog.pg_stats
+            where schemaname = 'public' and tablename = 'chat_telemetry_log' and attname = column_name
+        ) then
+            begin
+                execute pg_catalog.format(
+                    'alter table public.chat_telemetry_log alter column %I type %s', column_name, type_name
+                );
+            exception when feature_not_supported then
+                raise warning 'statistics of public.chat_telemetry_log.% stay: a view or a trigger uses the column', column_name
+                using hint = 'They can hold texts of users who are erased later. Drop what uses it, migrate again, make it again.';
+            end;
+        end if;
+    end loop;
+end
+$$;

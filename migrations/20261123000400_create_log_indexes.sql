@@ -1,4 +1,4 @@
--- The four indexes of the log, beside its key: by time, by user, the failed ones, by SQL pattern.
+-- The four indexes of the log besides its key: by time, by user, by error, by SQL pattern.
 
 set lock_timeout = '5s';
 

@@ -1,16 +1,16 @@
--- sql_fingerprint is the database's to compute: a client can neither choose it nor forget it.
+-- The database computes sql_fingerprint: a client can neither choose it nor forget it. [[:space:]] is \s without a
+-- backslash, which means something else where standard_conforming_strings is off.
 
 set lock_timeout = '5s';
 
 create or replace function public.compute_sql_fingerprint()
 returns trigger
 language plpgsql
-security definer
 set search_path = ''
 as $$
 begin
     new.sql_fingerprint := pg_catalog.md5(pg_catalog.lower(
-        pg_catalog.regexp_replace(new.generated_sql, '\s+', ' ', 'g')
+        pg_catalog.regexp_replace(new.generated_sql, '[[:space:]]+', ' ', 'g')
     ));
     return new;
 end
@@ -25,9 +25,9 @@ create or replace trigger trg_compute_sql_fingerprint
 before insert or update of generated_sql, sql_fingerprint on public.chat_telemetry_log
 for each row execute function public.compute_sql_fingerprint();
 
--- Rows from before the trigger: only those that are wrong are written.
+-- Rows from before the trigger: only the wrong ones are written.
 update public.chat_telemetry_log
 set generated_sql = generated_sql
 where
     sql_fingerprint is distinct from
-    pg_catalog.md5(pg_catalog.lower(pg_catalog.regexp_replace(generated_sql, '\s+', ' ', 'g')));
+    pg_catalog.md5(pg_catalog.lower(pg_catalog.regexp_replace(generated_sql, '[[:space:]]+', ' ', 'g')));

@@ -1,5 +1,5 @@
--- Drops the reports, which the next `dbt build` makes again, but nothing that others built on them: that stops the
--- rollback with the names of what depends.
+-- The reports went with an earlier rollback. What is left in these schemas, the price lists, goes unless somebody
+-- built on it.
 
 set lock_timeout = '5s';
 
@@ -12,17 +12,19 @@ begin
     inner join pg_catalog.pg_rewrite as rule on d.objid = rule.oid
     inner join pg_catalog.pg_class as dependent on rule.ev_class = dependent.oid
     inner join pg_catalog.pg_class as used on d.refobjid = used.oid
+    inner join pg_catalog.pg_namespace as ours on used.relnamespace = ours.oid
     where
-        used.relnamespace in ('chat_reports'::pg_catalog.regnamespace, 'chat_tallies'::pg_catalog.regnamespace)
+        ours.nspname in ('chat_reports', 'chat_rollups', 'chat_prices')
         and dependent.relnamespace not in (
-            'chat_reports'::pg_catalog.regnamespace, 'chat_tallies'::pg_catalog.regnamespace
+            select oid from pg_catalog.pg_namespace where nspname in ('chat_reports', 'chat_rollups', 'chat_prices')
         );
     if dependents is not null then
-        raise exception 'the reports are used by %', dependents
+        raise exception 'the price lists are used by %', dependents
         using hint = 'Drop those views first, then roll back again.';
     end if;
 end
 $$;
 
 drop schema if exists chat_reports cascade;
-drop schema if exists chat_tallies cascade;
+drop schema if exists chat_rollups cascade;
+drop schema if exists chat_prices cascade;

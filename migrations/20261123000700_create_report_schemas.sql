@@ -1,15 +1,18 @@
--- Where dbt works: chat_reports holds what is read, chat_tallies what the reports are made from.
--- telemetry_transformer may create in both and pass the use on; telemetry_reader reaches the reports only.
+-- Where dbt works. chat_reports holds what is read. chat_rollups holds what the reports are made from: migrations make
+-- its tables, dbt fills them. chat_prices holds the price lists.
 
 set lock_timeout = '5s';
 
 create schema if not exists chat_reports;
-create schema if not exists chat_tallies;
+create schema if not exists chat_rollups;
+create schema if not exists chat_prices;
 
 comment on schema chat_reports is 'The reports of chat-telemetry: read these.';
-comment on schema chat_tallies is 'What the reports of chat-telemetry are made from: not for reading.';
+comment on schema chat_rollups is 'What the reports of chat-telemetry are made from: not for reading.';
+comment on schema chat_prices is 'The price lists of chat-telemetry, loaded by dbt seed.';
 
-revoke all on schema chat_reports, chat_tallies from public;
+revoke all on schema chat_reports, chat_rollups, chat_prices
+from public, service_role, telemetry_writer, telemetry_reader;
 
 -- A default privilege may have granted the new schemas to Supabase's user-facing roles.
 do $$
@@ -19,10 +22,13 @@ begin
     for role_name in
         select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
     loop
-        execute pg_catalog.format('revoke all on schema chat_reports, chat_tallies from %I', role_name);
+        execute pg_catalog.format('revoke all on schema chat_reports, chat_rollups, chat_prices from %I', role_name);
     end loop;
 end
 $$;
 
-grant usage, create on schema chat_reports, chat_tallies to telemetry_transformer with grant option;
+-- With grant option, so that dbt can let the roles named in its `grants` enter the schema of the reports.
+grant usage, create on schema chat_reports to telemetry_transformer with grant option;
+grant usage, create on schema chat_prices to telemetry_transformer;
+grant usage on schema chat_rollups to telemetry_transformer;
 grant usage on schema chat_reports to telemetry_reader;

@@ -1,4 +1,4 @@
--- The shape of a query: its literals replaced by ?, so that queries which differ in values only can be grouped.
+-- The shape of a query: its literals replaced by ?, so that queries that differ only in values can be grouped.
 
 set lock_timeout = '5s';
 
@@ -9,6 +9,7 @@ immutable
 strict
 parallel safe
 set search_path = ''
+set standard_conforming_strings = on
 as $$
     with tokens as (
         -- The longest alternative wins, so a comment beats a minus and E'...' beats the name E.

@@ -1,15 +1,16 @@
--- The change feed: what the reports count of each changed row of the log, as a signed row in the same transaction.
--- An insert is +1, a delete -1, an update -1 of what was and +1 of what is. It is drained by dbt and holds no text
--- that a person or a model wrote.
+-- The change feed: for each row that changes in the log, the columns that the reports count, as a signed row in the
+-- same transaction. An insert writes +1, a delete -1, an update -1 for the old row and +1 for the new one. dbt drains
+-- it.
 
 set lock_timeout = '5s';
 
 create table if not exists public.chat_telemetry_changes (
+    log_id uuid not null,
     sign smallint not null,
     is_off_topic boolean not null,
-    nl_to_sql_duration_ms integer,
     created_at timestamptz not null,
     user_id uuid not null,
+    nl_to_sql_duration_ms integer,
     sql_execution_duration_ms integer,
     response_generation_duration_ms integer,
     ttfb_ms integer,
@@ -25,7 +26,7 @@ create table if not exists public.chat_telemetry_changes (
     response_model text,
     constraint chat_telemetry_changes_sign check (sign in (-1, 1))
 ) with (
-    -- A drained table is all dead rows: vacuum it as soon as it is worth it, so that its pages are used again.
+    -- A drained table is all dead rows: vacuum it early, so that its pages are used again.
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_insert_threshold = -1,
@@ -33,15 +34,21 @@ create table if not exists public.chat_telemetry_changes (
     autovacuum_analyze_threshold = 100000
 );
 
+-- The table has no key. Without this, a publication for all tables would refuse every drain.
+alter table public.chat_telemetry_changes replica identity full;
+-- Statistics would keep the ids of erased users.
+alter table public.chat_telemetry_changes
+alter column log_id set statistics 0, alter column user_id set statistics 0;
+
 comment on table public.chat_telemetry_changes is
-'What changed in public.chat_telemetry_log and is not yet counted by the reports: written by triggers, drained by dbt.';
+'Changes of public.chat_telemetry_log that the reports do not count yet: written by triggers, drained by dbt.';
 comment on column public.chat_telemetry_changes.sign is
-'1 where the row came into the log, -1 where it went; the other columns are the log''s.';
+'1 if the row came into the log, -1 if it left; the other columns are those of the log.';
 
 alter table public.chat_telemetry_changes enable row level security;
 
 revoke all on table public.chat_telemetry_changes
-from public, service_role, telemetry_transformer, telemetry_reader;
+from public, service_role, telemetry_writer, telemetry_transformer, telemetry_reader;
 
 grant select, delete on table public.chat_telemetry_changes to telemetry_transformer;
 
@@ -53,6 +60,7 @@ drop policy if exists telemetry_transformer_deletes on public.chat_telemetry_cha
 create policy telemetry_transformer_deletes on public.chat_telemetry_changes
 for delete to telemetry_transformer using (true);
 
+-- Security definer: who writes the log has no right to the feed.
 create or replace function public.chat_telemetry_feed_changes()
 returns trigger
 language plpgsql
@@ -62,13 +70,13 @@ as $$
 begin
     if tg_op in ('DELETE', 'UPDATE') then
         insert into public.chat_telemetry_changes (
-            sign, is_off_topic, nl_to_sql_duration_ms, created_at, user_id, sql_execution_duration_ms,
+            sign, log_id, is_off_topic, created_at, user_id, nl_to_sql_duration_ms, sql_execution_duration_ms,
             response_generation_duration_ms, ttfb_ms, sql_input_tokens, sql_output_tokens, sql_cached_tokens,
             response_input_tokens, response_output_tokens, response_cached_tokens, error_type, failed_step, sql_model,
             response_model
         )
         select
-            -1, is_off_topic, nl_to_sql_duration_ms, created_at, user_id, sql_execution_duration_ms,
+            -1, log_id, is_off_topic, created_at, user_id, nl_to_sql_duration_ms, sql_execution_duration_ms,
             response_generation_duration_ms, ttfb_ms, sql_input_tokens, sql_output_tokens, sql_cached_tokens,
             response_input_tokens, response_output_tokens, response_cached_tokens, error_type, failed_step, sql_model,
             response_model
@@ -76,13 +84,13 @@ begin
     end if;
     if tg_op in ('INSERT', 'UPDATE') then
         insert into public.chat_telemetry_changes (
-            sign, is_off_topic, nl_to_sql_duration_ms, created_at, user_id, sql_execution_duration_ms,
+            sign, log_id, is_off_topic, created_at, user_id, nl_to_sql_duration_ms, sql_execution_duration_ms,
             response_generation_duration_ms, ttfb_ms, sql_input_tokens, sql_output_tokens, sql_cached_tokens,
             response_input_tokens, response_output_tokens, response_cached_tokens, error_type, failed_step, sql_model,
             response_model
         )
         select
-            1, is_off_topic, nl_to_sql_duration_ms, created_at, user_id, sql_execution_duration_ms,
+            1, log_id, is_off_topic, created_at, user_id, nl_to_sql_duration_ms, sql_execution_duration_ms,
             response_generation_duration_ms, ttfb_ms, sql_input_tokens, sql_output_tokens, sql_cached_tokens,
             response_input_tokens, response_output_tokens, response_cached_tokens, error_type, failed_step, sql_model,
             response_model
@@ -98,20 +106,19 @@ comment on function public.chat_telemetry_feed_changes() is
 create or replace function public.chat_telemetry_refuse_truncate()
 returns trigger
 language plpgsql
-security definer
 set search_path = ''
 as $$
 begin
-    raise exception 'public.chat_telemetry_log cannot be truncated: the reports would go on counting its rows'
-    using hint = 'Use DELETE, which tells the reports, or roll the migrations back.';
+    raise exception '%.% cannot be truncated: the reports would go on counting its rows', tg_table_schema, tg_table_name
+    using hint = 'Use DELETE on public.chat_telemetry_log, which tells the reports, or roll the migrations back.';
 end
 $$;
 
 comment on function public.chat_telemetry_refuse_truncate() is
-'Trigger function: TRUNCATE has no rows to tell the reports of, so it is refused.';
+'Trigger function: TRUNCATE does not say which rows left, so it is refused.';
 
-revoke all on function public.chat_telemetry_feed_changes() from public;
-revoke all on function public.chat_telemetry_refuse_truncate() from public;
+revoke all on function public.chat_telemetry_feed_changes() from public, service_role;
+revoke all on function public.chat_telemetry_refuse_truncate() from public, service_role;
 
 -- Supabase's default privileges grant everything in public to its two user-facing roles.
 do $$
@@ -146,4 +153,8 @@ for each statement execute function public.chat_telemetry_feed_changes();
 
 create or replace trigger trg_refuse_truncate
 before truncate on public.chat_telemetry_log
+for each statement execute function public.chat_telemetry_refuse_truncate();
+
+create or replace trigger trg_refuse_truncate
+before truncate on public.chat_telemetry_changes
 for each statement execute function public.chat_telemetry_refuse_truncate();

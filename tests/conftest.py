@@ -21,6 +21,8 @@ from psycopg.conninfo import make_conninfo
 from chat_telemetry.embedded import EmbeddedPostgres
 from chat_telemetry.migrations import apply_migrations
 
+# dbt 1.12 reads a .env file into the environment of this process: one in the clone is not for the tests.
+os.environ["PYTHON_DOTENV_DISABLED"] = "1"
 EXTERNAL_URL = os.environ.get("CHAT_TELEMETRY_TEST_DATABASE_URL")
 SERVERS = ["external"] if EXTERNAL_URL else ["postgres16", "postgres18"]
 # A test database lives for seconds: it need not survive a power cut.

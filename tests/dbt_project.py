@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import warnings
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,17 +28,18 @@ _parsed_projects: dict[str, bytes] = {}
 
 @dataclass(frozen=True)
 class DbtProject:
-    """The project with a database to build in and a directory for what dbt writes."""
+    """The project with a database to build in, a directory for what dbt writes, and environment variables."""
 
     database: Database
     scratch: Path
     directory: Path = field(default_factory=project_directory)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def invoke(self, *arguments: str, user: str = "telemetry_transformer", **variables: Any) -> dbtRunnerResult:
         """`dbt ARGUMENTS --vars VARIABLES`; look at `.success`, `.result` and `.exception`."""
         environment, options = self.environment(user), self.command(*arguments, **variables)
         parsed = self.scratch / "target" / "partial_parse.msgpack"
-        key = repr([self.database.conninfo, user, options[len(arguments) :]])
+        key = repr([self.database.conninfo, user, dict(self.settings), options[len(arguments) :]])
         if key in _parsed_projects:
             parsed.parent.mkdir(exist_ok=True)
             parsed.write_bytes(_parsed_projects[key])
@@ -81,6 +83,7 @@ class DbtProject:
             "CHAT_TELEMETRY_DBT_THREADS": "2",
             "DBT_TARGET_PATH": str(self.scratch / "target"),
             "DBT_LOG_PATH": str(self.scratch / "logs"),
+            **self.settings,
         }
 
 

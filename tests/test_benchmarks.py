@@ -3,7 +3,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
@@ -14,6 +18,20 @@ SMALL = {
     "heartbeat-seconds": 0.2,
     "outage-seconds": 0.5,
 }
+SMALL_LOG = ["--rows", "2000", "--late-rows", "1000"]
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Callable[..., tuple[str, dict[str, Any]]]:
+    """Runs the reports' benchmark on a small log; returns the tables it prints and the figures."""
+
+    def measure(*options: str) -> tuple[str, dict[str, Any]]:
+        output = tmp_path / "figures.json"
+        command = [sys.executable, "-m", "benchmarks.reports", *options, *SMALL_LOG, "--output", str(output)]
+        tables = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return tables, json.loads(output.read_text())
+
+    return measure
 
 
 def test_the_benchmark_of_the_loader_measures_everything_but_the_peers(tmp_path: Path) -> None:
@@ -32,3 +50,28 @@ def test_the_benchmark_of_the_loader_measures_everything_but_the_peers(tmp_path:
     }
     assert figures["outage"]["memory"]["dropped"] == 0
     assert tables.count("\n### ") + tables.startswith("###") == 8
+
+
+@pytest.mark.timeout(600)
+def test_the_benchmark_of_the_reports_finds_the_same_in_plain_views(
+    measured: Callable[..., tuple[str, dict[str, Any]]],
+) -> None:
+    tables, figures = measured("--only", "costs", "--repetitions", "0", "--plain-repetitions", "0")
+    assert figures["costs"]["differing_reports"] == {"rows_2000": []}
+    assert figures["costs"]["sizes"]["rows_2000"]["chat_reports.user_usage"]["rows"] > 500
+    assert "the same rows in both" in tables
+
+
+@pytest.mark.timeout(600)
+def test_the_benchmark_of_the_reports_runs_two_versions_on_the_same_rows(
+    measured: Callable[..., tuple[str, dict[str, Any]]],
+) -> None:
+    tables, figures = measured("--only", "before", "--before", str(ROOT), "--repetitions", "1")
+    (found,) = figures["before"].values()
+    assert found["differing_reports"] == []
+    assert [*found["costs"]] == ["first run", "nothing new", "1,000 new rows", "an erased user", "1,000 late rows"]
+    assert all(len(runs["before"]) == len(runs["now"]) == 1 for runs in found["costs"].values())
+    for sizes in found["bytes"].values():
+        before, now = sum(sizes["before"].values()), sum(sizes["now"].values())
+        assert now == pytest.approx(before, rel=0.1)
+    assert tables.count("### ") == 3

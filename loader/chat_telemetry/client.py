@@ -10,6 +10,7 @@ from collections.abc import Callable
 from chat_telemetry.delivery import Delivery
 from chat_telemetry.errors import InvalidRecord
 from chat_telemetry.limits import has_long_name, shorten
+from chat_telemetry.odd_values import may_be_odd, repair
 from chat_telemetry.record import TelemetryRecord, encode
 from chat_telemetry.settings import DATABASE_URL, Settings, database_url
 from chat_telemetry.stats import Stats
@@ -86,6 +87,12 @@ class TelemetryClient:
                     return False
                 record = redacted
             line = encode(record)
+            if may_be_odd(record, line):
+                repaired = repair(record)
+                if repaired is not None:
+                    record, line = repaired, encode(repaired)
+                    self._queue.count(repaired=1)
+                    self._delivery.log.warn("a record has a negative number or an impossible time: stored without it")
             # No text is longer than the line that it is in.
             if len(line) > self._max_text_chars or has_long_name(record, self._max_name_chars):
                 line = self._shortened(record) or line

@@ -68,6 +68,18 @@ def migration_status(conninfo: str) -> list[MigrationStatus]:
     return [MigrationStatus(m.id, m.hash in applied) for m in _read()]
 
 
+def hand_over(conninfo: str, owner: str) -> None:
+    """Make the dbt target schema `owner` the one whose runs drain the feed; a drain in progress ends first.
+
+    Raises MigrationFailed if the database has no change feed yet.
+    """
+    with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        try:
+            connection.execute("select chat_rollups.hand_over(%s)", [owner])
+        except (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName) as error:
+            raise MigrationFailed("there is no change feed to hand over: run `chat-telemetry migrate` first") from error
+
+
 def _read() -> list[Migration]:
     migrations: list[Migration] = read_migrations(str(project_directory() / "migrations"))
     return migrations

@@ -43,10 +43,10 @@ class TelemetryRecord(msgspec.Struct, kw_only=True, array_like=True, forbid_unkn
     created_at: when the request arrived, now by default. A naive one means UTC.
     result_row_count: how many rows the SQL returned; never the rows.
     error_type: None for a request that succeeded, else sql_generation, sql_validation, sql_execution,
-        response_generation or unexpected.
+        response_generation, unexpected or cancelled.
     failed_step: the step that the user saw fail: understanding, looking_up or response.
     sql_model, response_model: as the provider names them, e.g. gpt-4o-mini-2024-07-18.
-    *_ms: milliseconds; ttfb_ms from the request to the first byte of the answer. Floats are rounded.
+    *_ms: milliseconds; ttfb_ms from the request to the first byte of the response. Floats are rounded.
     *_input_tokens: cached ones included (some providers report them apart); *_cached_tokens says how many of them.
     """
 
@@ -120,7 +120,7 @@ def _mend(record: TelemetryRecord) -> TelemetryRecord:
     if not isinstance(record, TelemetryRecord):
         raise InvalidRecord(f"a {type(record).__name__} is no TelemetryRecord")
     mended = {column: _mend_text(getattr(record, column)) for column in COLUMNS}
-    return TelemetryRecord(**{**mended, "created_at": _in_utc(record.created_at)})
+    return TelemetryRecord(**{**mended, "created_at": in_utc(record.created_at)})
 
 
 def _mend_text(value: Any) -> Any:
@@ -132,7 +132,7 @@ def _mend_text(value: Any) -> Any:
     return value
 
 
-def _in_utc(moment: Any) -> Any:
+def in_utc(moment: Any) -> Any:
     """A naive moment is one of UTC; otherwise the time zone of the database session would decide."""
     if isinstance(moment, str):
         try:

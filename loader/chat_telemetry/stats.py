@@ -35,5 +35,7 @@ class Stats:
     """Turned away: no record, or one that cannot be encoded."""
     truncated: int = 0
     """Accepted with a text cut to its limit."""
+    repaired: int = 0
+    """Accepted with an odd value replaced: a negative duration or count by null, an impossible time by the present."""
     journal_failures: int = 0
     """Lines and dead letters that the disk did not take: the lines went to memory instead."""

@@ -190,13 +190,17 @@ _CONVERSATION_ID = _VALUES["conversation_id"]
 
 
 def _statement(conversation_id: str) -> bytes:
-    """The insert, with an SQL expression for the conversation. A conflict needs no target: the table has one key."""
+    """The insert, with an SQL expression for the conversation. A conflict needs no target: the table has one key.
+
+    It returns a row per stored line. The command tag would not do: on Citus it counts lines that were there already.
+    """
     values = {**_VALUES, "conversation_id": conversation_id}
     return f"""
         insert into public.chat_telemetry_log ({", ".join(values)})
         select {", ".join(values.values())}
         from pg_catalog.jsonb_array_elements(%s) as line
         on conflict do nothing
+        returning true
     """.encode()  # noqa: S608 - made of column names
 
 

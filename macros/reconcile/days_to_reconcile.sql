@@ -1,26 +1,43 @@
-{#-
-    Up to `reconcile_days` random days of those that the log or the tally has, chosen anew by each test; none for all of them
-    (`reconcile_all`). From one day to the next by index, so that choosing costs what there are days, not rows.
--#}
-{% macro days_to_reconcile(tally) -%}
-    {%- set log = source("chat", "chat_telemetry_log") -%}
-    {%- if var("reconcile_all") -%}
+{#- Days before 2000 and after tomorrow, which only impossible times make, are always among them. -#}
+{% macro days_to_reconcile(rollup) -%}
+    {%- if var("reconcile_all") or not execute -%}
         {{- return(none) -}}
-    {%- elif not execute -%}
-        {{- return([]) -}}
     {%- endif -%}
+    {%- set log = source("chat", "chat_telemetry_log") -%}
+    {%- set tomorrow -%} (now() + interval '1 day') {%- endset -%}
     {%- set days_query -%}
-        with recursive days (day) as (
-            select least((select {{ day_of("min(created_at)") }} from {{ log }}), (select min(day) from {{ tally }}))
-            union
-            select least(
-                (select {{ day_of("min(created_at)") }} from {{ log }} where created_at >= {{ start_of_day("days.day + 1") }}),
-                (select min(day) from {{ tally }} where day > days.day)
-            )
-            from days
-            where day is not null
+        with span as (
+            select
+                least(
+                    (select min(day) from {{ rollup }} where day >= {{ first_day() }}),
+                    (
+                        select {{ day_of("created_at") }} from {{ log }} where created_at >= {{ first_day() }}
+                        order by created_at limit 1
+                    )
+                ) as first,
+                greatest(
+                    (select max(day) from {{ rollup }} where day <= {{ day_of(tomorrow) }}),
+                    (
+                        select {{ day_of("created_at") }} from {{ log }} where created_at <= {{ tomorrow }}
+                        order by created_at desc limit 1
+                    )
+                ) as last
+        ),
+
+        chosen as (
+            select days.day::date as day
+            from span
+            cross join lateral generate_series(span.first, span.last, interval '1 day') as days (day)
+            order by random()
+            limit {{ var("reconcile_days") }}
         )
-        select day::text from days where day is not null order by random() limit {{ var("reconcile_days") }}
+
+        select day from chosen
+        union
+        select day from {{ rollup }} where day < {{ first_day() }} or day > {{ day_of(tomorrow) }}
+        union
+        select {{ day_of("created_at") }} from {{ log }}
+        where created_at < {{ first_day() }} or created_at > {{ tomorrow }}
     {%- endset -%}
-    {{- return(run_query(days_query).columns["day"].values() | list) -}}
+    {{- return(run_query(days_query).columns[0].values() | join(",")) -}}
 {%- endmacro %}

@@ -1,12 +1,19 @@
-{#- The rows in which two CTEs of the same columns differ, either way. -#}
-{% macro differences(counted, tallied) -%}
-    (
-        select 'by the log' as counted, surplus.*
-        from (select * from {{ counted }} except all select * from {{ tallied }}) as surplus
-    )
+{% macro differences(found, expected) -%}
+    select
+        'not expected' as side,
+        surplus.*
+    from (
+        select * from {{ found }}
+        except all
+        select * from {{ expected }}
+    ) as surplus
     union all
-    (
-        select 'by the tally' as counted, surplus.*
-        from (select * from {{ tallied }} except all select * from {{ counted }}) as surplus
-    )
+    select
+        'missing' as side,
+        missing.*
+    from (
+        select * from {{ expected }}
+        except all
+        select * from {{ found }}
+    ) as missing
 {%- endmacro %}

@@ -3,31 +3,28 @@ with
 
 requests as (
     select * from {{ ref('daily_requests') }}
-    where day <= {{ as_of() }}
+    where day between {{ first_day() }} and {{ as_of() }}
+),
+
+labels as (
+    select * from {{ source('rollups', 'labels') }}
 ),
 
 counted as (
     select
-        day,
-        case when error_type = '' then 'none' else error_type end as error_type,
+        requests.day,
+        case when requests.error_type = 0 then 'none' else error_types.label end as error_type,
         case
-            when error_type = '' then 'none'
-            when failed_step = '' then 'unknown'
-            else failed_step
+            when requests.error_type = 0 then 'none'
+            when requests.failed_step = 0 then 'unknown'
+            else failed_steps.label
         end as failed_step,
-        request_count
+        sum(requests.request_count)::bigint as request_count,
+        (sum(sum(requests.request_count)) over (partition by requests.day))::bigint as day_request_count
     from requests
-),
-
-added_up as (
-    select
-        day,
-        error_type,
-        failed_step,
-        sum(request_count)::bigint as request_count,
-        (sum(sum(request_count)) over (partition by day))::bigint as day_request_count
-    from counted
-    group by day, error_type, failed_step
+    inner join labels as error_types on requests.error_type = error_types.id
+    inner join labels as failed_steps on requests.failed_step = failed_steps.id
+    group by 1, 2, 3
 )
 
 select
@@ -36,5 +33,5 @@ select
     failed_step,
     request_count,
     day_request_count,
-    trim_scale(request_count::numeric / day_request_count) as share_of_requests
-from added_up
+    request_count::double precision / day_request_count as share_of_requests
+from counted

@@ -1,70 +1,84 @@
 -- How long do the steps of a chat request take, day by day and over the last weeks?
+{% set fractions = {"p50_ms": "0.5", "p95_ms": "0.95", "p99_ms": "0.99"} %}
+
 with
 
-measured as (
-    select
-        day,
-        step,
-        duration_ms,
-        sum(request_count)::bigint as request_count
-    from {{ ref('daily_latency') }}
-    where day between {{ as_of() }} - 29 and {{ as_of() }}
-    group by day, step, duration_ms
+durations as (
+    select * from {{ ref('window_durations') }}
+    where duration_ms >= 0
 ),
 
-by_window as (
+days as (
+    select * from {{ ref('daily_latency') }}
+),
+
+labels as (
+    select * from {{ source('rollups', 'labels') }}
+),
+
+counts as (
     select
         step,
         duration_ms,
-        sum(request_count)::bigint as last_30_days,
-        (sum(request_count) filter (where day >= {{ as_of() }} - 6))::bigint as last_7_days
-    from measured
+        {%- for period in report_periods() %}
+            sum({{ period }})::integer as {{ period }}
+            {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from durations
     group by step, duration_ms
 ),
 
-windows as (
-    select * from {{ ref('report_windows') }}
+periods as (
+    {{ measure_periods('counts', ['step'], fractions) }}
 ),
 
-by_period as (
+period_starts as (
+    {%- for period, (first, last) in report_periods().items() %}
+        select
+            '{{ period }}' as period,
+            {{ as_of('window_durations') }} - {{ first }} as period_start
+        {%- if not loop.last %}
+            union all
+        {%- endif %}
+    {%- endfor %}
+),
+
+measured as (
+    select
+        periods.period,
+        period_starts.period_start,
+        periods.step,
+        periods.request_count,
+        periods.avg_ms,
+        periods.p50_ms,
+        periods.p95_ms,
+        periods.p99_ms,
+        periods.max_ms
+    from periods
+    inner join period_starts on periods.period = period_starts.period
+    union all
     select
         'day' as period,
         day as period_start,
         step,
-        duration_ms,
-        request_count
-    from measured
-    union all
-    select
-        windows.period,
-        windows.period_start,
-        by_window.step,
-        by_window.duration_ms,
-        case windows.period
-            when 'last_7_days' then by_window.last_7_days
-            else by_window.last_30_days
-        end as request_count
-    from by_window
-    inner join windows on windows.period = 'last_30_days' or by_window.last_7_days > 0
-),
-
-ranked as (
-    select
-        *,
-        (sum(request_count) over (partition by period, period_start, step order by duration_ms))::bigint as up_to,
-        (sum(request_count) over (partition by period, period_start, step))::bigint as total
-    from by_period
+        request_count,
+        avg_ms,
+        p50_ms,
+        p95_ms,
+        p99_ms,
+        max_ms
+    from days
 )
 
 select
-    period,
-    period_start,
-    step,
-    sum(request_count)::bigint as request_count,
-    trim_scale(sum(duration_ms::bigint * request_count) / sum(request_count)) as avg_ms,
-    {{ percentile('0.5') }} as p50_ms,
-    {{ percentile('0.95') }} as p95_ms,
-    {{ percentile('0.99') }} as p99_ms,
-    max(duration_ms) as max_ms
-from ranked
-group by period, period_start, step
+    measured.period,
+    measured.period_start,
+    labels.label as step,
+    measured.request_count,
+    measured.avg_ms,
+    measured.p50_ms,
+    measured.p95_ms,
+    measured.p99_ms,
+    measured.max_ms
+from measured
+inner join labels on measured.step = labels.id

@@ -3,7 +3,7 @@ with
 
 requests as (
     select * from {{ ref('daily_requests') }}
-    where day <= {{ as_of() }}
+    where day between {{ first_day() }} and {{ as_of() }}
 ),
 
 counted as (
@@ -19,5 +19,5 @@ select
     day,
     request_count,
     off_topic_count,
-    trim_scale(off_topic_count::numeric / request_count) as off_topic_rate
+    off_topic_count::double precision / request_count as off_topic_rate
 from counted

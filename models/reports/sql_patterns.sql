@@ -1,4 +1,5 @@
 -- Which SQL does the chat write most often, and how does it fare? The 1,000 most frequent of the last 7 days.
+-- depends_on: {{ ref('drained_changes') }}
 with
 
 requests as (
@@ -7,26 +8,24 @@ requests as (
         created_at,
         {{ day_of('created_at') }} as day,
         sql_fingerprint,
-        generated_sql,
-        nullif(error_type, '') as error_type,
-        sql_execution_duration_ms,
-        result_row_count
+        coalesce(error_type, '') not in ('', 'cancelled') as is_error,
+        case when sql_execution_duration_ms >= 0 then sql_execution_duration_ms end as duration_ms,
+        case when result_row_count >= 0 then result_row_count end as row_count
     from {{ source('chat', 'chat_telemetry_log') }}
     where
-        created_at >= {{ start_of_day(as_of() ~ ' - 6') }}
-        and created_at < {{ start_of_day(as_of() ~ ' + 1') }}
-        and sql_fingerprint is not null
+        {{ on_days('created_at', as_of() ~ ' - ' ~ report_periods()['last_7_days'][0], as_of()) }}
+        -- Blank SQL, however many blanks, has one of these two fingerprints: that of nothing and that of one space.
+        and sql_fingerprint not in (md5(''), md5(' '))
 ),
 
-patterns as (
+patterns as materialized (
     select
         sql_fingerprint,
         count(*) as occurrence_count,
-        count(error_type) as error_count,
-        trim_scale(avg(sql_execution_duration_ms)) as avg_execution_ms,
-        percentile_cont(0.95) within group (order by sql_execution_duration_ms) as p95_execution_ms,
-        trim_scale(avg(result_row_count)) as avg_row_count,
-        max(result_row_count) as max_row_count,
+        count(*) filter (where is_error) as error_count,
+        sum(duration_ms)::double precision / nullif(count(duration_ms), 0) as avg_execution_ms,
+        sum(row_count)::double precision / nullif(count(row_count), 0) as avg_row_count,
+        max(row_count) as max_row_count,
         max(day) as last_seen_on
     from requests
     group by sql_fingerprint
@@ -34,12 +33,40 @@ patterns as (
     limit 1000
 ),
 
-examples as (
-    select distinct on (sql_fingerprint)
+counts as (
+    select
         sql_fingerprint,
-        generated_sql
+        duration_ms,
+        count(*) as request_count
     from requests
-    order by sql_fingerprint asc, created_at desc, log_id desc
+    where duration_ms is not null and sql_fingerprint in (select patterns.sql_fingerprint from patterns)
+    group by sql_fingerprint, duration_ms
+),
+
+ranked as (
+    select
+        *,
+        (sum(request_count) over (partition by sql_fingerprint order by duration_ms))::bigint as up_to,
+        (sum(request_count) over (partition by sql_fingerprint))::bigint as total
+    from counts
+),
+
+percentiles as materialized (
+    select
+        sql_fingerprint,
+        {{ percentile('0.95') }} as p95_execution_ms
+    from ranked
+    group by sql_fingerprint
+),
+
+-- The keys first: the texts are wide, and only a thousand of them are shown.
+newest as materialized (
+    select distinct on (requests.sql_fingerprint)
+        requests.sql_fingerprint,
+        requests.log_id
+    from requests
+    inner join patterns on requests.sql_fingerprint = patterns.sql_fingerprint
+    order by requests.sql_fingerprint asc, requests.created_at desc, requests.log_id desc
 )
 
 select
@@ -49,9 +76,11 @@ select
     examples.generated_sql as example_sql,
     public.chat_telemetry_sql_shape(examples.generated_sql) as sql_shape,
     patterns.avg_execution_ms,
-    patterns.p95_execution_ms,
+    percentiles.p95_execution_ms,
     patterns.avg_row_count,
     patterns.max_row_count,
     patterns.last_seen_on
 from patterns
-inner join examples on patterns.sql_fingerprint = examples.sql_fingerprint
+inner join newest on patterns.sql_fingerprint = newest.sql_fingerprint
+inner join {{ source('chat', 'chat_telemetry_log') }} as examples on newest.log_id = examples.log_id
+left join percentiles on patterns.sql_fingerprint = percentiles.sql_fingerprint

@@ -3,7 +3,7 @@ with
 
 requests as (
     select * from {{ ref('daily_requests') }}
-    where day <= {{ as_of() }}
+    where day between {{ first_day() }} and {{ as_of() }}
 ),
 
 prices as (
@@ -26,8 +26,9 @@ select
     input_tokens,
     cached_input_tokens,
     output_tokens,
-    cost_usd,
-    cache_savings_usd,
+    {{ as_money('cost_usd') }} as cost_usd,
+    {{ as_money('cache_savings_usd') }} as cache_savings_usd,
     unpriced_call_count,
+    bounded_call_count,
     price_match
 from priced_calls

@@ -3,7 +3,7 @@ with
 
 requests as (
     select * from {{ ref('daily_users') }}
-    where day between {{ as_of() }} - 29 and {{ as_of() }}
+    where {{ is_in_period('day', 'last_30_days', as_of()) }}
 ),
 
 prices as (
@@ -39,10 +39,12 @@ priced_alike as (
         requests.sql_model,
         requests.response_model,
         sum(requests.sql_call_count)::bigint as sql_call_count,
+        sum(requests.sql_bounded_call_count)::bigint as sql_bounded_call_count,
         sum(requests.sql_input_tokens)::bigint as sql_input_tokens,
         sum(requests.sql_cached_tokens)::bigint as sql_cached_tokens,
         sum(requests.sql_output_tokens)::bigint as sql_output_tokens,
         sum(requests.response_call_count)::bigint as response_call_count,
+        sum(requests.response_bounded_call_count)::bigint as response_bounded_call_count,
         sum(requests.response_input_tokens)::bigint as response_input_tokens,
         sum(requests.response_cached_tokens)::bigint as response_cached_tokens,
         sum(requests.response_output_tokens)::bigint as response_output_tokens
@@ -66,7 +68,8 @@ spending as (
         sum(cached_input_tokens)::bigint as cached_input_tokens,
         sum(output_tokens)::bigint as output_tokens,
         sum(cost_usd) as cost_usd,
-        sum(unpriced_call_count)::bigint as unpriced_call_count
+        sum(unpriced_call_count)::bigint as unpriced_call_count,
+        sum(bounded_call_count)::bigint as bounded_call_count
     from priced_calls
     group by user_id
 )
@@ -80,9 +83,10 @@ select
     coalesce(spending.output_tokens, 0) as output_tokens,
     usage.error_count,
     usage.off_topic_count,
-    -- No calls cost nothing; calls of which none has a price cost nobody knows what.
-    case when spending.user_id is null then 0 else spending.cost_usd end as cost_usd,
+    -- Without calls the cost is 0. If no call has a price, the cost is unknown: null.
+    {{ as_money('case when spending.user_id is null then 0 else spending.cost_usd end') }} as cost_usd,
     coalesce(spending.unpriced_call_count, 0) as unpriced_call_count,
+    coalesce(spending.bounded_call_count, 0) as bounded_call_count,
     usage.last_active_on
 from usage
 left join spending on usage.user_id = spending.user_id

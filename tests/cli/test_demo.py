@@ -16,7 +16,7 @@ import pytest
 from chat_telemetry.cli.report import REPORTS
 from tests.cli.conftest import Outcome, process
 
-# What a shell may say about other databases; none of it may reach the demo's.
+# What a shell, or the .env file of an application, may say about other databases; none of it may reach the demo's.
 ELSEWHERE = {
     "CHAT_TELEMETRY_DATABASE_URL": "postgresql://app@127.0.0.1:1/production",
     "CHAT_TELEMETRY_DBT_PORT": "1",
@@ -24,6 +24,7 @@ ELSEWHERE = {
     "DBT_TARGET": "production",
     "PGHOSTADDR": "127.0.0.2",
     "PGOPTIONS": "-c default_transaction_read_only=on",
+    "PYTHON_DOTENV_DISABLED": "",
 }
 
 
@@ -31,6 +32,7 @@ ELSEWHERE = {
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A working directory whose demo is ended with the tests."""
     directory = tmp_path_factory.mktemp("demo")
+    (directory / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in ELSEWHERE.items()))
     yield directory
     demo(directory, "--delete")
 
@@ -127,7 +129,7 @@ def test_it_stops_and_deletes_itself(first: Outcome, directory: Path) -> None:
         psycopg.connect(reader_url(first), connect_timeout=5)
     assert demo(directory, "--stop").out == "not running\n"
     assert demo(directory, "--delete").out == "not running\ndeleted .demo\n"
-    assert list(directory.iterdir()) == []
+    assert list(directory.iterdir()) == [directory / ".env"]
     nothing = demo(directory, "--delete")
     assert (nothing.code, nothing.err) == (2, "error: there is no demo in .demo\n")
 

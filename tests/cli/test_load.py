@@ -92,6 +92,17 @@ BAD_LINES = [
         b'{"user_id":"USER","user_question":"q","ttfb_ms":-2147483649}',
         "ttfb_ms: Expected int >= -2147",
     ),
+    ("a negative duration", b'{"user_id":"USER","user_question":"q","ttfb_ms":-1}', "ttfb_ms: is negative"),
+    (
+        "a time before 2000",
+        b'{"user_id":"USER","user_question":"q","created_at":"0001-01-01T00:00:00Z"}',
+        "created_at: is before 2000",
+    ),
+    (
+        "a time in the future",
+        b'{"user_id":"USER","user_question":"q","created_at":"9999-01-01T00:00:00Z"}',
+        "created_at: is more than a day in the future",
+    ),
     ("no UUID", b'{"user_id":"me","user_question":"q"}', "user_id: Invalid UUID"),
     ("no time", b'{"user_id":"USER","user_question":"q","created_at":"noon"}', "created_at: Invalid RFC3339"),
     ("NaN", b'{"user_id":"USER","user_question":"q","ttfb_ms":NaN}', "not JSON: invalid character"),

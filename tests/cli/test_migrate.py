@@ -60,3 +60,27 @@ def test_with_nothing_applied_there_is_nothing_to_roll_back(cli: Cli, empty_data
 
 def test_status_and_rollback_exclude_each_other(cli: Cli, empty_database: Database) -> None:
     assert cli("migrate", "--status", "--rollback", database=empty_database).code == 2
+
+
+def test_owner_hands_the_feed_over(cli: Cli, database: Database, empty_database: Database) -> None:
+    owner = "select owner from chat_rollups.progress where name = 'drained_changes'"
+    outcome = cli("migrate", "--owner", "analytics", database=database)
+    assert outcome.code == 0
+    assert "belong to the dbt target schema analytics" in outcome.out
+    with database.connect() as connection:
+        assert connection.execute(owner).fetchone() == ("analytics",)
+    assert cli("migrate", "--owner", " ").code == 2
+    assert cli("migrate", "--owner", "analytics", "--status").code == 2
+    unready = cli("migrate", "--owner", "analytics", database=empty_database)
+    assert unready.code == 1
+    assert unready.err == "error: there is no change feed to hand over: run `chat-telemetry migrate` first\n"
+
+
+def test_a_handover_waits_for_a_drain_in_progress(
+    cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c lock_timeout=200ms")
+    with database.connect() as draining, draining.transaction():
+        draining.execute("select from chat_rollups.progress where name = 'drained_changes' for update")
+        waiting = cli("migrate", "--owner", "analytics", database=database)
+    assert "lock timeout" in waiting.err

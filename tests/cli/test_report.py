@@ -117,7 +117,7 @@ def test_on_a_terminal_the_columns_that_fit_are_shown_and_no_line_wraps(built: D
         assert max(map(len, shown)) <= 80
         assert any(text.startswith("20 of ") for text in shown) or rows(built, name) <= 20
         if name == "model_comparison":
-            assert any(text.endswith(" of 20 columns fit here; --format csv shows all") for text in shown)
+            assert any(text.endswith(" of 21 columns fit here; --format csv shows all") for text in shown)
 
 
 def test_an_empty_report_says_so(cli: Cli, database: Database) -> None:
@@ -152,6 +152,17 @@ def test_an_unknown_report_names_the_seven(cli: Cli, database: Database) -> None
     outcome = cli("report", "costs", database=database)
     assert outcome.code == 2
     assert all(name in outcome.err for name in REPORTS)
+
+
+def test_a_report_that_a_user_added_is_shown_too(cli: Cli, database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute(
+            "create materialized view chat_reports.daily_active_users as select 1 as day, 7 as user_count"
+        )
+    outcome = cli("report", "daily_active_users", database=database)
+    assert outcome.code == 0
+    assert outcome.out.split() == ["user", "day", "count", "1", "7"]
+    assert cli("report", "daily_active_users", "--format", "json").out == '[{"day":1,"user_count":7}]\n'
 
 
 @pytest.mark.parametrize(

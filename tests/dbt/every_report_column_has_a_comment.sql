@@ -1,33 +1,16 @@
 -- A reader of the database finds out what a report and each of its columns mean, and what must not be summed.
-{% set reports = [
-    ref('token_cost'),
-    ref('latency'),
-    ref('errors'),
-    ref('user_usage'),
-    ref('sql_patterns'),
-    ref('off_topic'),
-    ref('model_comparison'),
-] %}
-
-with
-
-relations as (
-    select
-        unnest(array[
-            {%- for report in reports %}
-                '{{ report }}'{{ ',' if not loop.last }}
-            {%- endfor %}
-        ])::regclass as report
-)
-
+-- It finds the reports by itself, so it depends on no model: in a first `dbt build` it runs before them.
 select
-    relations.report,
+    reports.oid::regclass as report,
     attributes.attname as column_name
-from relations
-inner join pg_attribute as attributes on relations.report = attributes.attrelid
+from pg_class as reports
+inner join pg_attribute as attributes on reports.oid = attributes.attrelid
 where
-    attributes.attnum > 0
+    reports.relkind = 'm'
+    and reports.relnamespace = 'chat_reports'::regnamespace
+    and attributes.attnum > 0
+    and not attributes.attisdropped
     and (
-        coalesce(col_description(relations.report, attributes.attnum), '') = ''
-        or coalesce(obj_description(relations.report, 'pg_class'), '') = ''
+        coalesce(col_description(reports.oid, attributes.attnum), '') = ''
+        or coalesce(obj_description(reports.oid, 'pg_class'), '') = ''
     )

@@ -169,7 +169,7 @@ def test_a_missing_user_is_no_missing_conversation(log: Log, store: Store) -> No
 
 
 def test_a_database_without_the_table_asks_for_the_migrations(log: Log, store: Store) -> None:
-    log.execute("drop table public.chat_telemetry_log")
+    log.execute("drop table public.chat_telemetry_log cascade")
     with pytest.raises(DatabaseNotReady, match=r"UndefinedTable \(42P01\): run `chat-telemetry migrate`"):
         store.insert(lines(log.record()))
 

@@ -9,7 +9,7 @@ from chat_telemetry.project import project_directory
 MIGRATIONS = sorted(
     path for path in (project_directory() / "migrations").glob("*.sql") if not path.name.endswith(".rollback.sql")
 )
-SCHEMAS = ["auth", "public", "chat_reports", "chat_tallies"]
+SCHEMAS = ["auth", "public", "chat_reports", "chat_rollups", "chat_prices"]
 
 SNAPSHOT = """
 with ours as (select oid, nspname from pg_namespace where nspname = any(%(schemas)s)),
@@ -24,19 +24,23 @@ from pg_namespace as n where nspname = any(%(schemas)s)
 union all
 select
     'relation', name,
-    format('%%s %%s rls=%%s %%s', relkind, relacl::text, relrowsecurity, obj_description(oid, 'pg_class'))
+    format(
+        '%%s %%s rls=%%s identity=%%s %%s %%s', relkind, relacl::text, relrowsecurity, relreplident, reloptions,
+        obj_description(oid, 'pg_class')
+    )
 from tables
 union all
 select
     'column', t.name || '.' || a.attname,
     format(
-        '%%s %%s not null=%%s default=%%s %%s', a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-        pg_get_expr(d.adbin, d.adrelid), col_description(t.oid, a.attnum)
+        '%%s %%s not null=%%s default=%%s %%s %%s statistics=%%s',
+        a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+        pg_get_expr(d.adbin, d.adrelid), col_description(t.oid, a.attnum), a.attacl::text, a.attstattarget
     )
 from tables as t
 inner join pg_attribute as a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
 left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
-where t.relkind = 'r'
+where t.relkind in ('r', 'v')
 union all
 select 'constraint', t.name || '.' || k.conname, pg_get_constraintdef(k.oid)
 from pg_constraint as k inner join tables as t on k.conrelid = t.oid
@@ -48,8 +52,13 @@ from pg_trigger as g inner join tables as t on g.tgrelid = t.oid where not g.tgi
 union all
 select
     'policy', t.name || '.' || p.polname,
-    format('%%s %%s %%s', p.polcmd, p.polroles::regrole[]::text, pg_get_expr(p.polqual, p.polrelid))
+    format(
+        '%%s %%s %%s %%s permissive=%%s', p.polcmd, p.polroles::regrole[]::text, pg_get_expr(p.polqual, p.polrelid),
+        pg_get_expr(p.polwithcheck, p.polrelid), p.polpermissive
+    )
 from pg_policy as p inner join tables as t on p.polrelid = t.oid
+union all
+select 'view', t.name, pg_get_viewdef(t.oid) from tables as t where t.relkind = 'v'
 union all
 select
     'function', f.oid::regprocedure::text,

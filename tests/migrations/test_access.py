@@ -16,34 +16,69 @@ ACTIONS = {
     "truncate": "truncate public.chat_telemetry_log",
     "use sql_shape": "select public.chat_telemetry_sql_shape('select 1')",
     "create in chat_reports": "create table chat_reports.mine ()",
-    "create in chat_tallies": "create table chat_tallies.mine ()",
+    "create in chat_rollups": "create table chat_rollups.mine ()",
+    "create in chat_prices": "create table chat_prices.mine ()",
     "read chat_reports": "select * from chat_reports.granted",
-    "read chat_tallies": "select * from chat_tallies.granted",
+    "read chat_rollups": "select * from chat_rollups.granted",
+    "read chat_prices": "select * from chat_prices.granted",
     "read the feed": "select * from public.chat_telemetry_changes",
     "add to the feed": "insert into public.chat_telemetry_changes select * from pg_temp.known_change",
     "change the feed": "update public.chat_telemetry_changes set sign = -sign",
     "drain the feed": "delete from public.chat_telemetry_changes",
     "truncate the feed": "truncate public.chat_telemetry_changes",
     "call the feed's function": "select public.chat_telemetry_feed_changes()",
-    "read the progress": "select * from chat_tallies.tally_progress",
-    "note progress": "update chat_tallies.tally_progress set applied_to = applied_to + 1",
-    "note a refresh": "insert into chat_tallies.report_refreshes values ('mine', now(), null)",
+    "call the fingerprint's function": "select public.compute_sql_fingerprint()",
+    "call the function that refuses truncate": "select public.chat_telemetry_refuse_truncate()",
+    "read the progress": "select * from chat_rollups.progress",
+    "note progress": "update chat_rollups.progress set batch = batch + 1 where name = 'drained_changes'",
+    "fill a rollup": "insert into chat_rollups.daily_latency (day, step, request_count) values ('2026-11-22', 1, 1)",
+    "empty a rollup at once": "truncate chat_rollups.daily_latency",
+    "drop a rollup": "drop table chat_rollups.daily_latency",
+    "see own prices": "select count(*) from chat_rollups.own_prices",
+    "set own prices": "insert into chat_rollups.own_prices values ('m', '2026-01-01', 1, 1, 1, 'contract')",
+    "take a step": "select chat_rollups.forget_counted_changes()",
+    "hand the feed over": "select chat_rollups.hand_over('mine')",
+    "note a refresh": "insert into chat_rollups.report_state (report) values ('mine')",
+    "read a question": "select user_question from public.chat_telemetry_log",
+    "read what models read": "select log_id, user_id, generated_sql, sql_model from public.chat_telemetry_log",
+    "insert as the loader does": (
+        "insert into public.chat_telemetry_log (user_id, user_question) select id, '' from pg_temp.known_user"
+        " on conflict do nothing returning true"
+    ),
+    "see which conversations exist": "select count(conversation_id) from public.chat_conversations",
+    "see whose conversations exist": "select count(user_id) from public.chat_conversations",
+    "add a user": "insert into auth.users default values",
     "read report_freshness": "select count(*) from chat_reports.report_freshness",
     "read the migrations": "select * from chat_telemetry_migrations._yoyo_migration",
 }
 ALLOWED = {
-    "service_role": {"select", "insert", "delete"},
-    "telemetry_transformer": {
+    "service_role": {
         "select",
+        "insert",
+        "insert as the loader does",
+        "delete",
+        "read a question",
+        "read what models read",
+        "see which conversations exist",
+        "see whose conversations exist",
+        "add a user",
+    },
+    "telemetry_writer": {"insert", "insert as the loader does", "see which conversations exist", "add a user"},
+    "telemetry_transformer": {
         "use sql_shape",
         "create in chat_reports",
-        "create in chat_tallies",
+        "create in chat_prices",
         "read chat_reports",
-        "read chat_tallies",
+        "read chat_rollups",
+        "read chat_prices",
+        "read what models read",
         "read the feed",
         "drain the feed",
         "read the progress",
         "note progress",
+        "fill a rollup",
+        "see own prices",
+        "take a step",
         "note a refresh",
         "read report_freshness",
     },
@@ -63,7 +98,7 @@ def with_a_row(database: Database) -> Database:
         connection.execute(
             "insert into public.chat_telemetry_log (user_id, user_question) select id, 'How many?' from auth.users"
         )
-        for schema in ("chat_reports", "chat_tallies"):
+        for schema in ("chat_reports", "chat_rollups", "chat_prices"):
             connection.execute(
                 sql.SQL("create table {0}.granted as select 1 as n; grant select on {0}.granted to public").format(
                     sql.Identifier(schema)
@@ -105,7 +140,7 @@ def test_a_policy_that_is_missing_hides_the_rows_even_from_a_role_with_the_grant
     with with_a_row.connect() as connection:
         connection.execute("drop policy telemetry_transformer_selects on public.chat_telemetry_log")
         connection.execute("set session authorization telemetry_transformer")
-        assert connection.execute("select * from public.chat_telemetry_log").fetchall() == []
+        assert connection.execute("select log_id from public.chat_telemetry_log").fetchall() == []
 
 
 def test_erasing_a_user_erases_their_log_and_ending_a_conversation_keeps_it(database: Database) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from chat_telemetry.migrations import MigrationFailed, apply_migrations, migration_status, roll_back_last
 from tests.conftest import Database
+from tests.dbt_project import DbtProject
 from tests.migrations.catalog import MIGRATIONS, snapshot
 
 COLUMNS = [
@@ -166,3 +168,23 @@ def test_a_refused_migration_leaves_nothing_half_done(empty_database: Database) 
 def test_an_unreachable_server_is_an_operational_error() -> None:
     with pytest.raises(psycopg.OperationalError):
         apply_migrations("host=127.0.0.1 port=1 dbname=nowhere")
+
+
+def test_each_rollback_works_after_dbt_has_run(empty_database: Database, tmp_path: Path) -> None:
+    names = apply_migrations(empty_database.conninfo)
+    project = DbtProject(empty_database, tmp_path)
+    project.seed_and_run()
+    assert roll_back_all(empty_database.conninfo) == names[::-1]
+    assert apply_migrations(empty_database.conninfo) == names
+    project.seed_and_run()
+
+
+def test_a_rollback_beside_a_view_on_a_report_takes_nothing_away(empty_database: Database, tmp_path: Path) -> None:
+    apply_migrations(empty_database.conninfo)
+    DbtProject(empty_database, tmp_path).seed_and_run()
+    with empty_database.connect() as connection:
+        connection.execute("create view public.my_dashboard as select request_count from chat_reports.off_topic")
+        before = snapshot(connection)
+        with pytest.raises(MigrationFailed, match="my_dashboard"):
+            roll_back_all(empty_database.conninfo)
+        assert snapshot(connection) == before

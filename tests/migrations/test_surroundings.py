@@ -53,7 +53,14 @@ FORBIDDEN_TO_API_ROLES = [
     "select public.chat_telemetry_sql_shape('select 1')",
     "create table chat_reports.mine (id integer)",
     "select * from chat_reports.off_topic",
-    "select * from chat_tallies.token_prices",
+    "select * from chat_prices.token_prices",
+    "select * from chat_rollups.daily_users",
+    "select * from public.chat_telemetry_changes",
+    "insert into public.chat_telemetry_changes (sign) values (1)",
+    "delete from public.chat_telemetry_changes",
+    "truncate public.chat_telemetry_changes",
+    "select public.chat_telemetry_feed_changes()",
+    "select chat_rollups.forget_counted_changes()",
     "select * from chat_telemetry_migrations._yoyo_migration",
 ]
 
@@ -62,7 +69,7 @@ FORBIDDEN_TO_API_ROLES = [
 def test_supabase_api_roles_reach_nothing(supabase: Database, role: str) -> None:
     with supabase.connect() as connection:
         connection.execute("create materialized view chat_reports.off_topic as select 1 as n")
-        connection.execute("create table chat_tallies.token_prices (model text)")
+        connection.execute("create table chat_prices.token_prices (model text)")
     with supabase.as_role(role) as connection:
         for statement in FORBIDDEN_TO_API_ROLES:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -80,7 +87,7 @@ def test_supabase_keeps_what_is_its_own_when_all_is_rolled_back(supabase: Databa
         assert tables.fetchone() == ("auth.users", "chat_conversations", None)
 
 
-def test_a_log_with_rows_is_adopted_and_its_fingerprints_are_mended(
+def test_a_log_with_rows_is_adopted_and_its_fingerprints_are_corrected(
     empty_database: Database, database: Database
 ) -> None:
     log_id = uuid.uuid4()

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Database
+from tests.conftest import Database, Server
 from tests.dbt_project import DbtProject
+from tests.reports.random_log import fill
+from tests.reports.scenes import AS_OF, copied
+
+WITHOUT_LONG_NAMES = """
+delete from public.chat_telemetry_log
+where greatest(length(error_type), length(failed_step), length(sql_model), length(response_model)) > 1000
+"""
 
 
 @pytest.fixture
 def project(database: Database, tmp_path: Path) -> DbtProject:
     """The dbt project on a migrated database without rows."""
     return DbtProject(database, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database with rows and reports, as of AS_OF. Nobody is connected to it, so that tests can copy it."""
+    database = postgres.create_database(postgres.template())
+    fill(database, 1, 300, dt.date.fromisoformat(AS_OF), "UTC")
+    with database.connect() as connection:  # a report with a name that is too long for its key makes readers wait
+        connection.execute(WITHOUT_LONG_NAMES)
+    DbtProject(database, tmp_path_factory.mktemp("built")).seed_and_run(report_as_of=AS_OF)
+    yield database
+    postgres.drop_database(database.name)
+
+
+@pytest.fixture
+def ours(postgres: Server, built: Database) -> Iterator[DbtProject]:
+    """A copy of the project, to be edited, on a copy of the database."""
+    yield from copied(postgres, built, "ours")

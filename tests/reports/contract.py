@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 TOKENS = ["input_tokens", "cached_input_tokens", "output_tokens"]
+UNCERTAIN = ["unpriced_call_count", "bounded_call_count"]
 GRAIN = {
     "token_cost": ["day", "step", "model"],
     "latency": ["period", "period_start", "step"],
@@ -18,12 +19,12 @@ GRAIN = {
     "model_comparison": ["period", "sql_model", "response_model"],
 }
 MEASURES = {
-    "token_cost": ["call_count", *TOKENS, "cost_usd", "cache_savings_usd", "unpriced_call_count", "price_match"],
+    "token_cost": ["call_count", *TOKENS, "cost_usd", "cache_savings_usd", *UNCERTAIN, "price_match"],
     "latency": ["request_count", "avg_ms", "p50_ms", "p95_ms", "p99_ms", "max_ms"],
     "errors": ["request_count", "day_request_count", "share_of_requests"],
     "user_usage": [
         *["request_count", "active_days", *TOKENS, "error_count", "off_topic_count"],
-        *["cost_usd", "unpriced_call_count", "last_active_on"],
+        *["cost_usd", *UNCERTAIN, "last_active_on"],
     ],
     "sql_patterns": [
         *["occurrence_count", "error_count", "example_sql", "sql_shape", "avg_execution_ms", "p95_execution_ms"],
@@ -33,7 +34,7 @@ MEASURES = {
     "model_comparison": [
         *["request_count", "error_count", "error_rate", "avg_nl_to_sql_ms", "p95_nl_to_sql_ms"],
         *["avg_sql_execution_ms", "p95_sql_execution_ms", "avg_response_generation_ms", "p95_response_generation_ms"],
-        *["avg_ttfb_ms", "p95_ttfb_ms", *TOKENS, "cost_usd", "cost_per_request_usd", "unpriced_call_count"],
+        *["avg_ttfb_ms", "p95_ttfb_ms", *TOKENS, "cost_usd", "cost_per_request_usd", *UNCERTAIN],
     ],
 }
 COLUMNS = {report: GRAIN[report] + MEASURES[report] for report in GRAIN}

@@ -1,4 +1,4 @@
-"""A log that a seed decides: nulls everywhere, the edges of days and windows, all kinds of model names."""
+"""A log that a seed decides: nulls everywhere, the edges of days and windows, all kinds of names, impossible values."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import datetime as dt
 import functools
 import itertools
 import random
+import string
 import uuid
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,9 +18,21 @@ MODELS = [
     *["gpt-4o-mini", "gpt-4o-mini-2024-07-18", "gpt-4o-2024-05-13", "gpt-4o-2024-08-06", "gpt-4o-2031-01-31"],
     *["gpt-4o", "claude-sonnet-4-20250514", "claude-sonnet-4@20250514", "claude-3-5-haiku-latest", "gemini-2.5-flash"],
     *["models/gemini-2.5-flash", "deepseek-chat", "in-house-llm-7b", "in-house-llm-7b-2026-01-31", "GPT-4o", "", None],
+    *["none", "unknown"],  # as the reports show a name that is missing
 ]
-STEPS = ["understanding", "looking_up", "response", "", None]
-ERRORS = ["sql_generation", "sql_validation", "sql_execution", "response_generation", "unexpected", ""]
+STEPS = ["understanding", "looking_up", "response", "none", "unknown", "", None]
+ERRORS = [
+    *["sql_generation", "sql_validation", "sql_execution", "response_generation", "unexpected", "cancelled"],
+    *["none", ""],
+]
+# Letters that do not compress. An error_type of more than 2,700 would be refused by the log's own index.
+LONG_NAMES = ["".join(random.Random(place).choices(string.ascii_letters, k=6_400)) for place in range(3)]  # noqa: S311
+LONGEST_ERROR = 2_600
+IMPOSSIBLE_TIMES = [
+    *["-infinity", "4713-01-01 00:00:00+00 BC", "0001-01-01 00:00:00+00", "0001-01-01 00:00:00+14"],
+    *["1999-12-31 23:59:59.999999+00", "2099-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"],
+    *["294276-12-31 23:59:59.999999+00", "infinity"],
+]
 OFFSETS = [dt.timedelta(0), dt.timedelta(microseconds=-1), dt.timedelta(microseconds=1), dt.timedelta(hours=1)]
 
 
@@ -41,6 +54,8 @@ def random_request(
 ) -> dict[str, Any]:
     """One row of the log, by column."""
     error = rng.choice(ERRORS) if rng.random() < 0.15 else None
+    if rng.random() < 0.002:
+        error = rng.choice(LONG_NAMES)[:LONGEST_ERROR]
     return {
         "log_id": uuid.UUID(int=rng.getrandbits(128)),
         "user_id": rng.choice(users),
@@ -50,10 +65,10 @@ def random_request(
         "generated_sql": _query(rng),
         "result_row_count": _maybe(rng, rng.randrange(500)),
         "error_type": error,
-        "failed_step": rng.choice(STEPS) if error or rng.random() < 0.02 else None,
+        "failed_step": _name(rng, STEPS) if error or rng.random() < 0.02 else None,
         "is_off_topic": rng.random() < 0.1,
-        "sql_model": rng.choice(MODELS),
-        "response_model": rng.choice(MODELS),
+        "sql_model": _name(rng, MODELS),
+        "response_model": _name(rng, MODELS),
         **{column: _maybe(rng, _duration(rng)) for column in DURATIONS},
         **{column: _maybe(rng, _tokens(rng)) for column in TOKENS},
     }
@@ -63,7 +78,13 @@ DURATIONS = ["nl_to_sql_duration_ms", "sql_execution_duration_ms", "response_gen
 TOKENS = [f"{call}_{kind}_tokens" for call in ("sql", "response") for kind in ("input", "output", "cached")]
 
 
-def _created_at(rng: random.Random, as_of: dt.date, zone: ZoneInfo) -> dt.datetime:
+def _name(rng: random.Random, names: list[str | None]) -> str | None:
+    return rng.choice(LONG_NAMES) if rng.random() < 0.005 else rng.choice(names)
+
+
+def _created_at(rng: random.Random, as_of: dt.date, zone: ZoneInfo) -> dt.datetime | str:
+    if rng.random() < 0.01:
+        return rng.choice(IMPOSSIBLE_TIMES)
     days_before = rng.choice([rng.randint(-3, 8), rng.randint(-1, 32), rng.choice([-400, 6, 7, 29, 30, 364, 400])])
     midnight = dt.datetime.combine(as_of - dt.timedelta(days=days_before), dt.time(), zone)
     if rng.random() < 0.2:
@@ -88,17 +109,17 @@ def clock_changes(as_of: dt.date, zone: ZoneInfo) -> list[dt.datetime]:
 
 def _query(rng: random.Random) -> str | None:
     if rng.random() < 0.2:
-        return None
+        return rng.choice([None, None, "", " ", " \n\t "])
     number = rng.choice([rng.randrange(5), rng.randrange(3_000)])
     return rng.choice(["select {} from t", "SELECT  {}\nFROM t"]).format(number)
 
 
 def _duration(rng: random.Random) -> int:
-    return rng.choice([0, 1, rng.randrange(300), rng.randrange(60_000), INT4_MAX])
+    return rng.choice([0, 1, -1, -rng.randrange(300), *2 * [rng.randrange(300), rng.randrange(60_000)], INT4_MAX])
 
 
 def _tokens(rng: random.Random) -> int:
-    return rng.choice([0, 1, rng.randrange(2_000), rng.randrange(200_000), INT4_MAX])
+    return rng.choice([0, 1, -1, -rng.randrange(2_000), *2 * [rng.randrange(2_000), rng.randrange(200_000)], INT4_MAX])
 
 
 def _maybe(rng: random.Random, value: int) -> int | None:

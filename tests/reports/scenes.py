@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,11 @@ import psycopg
 from chat_telemetry.project import project_directory
 from tests.conftest import Database, Server
 from tests.dbt_project import DbtProject
+from tests.reports.contract import COLUMNS, differences
 
-PARTS = ["dbt_project.yml", "profiles.yml", "models", "macros", "seeds"]
+AS_OF = "2026-11-22"
+DBT = str(Path(sys.executable).with_name("dbt"))
+PARTS = ["dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "tests/dbt"]
 WAITING = """
 select count(*) from pg_stat_activity
 where
@@ -27,6 +30,14 @@ where
     and datname = current_database()
     and (wait_event_type = 'Lock' or wait_event = 'PgSleep')
 """
+# Which version each table, view and index of ours has, and each row; report_state notes every run.
+RELATIONS = """
+select c.oid::regclass::text, concat_ws(' ', c.oid, c.relfilenode, c.relkind, c.relacl, c.xmin)
+from pg_class as c
+where c.relnamespace in ('chat_reports'::regnamespace, 'chat_rollups'::regnamespace, 'chat_prices'::regnamespace)
+order by 1
+"""
+ROWS = "select md5(string_agg(concat_ws(' ', t.ctid, t.xmin, t::text), ',' order by t.ctid)) from {} as t"
 
 
 def copied(postgres: Server, built: Database, name: str) -> Iterator[DbtProject]:
@@ -37,25 +48,36 @@ def copied(postgres: Server, built: Database, name: str) -> Iterator[DbtProject]
     name = f"{name}_{os.getpid()}"
     directory = Path(tempfile.gettempdir()) / name
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
-    for part in PARTS:
-        source = project_directory() / part
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, directory / part)
+    copy_project(project_directory(), directory)
     postgres.drop_database(name)
     yield DbtProject(postgres.create_database(built.name, name=name), directory, directory)
     postgres.drop_database(name)
     shutil.rmtree(directory)
 
 
+def copy_project(source: Path, directory: Path) -> None:
+    """Copy what dbt reads to a new directory."""
+    directory.mkdir()
+    for part in PARTS:
+        (shutil.copytree if (source / part).is_dir() else shutil.copy)(source / part, directory / part)
+
+
 @contextmanager
 def reading(project: DbtProject, relation: str, lock_timeout: str = "2s") -> Iterator[None]:
     """Somebody reads the relation and does not end the transaction; dbt waits for locks as long as given."""
-    with project.database.connect() as admin, project.database.connect() as reader:
+    with holding(project, f"select from {relation}", lock_timeout):
+        yield
+
+
+@contextmanager
+def holding(project: DbtProject, statement: str, lock_timeout: str = "2s") -> Iterator[None]:
+    """Somebody runs the statement and does not end the transaction; dbt waits for locks as long as given."""
+    with project.database.connect() as admin, project.database.connect() as holder:
         admin.execute(
             f"alter role telemetry_transformer in database {project.database.name} set lock_timeout = '{lock_timeout}'"
         )
-        with reader.transaction():
-            reader.execute(f"select from {relation}")
+        with holder.transaction():
+            holder.execute(statement)
             yield
 
 
@@ -71,20 +93,35 @@ def can_read(project: DbtProject, relation: str) -> bool:
     return True
 
 
-def start(project: DbtProject, *arguments: str, target: str = "target") -> subprocess.Popen[bytes]:
-    """dbt as a process."""
+def start(project: DbtProject, *arguments: str, target: str = "target", **variables: Any) -> subprocess.Popen[str]:
+    """dbt as a process, with a directory of its own for what it writes."""
     environment = {**os.environ, **project.environment(), "DBT_TARGET_PATH": str(project.scratch / target)}
-    command = [str(Path(sys.executable).with_name("dbt")), *project.command(*arguments)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    command = [DBT, *project.command(*arguments, **variables)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def wait_until_waiting(project: DbtProject, count: int, *processes: subprocess.Popen[bytes]) -> None:
+def wait_until_waiting(project: DbtProject, count: int, *processes: subprocess.Popen[str]) -> None:
     """Returns when `count` connections of dbt's wait for a lock or for the next attempt to get it."""
     deadline = time.monotonic() + 120
     while value(project, WAITING) < count:
         assert time.monotonic() < deadline, "dbt never waited"
         assert all(process.poll() is None for process in processes), "dbt ended without waiting"
         time.sleep(0.02)
+
+
+def assert_success(*processes: subprocess.Popen[str]) -> None:
+    """They end well, or the test fails with what they said."""
+    for process in processes:
+        said, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, said
+
+
+def run_alone(*command: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """The command with this environment and nothing else of the test's, and what it said."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        command, env={**kept, **environment}, capture_output=True, text=True, timeout=240, check=False
+    )
 
 
 def edit(project: DbtProject, name: str, old: str, new: str) -> None:
@@ -95,14 +132,36 @@ def edit(project: DbtProject, name: str, old: str, new: str) -> None:
     path.write_text(before.replace(old, new), encoding="utf-8")
 
 
-def allow_full_refresh(project: DbtProject) -> None:
-    """Take out the project's first defence, so that the macros are on their own."""
-    edit(project, "dbt_project.yml", "+full_refresh: false", "+full_refresh: null")
-
-
 def value(project: DbtProject, query: str) -> Any:
     """The one value that the query gives."""
     with project.database.connect() as connection:
         row = connection.execute(query).fetchone()
         assert row
         return row[0]
+
+
+def execute(project: DbtProject, statement: str) -> None:
+    """Run SQL as the administrator."""
+    with project.database.connect() as connection:
+        connection.execute(statement)
+
+
+def footprint(project: DbtProject) -> dict[str, str]:
+    """What is no longer the same when anything was written to the tables and reports, even what was there before."""
+    with project.database.connect() as connection:
+        relations: dict[str, str] = dict(connection.execute(RELATIONS).fetchall())
+        rows = {
+            f"rows of {name}": str(connection.execute(ROWS.format(name)).fetchone())
+            for name, state in relations.items()
+            if state.split()[2] in ("r", "m") and name != "chat_rollups.report_state"
+        }
+    return {**relations, **rows}
+
+
+def assert_exact(project: DbtProject, report_as_of: str = AS_OF, report_timezone: str = "UTC") -> None:
+    """Every report equals direct SQL on the log, and nothing waits to be counted."""
+    with project.database.connect() as connection:
+        for report in COLUMNS:
+            assert differences(connection, report, report_as_of, report_timezone) == [], report
+    assert value(project, "select count(*) from public.chat_telemetry_changes") == 0
+    assert value(project, "select count(*) from chat_rollups.drained_changes") == 0

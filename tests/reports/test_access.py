@@ -27,7 +27,9 @@ def test_the_reader_reads_the_seven_reports_and_nothing_else(built: DbtProject) 
         for report in COLUMNS:
             connection.execute(f"select * from chat_reports.{report}")
         for forbidden in (
-            "select * from chat_tallies.token_prices",
+            "select * from chat_prices.token_prices",
+            "select * from chat_rollups.daily_users",
+            "select chat_rollups.drain('{}', 'mine', current_date)",
             "select * from public.chat_telemetry_log",
             "refresh materialized view chat_reports.errors",
             "drop materialized view chat_reports.errors",
@@ -64,7 +66,7 @@ def test_dbt_fails_loudly_where_row_level_security_would_hide_rows(project: DbtP
 
 def test_dbt_says_to_migrate_where_there_is_no_log(project: DbtProject) -> None:
     with project.database.connect() as connection:
-        connection.execute("drop table public.chat_telemetry_log")
+        connection.execute("drop table public.chat_telemetry_log cascade")
     outcome = project.invoke("build")
     assert not outcome.success
     assert "chat-telemetry migrate" in failures(outcome)

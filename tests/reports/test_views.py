@@ -57,14 +57,14 @@ def test_the_next_run_counts_what_came_since(project: DbtProject) -> None:
         assert connection.execute("select * from chat_reports.off_topic").fetchall() == [(today, 1, 1, Decimal(1))]
 
 
-def test_a_price_that_is_mended_reprices_the_past(project: DbtProject) -> None:
+def test_a_corrected_price_reprices_the_past(project: DbtProject) -> None:
     ask(project.database, sql_input_tokens=1_000_000, created_at="2026-01-15T12:00:00Z")
     project.seed_and_run()
     cost = "select cost_usd, price_match from chat_reports.token_cost"
     with project.database.connect() as connection:
         assert connection.execute(cost).fetchall() == [(Decimal("0.15"), "exact")]
         connection.execute(
-            "insert into chat_tallies.token_prices (provider, model, valid_from, input_usd_per_mtok,"
+            "insert into chat_prices.token_prices (provider, model, valid_from, input_usd_per_mtok,"
             " cached_input_usd_per_mtok, output_usd_per_mtok, source)"
             " values ('openai', 'gpt-4o-mini', '2026-01-10', 0.20, 0.10, 0.60, 'test')"
         )

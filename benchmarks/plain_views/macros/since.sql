@@ -1,8 +1,8 @@
-{#- The last days of the log, `days_before` today: found by index. Or all of it. -#}
+{#- The last days of the log, `days_before` the last one: found by index. Or all of it. -#}
 {% macro since(days_before) -%}
     {%- if var("whole_log") -%}
         true
     {%- else -%}
-        created_at >= (((now() at time zone 'UTC')::date - {{ days_before }})::timestamp at time zone 'UTC')
+        created_at >= (({{ last_day() }} - {{ days_before }})::timestamp at time zone 'UTC')
     {%- endif -%}
 {%- endmacro %}

@@ -30,5 +30,5 @@ select
     failed_step,
     request_count,
     day_request_count,
-    trim_scale(request_count::numeric / day_request_count) as share_of_requests
+    request_count::double precision / day_request_count as share_of_requests
 from counted

@@ -8,8 +8,8 @@ requests as (
         and error_type is null
 ),
 
-windows as (
-    select * from {{ ref('report_windows') }}
+periods as (
+    select * from {{ ref('periods') }}
 ),
 
 durations as (
@@ -37,21 +37,21 @@ durations_by_period as (
     from durations
     union all
     select
-        windows.period,
-        windows.period_start,
+        periods.period,
+        periods.first_day as period_start,
         durations.step,
         durations.duration_ms
-    from windows
-    inner join durations on windows.period_start <= durations.day
+    from periods
+    inner join durations on durations.day between periods.first_day and periods.last_day
 ),
 
-summarised as (
+summarized as (
     select
         period,
         period_start,
         step,
         count(*) as request_count,
-        trim_scale(avg(duration_ms)) as avg_ms,
+        sum(duration_ms)::double precision / count(*) as avg_ms,
         percentile_cont(array[0.5, 0.95, 0.99]) within group (order by duration_ms) as percentiles_ms,
         max(duration_ms) as max_ms
     from durations_by_period
@@ -68,4 +68,4 @@ select
     percentiles_ms[2] as p95_ms,
     percentiles_ms[3] as p99_ms,
     max_ms
-from summarised
+from summarized

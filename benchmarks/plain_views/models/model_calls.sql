@@ -14,9 +14,11 @@ select
     requests.response_model,
     call.step,
     coalesce(call.model, 'unknown') as model,
-    coalesce(call.input_tokens, 0) as input_tokens,
-    coalesce(call.cached_input_tokens, 0) as cached_input_tokens,
-    coalesce(call.output_tokens, 0) as output_tokens
+    greatest(call.input_tokens, 0) as input_tokens,
+    least(greatest(call.cached_input_tokens, 0), greatest(call.input_tokens, 0)) as cached_input_tokens,
+    greatest(call.output_tokens, 0) as output_tokens,
+    call.input_tokens < 0 or call.output_tokens < 0 or call.cached_input_tokens < 0
+    or call.cached_input_tokens > greatest(call.input_tokens, 0) as is_bounded
 from requests
 cross join lateral (
     values

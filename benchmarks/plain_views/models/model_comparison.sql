@@ -15,11 +15,11 @@ prices as (
     select * from {{ ref('price_periods') }}
 ),
 
-windows as (
-    select * from {{ ref('report_windows') }}
+periods as (
+    select * from {{ ref('periods') }}
     {%- if var("whole_log") %}
     union all
-    select 'ever' as period, '-infinity'::date as period_start
+    select 'ever' as period, '-infinity'::date as first_day, 'infinity'::date as last_day
     {%- endif %}
 ),
 
@@ -31,19 +31,20 @@ windows as (
 } %}
 outcomes as (
     select
-        windows.period,
+        periods.period,
         coalesce(requests.sql_model, 'none') as sql_model,
         coalesce(requests.response_model, 'none') as response_model,
         count(*) as request_count,
-        count(requests.error_type) as error_count
+        count(*) filter (where requests.error_type <> 'cancelled') as error_count
         {%- for step, column in durations.items() %},
-        trim_scale(avg(requests.{{ column }}) filter (where requests.error_type is null)) as avg_{{ step }}_ms,
+        (sum(requests.{{ column }}) filter (where requests.error_type is null))::double precision
+            / nullif(count(requests.{{ column }}) filter (where requests.error_type is null), 0) as avg_{{ step }}_ms,
         percentile_cont(0.95) within group (order by requests.{{ column }})
             filter (where requests.error_type is null) as p95_{{ step }}_ms
         {%- endfor %}
-    from windows
-    inner join requests on windows.period_start <= requests.day
-    group by windows.period, coalesce(requests.sql_model, 'none'), coalesce(requests.response_model, 'none')
+    from periods
+    inner join requests on requests.day between periods.first_day and periods.last_day
+    group by periods.period, coalesce(requests.sql_model, 'none'), coalesce(requests.response_model, 'none')
 ),
 
 daily_calls as (
@@ -52,7 +53,9 @@ daily_calls as (
         coalesce(sql_model, 'none') as sql_model,
         coalesce(response_model, 'none') as response_model,
         model,
+        {{ undated('model') }} as undated,
         count(*) as call_count,
+        count(*) filter (where is_bounded) as bounded_call_count,
         sum(input_tokens) as input_tokens,
         sum(cached_input_tokens) as cached_input_tokens,
         sum(output_tokens) as output_tokens
@@ -66,20 +69,21 @@ priced_calls as (
 
 spending as (
     select
-        windows.period,
+        periods.period,
         priced_calls.sql_model,
         priced_calls.response_model,
         sum(priced_calls.input_tokens)::bigint as input_tokens,
         sum(priced_calls.cached_input_tokens)::bigint as cached_input_tokens,
         sum(priced_calls.output_tokens)::bigint as output_tokens,
         sum(priced_calls.cost_usd) as cost_usd,
-        sum(priced_calls.unpriced_call_count)::bigint as unpriced_call_count
-    from windows
-    inner join priced_calls on windows.period_start <= priced_calls.day
-    group by windows.period, priced_calls.sql_model, priced_calls.response_model
+        sum(priced_calls.unpriced_call_count)::bigint as unpriced_call_count,
+        sum(priced_calls.bounded_call_count)::bigint as bounded_call_count
+    from periods
+    inner join priced_calls on priced_calls.day between periods.first_day and periods.last_day
+    group by periods.period, priced_calls.sql_model, priced_calls.response_model
 ),
 
--- No calls cost nothing; calls of which none has a price cost nobody knows what.
+-- Without calls the cost is 0. If no call has a price, the cost is unknown: null.
 combined as (
     select
         outcomes.*,
@@ -87,7 +91,8 @@ combined as (
         coalesce(spending.cached_input_tokens, 0) as cached_input_tokens,
         coalesce(spending.output_tokens, 0) as output_tokens,
         case when spending.period is null then 0 else spending.cost_usd end as cost_usd,
-        coalesce(spending.unpriced_call_count, 0) as unpriced_call_count
+        coalesce(spending.unpriced_call_count, 0) as unpriced_call_count,
+        coalesce(spending.bounded_call_count, 0) as bounded_call_count
     from outcomes
     left join spending
         on
@@ -102,7 +107,7 @@ select
     response_model,
     request_count,
     error_count,
-    trim_scale(error_count::numeric / request_count) as error_rate,
+    error_count::double precision / request_count as error_rate,
     {%- for step in durations %}
     avg_{{ step }}_ms,
     p95_{{ step }}_ms,
@@ -110,7 +115,8 @@ select
     input_tokens,
     cached_input_tokens,
     output_tokens,
-    cost_usd,
-    trim_scale(round(cost_usd / request_count, 10)) as cost_per_request_usd,
-    unpriced_call_count
+    {{ as_money('cost_usd') }} as cost_usd,
+    {{ as_money('cost_usd / request_count') }} as cost_per_request_usd,
+    unpriced_call_count,
+    bounded_call_count
 from combined

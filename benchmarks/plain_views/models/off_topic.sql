@@ -18,5 +18,5 @@ select
     day,
     request_count,
     off_topic_count,
-    trim_scale(off_topic_count::numeric / request_count) as off_topic_rate
+    off_topic_count::double precision / request_count as off_topic_rate
 from counted

@@ -1,12 +1,12 @@
--- What does a model cost per million tokens, under each name that it is logged by and from when until when?
+-- What does a model cost per million tokens, under each name that it is logged by, and from when until when?
 with
 
 token_prices as (
-    select * from chat_tallies.token_prices
+    select * from chat_prices.token_prices
 ),
 
 model_aliases as (
-    select * from chat_tallies.model_aliases
+    select * from chat_prices.model_aliases
 ),
 
 named_prices as (

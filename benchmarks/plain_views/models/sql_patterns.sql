@@ -14,17 +14,17 @@ requests as (
     from {{ ref('requests') }}
     where
         {{ since(6) }}
-        and sql_fingerprint is not null
+        and sql_fingerprint not in (md5(''), md5(' '))
 ),
 
 patterns as (
     select
         sql_fingerprint,
         count(*) as occurrence_count,
-        count(error_type) as error_count,
-        trim_scale(avg(sql_execution_duration_ms)) as avg_execution_ms,
+        count(*) filter (where error_type <> 'cancelled') as error_count,
+        sum(sql_execution_duration_ms)::double precision / nullif(count(sql_execution_duration_ms), 0) as avg_execution_ms,
         percentile_cont(0.95) within group (order by sql_execution_duration_ms) as p95_execution_ms,
-        trim_scale(avg(result_row_count)) as avg_row_count,
+        sum(result_row_count)::double precision / nullif(count(result_row_count), 0) as avg_row_count,
         max(result_row_count) as max_row_count,
         max(day) as last_seen_on
     from requests

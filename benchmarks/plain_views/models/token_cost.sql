@@ -14,7 +14,9 @@ daily_calls as (
         day,
         step,
         model,
+        {{ undated('model') }} as undated,
         count(*) as call_count,
+        count(*) filter (where is_bounded) as bounded_call_count,
         sum(input_tokens) as input_tokens,
         sum(cached_input_tokens) as cached_input_tokens,
         sum(output_tokens) as output_tokens
@@ -34,8 +36,9 @@ select
     input_tokens,
     cached_input_tokens,
     output_tokens,
-    cost_usd,
-    cache_savings_usd,
+    {{ as_money('cost_usd') }} as cost_usd,
+    {{ as_money('cache_savings_usd') }} as cache_savings_usd,
     unpriced_call_count,
+    bounded_call_count,
     price_match
 from priced_calls

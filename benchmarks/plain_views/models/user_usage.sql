@@ -20,7 +20,7 @@ usage as (
         user_id,
         count(*) as request_count,
         count(distinct day) as active_days,
-        count(error_type) as error_count,
+        count(*) filter (where error_type <> 'cancelled') as error_count,
         count(*) filter (where is_off_topic) as off_topic_count,
         max(day) as last_active_on
     from requests
@@ -32,7 +32,9 @@ daily_calls as (
         user_id,
         day,
         model,
+        {{ undated('model') }} as undated,
         count(*) as call_count,
+        count(*) filter (where is_bounded) as bounded_call_count,
         sum(input_tokens) as input_tokens,
         sum(cached_input_tokens) as cached_input_tokens,
         sum(output_tokens) as output_tokens
@@ -51,7 +53,8 @@ spending as (
         sum(cached_input_tokens)::bigint as cached_input_tokens,
         sum(output_tokens)::bigint as output_tokens,
         sum(cost_usd) as cost_usd,
-        sum(unpriced_call_count)::bigint as unpriced_call_count
+        sum(unpriced_call_count)::bigint as unpriced_call_count,
+        sum(bounded_call_count)::bigint as bounded_call_count
     from priced_calls
     group by user_id
 )
@@ -65,9 +68,10 @@ select
     coalesce(spending.output_tokens, 0) as output_tokens,
     usage.error_count,
     usage.off_topic_count,
-    -- No calls cost nothing; calls of which none has a price cost nobody knows what.
-    case when spending.user_id is null then 0 else spending.cost_usd end as cost_usd,
+    -- Without calls the cost is 0. If no call has a price, the cost is unknown: null.
+    {{ as_money('case when spending.user_id is null then 0 else spending.cost_usd end') }} as cost_usd,
     coalesce(spending.unpriced_call_count, 0) as unpriced_call_count,
+    coalesce(spending.bounded_call_count, 0) as bounded_call_count,
     usage.last_active_on
 from usage
 left join spending on usage.user_id = spending.user_id

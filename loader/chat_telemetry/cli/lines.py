@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from chat_telemetry.cli.errors import one_line
+from chat_telemetry.odd_values import odd_values
 from chat_telemetry.record import COLUMNS, TelemetryRecord
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -77,6 +78,8 @@ def to_record(line: Line) -> TelemetryRecord:
         raise BadLine(_why_no_json(line.content, error)) from None
     if b"\\u0000" in line.content:
         _refuse_nul(checked)
+    for column, reason in odd_values(checked).items():
+        raise BadLine(f"{column}: {reason}")
     if checked.log_id == NO_LOG_ID:
         checked.log_id = uuid5(LINE_NAMESPACE, line.content.decode().strip())
     return TelemetryRecord(**{column: getattr(checked, column) for column in COLUMNS})

@@ -1,4 +1,4 @@
-"""`chat-telemetry migrate`: bring a database up to date, show where it is, or undo the last step."""
+"""`chat-telemetry migrate`: bring a database up to date, show its state, undo the last step, or hand over the feed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from chat_telemetry.cli.errors import CommandError, WrongUse
 from chat_telemetry.cli.options import DatabaseUrl
-from chat_telemetry.migrations import apply_migrations, migration_status, roll_back_last
+from chat_telemetry.migrations import apply_migrations, hand_over, migration_status, roll_back_last
 
 
 def migrate(
@@ -20,12 +20,18 @@ def migrate(
         bool, typer.Option("--status", help="Show which migrations are applied; change nothing.")
     ] = False,
     rollback: Annotated[bool, typer.Option("--rollback", help="Undo the last applied migration.")] = False,
+    owner: Annotated[
+        str | None,
+        typer.Option(metavar="SCHEMA", help="Hand the change feed over to this dbt target schema; apply nothing."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --rollback.")] = False,
 ) -> None:
     """Apply the migrations that the database lacks."""
-    if status and rollback:
-        raise WrongUse("--status and --rollback exclude each other")
-    if status:
+    if status + rollback + (owner is not None) > 1:
+        raise WrongUse("--status, --rollback and --owner exclude each other")
+    if owner is not None:
+        _hand_over(database_url, owner)
+    elif status:
         _show_status(database_url)
     elif rollback:
         _roll_back(database_url, yes)
@@ -36,6 +42,13 @@ def migrate(
 def _apply(conninfo: str) -> None:
     applied = apply_migrations(conninfo, lambda name: typer.echo(f"applied {name}"))
     typer.echo(f"{len(applied)} applied, the database is up to date" if applied else "nothing to do: up to date")
+
+
+def _hand_over(conninfo: str, owner: str) -> None:
+    if not owner.strip():
+        raise WrongUse("--owner wants the schema of a dbt target, for example --owner chat_telemetry")
+    hand_over(conninfo, owner)
+    typer.echo(f"the reports belong to the dbt target schema {owner}: runs of every other one are refused")
 
 
 def _show_status(conninfo: str) -> None:

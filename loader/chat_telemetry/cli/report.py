@@ -1,4 +1,4 @@
-"""`chat-telemetry report`: one of the seven reports as a table, csv or json."""
+"""`chat-telemetry report`: one of the reports as a table, csv or json."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from chat_telemetry.cli.tables import print_table
 
 SCHEMA = "chat_reports"
 TABLE_ROWS = 20
+PERIODS: LiteralString = "'last_7_days', 'last_30_days', 'last_7_complete_days', 'previous_7_complete_days'"
 
 
 class Report(NamedTuple):
@@ -26,13 +27,14 @@ class Report(NamedTuple):
     headline: tuple[str, ...]
 
 
+# How the project's own reports are shown; a report that a user added has all columns, ordered by the first two.
 REPORTS = {
     "token_cost": Report(
         "day desc, cost_usd desc nulls last, step, model",
         ("day", "step", "model", "call_count", "cost_usd"),
     ),
     "latency": Report(
-        "array_position(array['last_7_days', 'last_30_days', 'day'], period::text), period_start desc,"
+        f"array_position(array[{PERIODS}, 'day'], period::text), period_start desc,"
         " array_position(array['ttfb', 'nl_to_sql', 'sql_execution', 'response_generation'], step::text)",
         ("period", "period_start", "step", "request_count", "p50_ms", "p95_ms", "p99_ms"),
     ),
@@ -50,8 +52,7 @@ REPORTS = {
     ),
     "off_topic": Report("day desc", ("day", "request_count", "off_topic_count", "off_topic_rate")),
     "model_comparison": Report(
-        "array_position(array['last_7_days', 'last_30_days'], period::text), request_count desc,"
-        " sql_model, response_model",
+        f"array_position(array[{PERIODS}], period::text), request_count desc, sql_model, response_model",
         ("period", "sql_model", "request_count", "error_rate", "p95_ttfb_ms", "cost_per_request_usd"),
     ),
 }
@@ -66,7 +67,9 @@ class Format(StrEnum):
 
 
 def report(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(REPORTS)}.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"One of {', '.join(REPORTS)}, or a report that you added.")
+    ],
     database_url: DatabaseUrl,
     output: Annotated[Format, typer.Option("--format", "-f", help="csv and json have exact numbers.")] = Format.TABLE,
     limit: Annotated[
@@ -74,10 +77,10 @@ def report(
         typer.Option(min=1, metavar="ROWS", help=f"Default: {TABLE_ROWS} of a table, all of csv and json."),
     ] = None,
 ) -> None:
-    """Print one of the seven reports, newest or largest first."""
-    if name not in REPORTS:
-        raise WrongUse(f"there is no report {name!r}: take one of {', '.join(REPORTS)}")
+    """Print one of the reports, newest or largest first."""
     with connect(database_url) as connection:
+        if name not in REPORTS and name not in _reports(connection):
+            raise WrongUse(f"there is no report {name!r}: take one of {', '.join(REPORTS)}")
         try:
             if output is Format.TABLE:
                 show(connection, name, limit or TABLE_ROWS)
@@ -93,7 +96,8 @@ def show(connection: psycopg.Connection, name: str, limit: int) -> None:
     cursor = connection.execute(counted)
     rows = cursor.fetchall()
     columns = [column.name for column in cursor.description or ()][:-1]
-    print_table(columns, [row[:-1] for row in rows], REPORTS[name].headline)
+    headline = REPORTS[name].headline if name in REPORTS else tuple(columns)
+    print_table(columns, [row[:-1] for row in rows], headline)
     total = rows[0][-1] if rows else 0
     if total > len(rows):
         typer.echo(f"{len(rows)} of {total:,} rows: --limit shows more")
@@ -114,8 +118,14 @@ def _write(connection: psycopg.Connection, name: str, output: Format, limit: int
     stdout.write(b"[" + b",\n".join(row[0].encode() for row in objects) + b"]\n")
 
 
+def _reports(connection: psycopg.Connection) -> set[str]:
+    """The reports that this database has, those that users added included."""
+    rows = connection.execute("select matviewname from pg_catalog.pg_matviews where schemaname = %s", [SCHEMA])
+    return {name for (name,) in rows}
+
+
 def _rows(name: str) -> sql.Composable:
-    order_by = sql.SQL(REPORTS[name].order_by)
+    order_by = sql.SQL(REPORTS[name].order_by if name in REPORTS else "1, 2")
     return sql.SQL("select * from {} order by {}").format(sql.Identifier(SCHEMA, name), order_by)
 
 

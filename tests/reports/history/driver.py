@@ -1,4 +1,4 @@
-"""A history: a writer that never rests, dbt in all its fortunes, and now and then a moment when all must be right."""
+"""A history: a writer that never rests, whatever can happen to dbt, and now and then a check that all is right."""
 
 from __future__ import annotations
 
@@ -9,27 +9,42 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import psycopg
 from dbt.cli.main import dbtRunnerResult
+from psycopg.abc import Params, Query
 
+from tests.conftest import Database
 from tests.dbt_project import DbtProject, failures
-from tests.reports.contract import COLUMNS, differences
+from tests.reports.history.checks import Checks
 from tests.reports.history.process import TIMEOUT_S, DbtProcess
 from tests.reports.history.writer import Writer
+from tests.reports.scenes import copy_project, edit, footprint, value
 
 AS_OF = dt.date(2026, 11, 2)  # the day after the clocks of New York go back, a month after Lord Howe's go forward
 TIMEZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
-TALLIES = ["daily_requests", "daily_users", "daily_latency"]
 TRACE_LENGTH = 40
 PAUSE_S = 0.005  # between the writes beside a dbt that runs, which needs a processor too
-LOCK = "select from chat_tallies.tally_progress where name = %s for update"
+FEED = "select count(*) from public.chat_telemetry_changes"
+STATE = "select md5(string_agg(s::text, ' ' order by report)) from chat_rollups.report_state as s"
+LOCK = "select from chat_rollups.progress where name = %s for update"
+CONNECTION = "      connect_timeout: 10\n"
+AUTOCOMMIT = "      autocommit: \"{{ env_var('CHAT_TELEMETRY_TEST_AUTOCOMMIT', 'False') | as_bool }}\"\n"
 
 
 def choose_seed() -> int:
     """CHAT_TELEMETRY_TEST_SEED, or any."""
     return int(os.environ.get("CHAT_TELEMETRY_TEST_SEED", random.SystemRandom().randrange(10**6)))
+
+
+def copy_with_autocommit(project: DbtProject) -> DbtProject:
+    """A copy that nobody edits meanwhile. CHAT_TELEMETRY_TEST_AUTOCOMMIT sets `autocommit` of its profile."""
+    copy = replace(project, directory=project.scratch / "project")
+    copy_project(project.directory, copy.directory)
+    edit(copy, "profiles.yml", CONNECTION, CONNECTION + AUTOCOMMIT)
+    return copy
 
 
 class History:
@@ -40,9 +55,11 @@ class History:
 
     def __init__(self, project: DbtProject, seed: int) -> None:
         self.seed = seed
-        self.project = project
+        self.project = copy_with_autocommit(project)
         self.rng = random.Random(seed)  # noqa: S311
         self.timezone = self.rng.choice(TIMEZONES)
+        self.as_of = AS_OF
+        self.column: str | None = None
         self.writer = Writer(project.database, random.Random(seed), AS_OF, ZoneInfo(self.timezone))  # noqa: S311
         self.settled = 0
         self._trace: deque[str] = deque(maxlen=TRACE_LENGTH)
@@ -50,14 +67,13 @@ class History:
 
     def __enter__(self) -> History:
         self.run("seed")
-        with self.project.database.connect() as connection:  # direct SQL looks up the price of every call
-            connection.execute("create index on chat_tallies.token_prices (model)")
-            connection.execute("create index on chat_tallies.model_aliases (alias)")
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """Where it failed, say how to repeat it and what came before."""
+        """If it failed, say how to repeat it and what came before."""
         self.writer.close()
+        database = self.project.database
+        database.server.drop_database(database.name)
         if error:
             steps = "\n  ".join(self._trace)
             error.add_note(f"Repeat with CHAT_TELEMETRY_TEST_SEED={self.seed}. The last steps were:\n  {steps}")
@@ -79,18 +95,41 @@ class History:
             time.sleep(PAUSE_S)
             assert time.monotonic() < deadline, "dbt takes for ever"
 
+    def execute(self, statement: Query, parameters: Params | None = None) -> psycopg.Cursor:
+        """A statement of the administrator's, under read committed whatever the database has by default."""
+        with self.project.database.connect() as connection:
+            connection.execute("set default_transaction_isolation = 'read committed'")
+            return connection.execute(statement, parameters)
+
+    def set(self, **settings: str) -> None:
+        """Set environment variables of dbt from now on."""
+        self.project = replace(self.project, settings={**self.project.settings, **settings})
+
+    def move_to(self, database: Database) -> None:
+        """Go on with a database that has taken the place of this one."""
+        old = self.project.database
+        self.project = replace(self.project, database=database)
+        self.writer.connect(database)
+        old.server.drop_database(old.name)
+
     def invoke(self, *arguments: str) -> dbtRunnerResult:
         self.tell(f"dbt {' '.join(arguments)}")
-        return self.project.invoke(*arguments, report_as_of=AS_OF.isoformat(), report_timezone=self.timezone)
+        return self.project.invoke(*arguments, report_as_of=self.as_of.isoformat(), report_timezone=self.timezone)
 
     def run(self, *arguments: str) -> None:
         """dbt in this process, while transactions are open but nothing is written; it must succeed."""
         outcome = self.invoke(*arguments)
         assert outcome.success, failures(outcome)
 
+    def refuse(self, *arguments: str) -> str:
+        """dbt in this process, which must fail; what it says."""
+        outcome = self.invoke(*arguments)
+        assert not outcome.success
+        return failures(outcome)
+
     def start(self, *arguments: str) -> DbtProcess:
         self.tell(f"dbt {' '.join(arguments)}, as a process")
-        return DbtProcess(self.project, *arguments, report_as_of=AS_OF.isoformat(), report_timezone=self.timezone)
+        return DbtProcess(self.project, *arguments, report_as_of=self.as_of.isoformat(), report_timezone=self.timezone)
 
     def finish(self, *processes: DbtProcess) -> None:
         """Write until the processes end; they must succeed."""
@@ -100,9 +139,9 @@ class History:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[psycopg.Connection]:
-        """Keep the drain's row of tally_progress, or that of a tally, from every run."""
+        """Keep the progress of the drain, or that of a rollup, from every run."""
         with self.project.database.connect() as holder, holder.transaction():
-            names = holder.execute("select name from chat_tallies.tally_progress order by name").fetchall()
+            names = holder.execute("select name from chat_rollups.progress order by name").fetchall()
             (name,) = self.rng.choice(names)
             holder.execute(LOCK, [name])
             self.tell(f"lock {name}")
@@ -114,40 +153,20 @@ class History:
         assert process.is_running(), process.said()
         return blocked_by(holder)
 
+    def footprint(self) -> dict[str, object]:
+        """What is no longer the same if dbt wrote anything or took anything from the feed."""
+        return {**footprint(self.project), **{query: value(self.project, query) for query in (FEED, STATE)}}
+
     def settle(self) -> None:
-        """End every transaction, run dbt once, and compare the seven reports with direct SQL, both ways."""
+        """End every transaction, run dbt once, and compare everything with direct SQL."""
         self.writer.end_transactions()
-        with self.project.database.connect() as connection:
-            (counted_by_all,) = connection.execute(
-                "select coalesce(min(applied_to), 0) from chat_tallies.tally_progress where name != 'drained_changes'"
-            ).fetchone() or (0,)
-            self.run("run")
-            assert_reports_are_right(connection, self.timezone)
-            assert_nothing_is_left(connection, counted_by_all)
+        self.run("run")
+        Checks(self.project.database, self.as_of, self.timezone, self.column).assert_all_is_right()
         self.settled += 1
-        self.tell(f"all seven reports are right, for the {self.settled}. time")
+        self.tell(f"all is right, for the {self.settled}. time")
 
 
 def blocked_by(holder: psycopg.Connection) -> list[int]:
     """The sessions that wait for a lock of the holder's."""
     waiting = "select pid from pg_locks where not granted and %s = any(pg_blocking_pids(pid))"
     return [pid for (pid,) in holder.execute(waiting, [holder.info.backend_pid])]
-
-
-def assert_reports_are_right(connection: psycopg.Connection, timezone: str) -> None:
-    found = {report: differences(connection, report, AS_OF.isoformat(), timezone) for report in COLUMNS}
-    wrong = {report: rows for report, rows in found.items() if rows}
-    assert not wrong, "\n".join(f"{report}: {row}" for report, rows in wrong.items() for row in rows)
-
-
-def assert_nothing_is_left(connection: psycopg.Connection, counted_by_all: int) -> None:
-    """The feed is drained, no batch waits, and what every tally had counted before the run is forgotten."""
-    assert connection.execute("select count(*) from public.chat_telemetry_changes").fetchone() == (0,)
-    progress: dict[str, int] = dict(
-        connection.execute("select name, applied_to from chat_tallies.tally_progress").fetchall()
-    )
-    assert progress == dict.fromkeys(["drained_changes", *TALLIES], progress["drained_changes"])
-    kept = connection.execute(
-        "select count(*) from chat_tallies.drained_changes where batch_id <= %s", [counted_by_all]
-    )
-    assert kept.fetchone() == (0,)

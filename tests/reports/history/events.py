@@ -1,17 +1,21 @@
-"""What can happen to dbt while the log is written."""
+"""What can happen to dbt while the log is written: kills, cuts, overlaps, rebuilds, parts, other days."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from tests.dbt_project import failures
 from tests.reports.contract import COLUMNS
-from tests.reports.history.driver import TALLIES, TIMEZONES, History
+from tests.reports.history import surroundings
+from tests.reports.history.checks import ROLLUPS
+from tests.reports.history.driver import AS_OF, TIMEZONES, History
 
-HOOKS_AND_MODELS = 13
-PARTS = ["drained_changes", "tallies", *TALLIES, *COLUMNS, *(f"+{report}" for report in COLUMNS), "daily_requests+"]
+MODELS = 2 + len(ROLLUPS) + len(COLUMNS)
+PARTS = ["drained_changes", "rollups", *ROLLUPS, *COLUMNS, *(f"+{report}" for report in COLUMNS), "daily_requests+"]
 RUNS = [["run"], ["run", "--full-refresh"]]
+DAYS = [1, 1, 2, 7, 31, -1, -3, -20, -31]
+FARTHEST_DAY = dt.timedelta(days=60)
 
 
 def runs_while_transactions_are_open(history: History) -> None:
@@ -23,7 +27,7 @@ def runs_while_transactions_are_open(history: History) -> None:
 def is_killed(history: History) -> None:
     """Between two models or inside one."""
     process = history.start(*history.rng.choice(RUNS))
-    seams = history.rng.randrange(2 * HOOKS_AND_MODELS)
+    seams = history.rng.randrange(2 * MODELS)
     history.write_until(lambda: process.seams() > seams or not process.is_running())
     history.write(history.rng.randrange(10))
     process.kill()
@@ -63,23 +67,37 @@ def runs_in_part(history: History) -> None:
         history.write(20)
 
 
+def runs_empty(history: History) -> None:
+    """A run that reads no rows must not publish empty reports."""
+    before = history.footprint()
+    history.run("run", "--empty")
+    assert history.footprint() == before
+
+
 def is_rebuilt(history: History) -> None:
     history.finish(history.start("run", "--full-refresh"))
 
 
-def is_seeded_anew(history: History) -> None:
-    history.run("seed", "--full-refresh")
+def is_seeded_again(history: History) -> None:
+    history.run("seed", *history.rng.choice([[], ["--full-refresh"]]))
 
 
 def changes_its_time_zone(history: History) -> None:
     """A plain run refuses to mix days of two kinds and says what to do."""
     history.timezone = history.rng.choice([name for name in TIMEZONES if name != history.timezone])
     history.writer.zone = ZoneInfo(history.timezone)
-    outcome = history.invoke("run")
-    assert not outcome.success
-    assert "dbt run --full-refresh" in failures(outcome)
+    assert "dbt run --full-refresh" in history.refuse("run")
     history.write(20)
     history.run("run", "--full-refresh")
+
+
+def has_another_last_day(history: History) -> None:
+    """Later or earlier; a run of the whole or of a part is what meets it first."""
+    history.as_of += dt.timedelta(days=history.rng.choice(DAYS))
+    if abs(history.as_of - AS_OF) > FARTHEST_DAY:
+        history.as_of = AS_OF
+    part = history.rng.choice([None, "drained_changes", "rollups", "reports"])
+    history.run("run", *(["--select", part] if part else []))
 
 
 def is_first_built(history: History) -> None:
@@ -87,11 +105,7 @@ def is_first_built(history: History) -> None:
 
 
 def is_first_built_twice_at_once(history: History) -> None:
-    """Either may find a table or view that was not there when it looked, and says so; the next run goes through."""
-    processes = [history.start("run"), history.start("run")]
-    history.write_until(lambda: not any(process.is_running() for process in processes))
-    said = [process.said() for process in processes if not process.succeeded()]
-    assert all("already exists" in text for text in said), said
+    history.finish(history.start("run"), history.start("run"))
 
 
 def is_drained_before_it_is_built(history: History) -> None:
@@ -110,11 +124,14 @@ BEGINNINGS: list[Event] = [
 EVENTS: list[Event] = [
     runs_while_transactions_are_open,
     is_killed,
-    runs_twice_at_once,
     is_killed_while_it_waits,
-    is_rebuilt,
     fails_and_is_retried,
-    changes_its_time_zone,
+    runs_twice_at_once,
     runs_in_part,
-    is_seeded_anew,
+    runs_empty,
+    is_rebuilt,
+    is_seeded_again,
+    changes_its_time_zone,
+    has_another_last_day,
+    *surroundings.EVENTS,
 ]

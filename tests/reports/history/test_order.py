@@ -1,33 +1,83 @@
-"""An order of two runs that a random history meets once in years, set up lock by lock."""
+"""Orders of two runs that a random history meets once in years, set up lock by lock."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
+import psycopg
+
+from tests.conftest import Database
 from tests.dbt_project import DbtProject
 from tests.reports.history.driver import LOCK, blocked_by
 from tests.reports.history.process import TIMEOUT_S, DbtProcess
 
+NEW_REQUESTS = """
+insert into public.chat_telemetry_log (user_id, user_question)
+select id, 'How many?' from auth.users cross join generate_series(1, 10)
+"""
 
-def test_a_tally_that_waited_for_another_run_does_not_go_back_to_an_older_batch(project: DbtProject) -> None:
-    """It looked up the newest batch, waited for its row, and found it with a newer one counted by then."""
+
+def test_a_rollup_that_waited_for_another_run_does_not_go_back_to_an_older_batch(project: DbtProject) -> None:
+    """When it gets its row of progress, the other run has counted a batch that was not there when it began to wait."""
+    project.database.add_users()
+    count_users = ("run", "--select", "daily_users")
     project.run("run", "--select", "drained_changes", "daily_users")
     with project.database.connect() as other_run:
+        other_run.execute(NEW_REQUESTS)
         with other_run.transaction():
             other_run.execute(LOCK, ["daily_users"])
-            waiting = DbtProcess(project, "run", "--select", "daily_users")
-            deadline = time.monotonic() + TIMEOUT_S
-            while not blocked_by(other_run):
-                assert waiting.is_running(), waiting.said()
-                assert time.monotonic() < deadline, waiting.said()
-                time.sleep(0.01)
-            # Nothing has changed, so the batch is empty: to count it is to note it.
+            waiting = DbtProcess(project, *count_users)
+            wait_until(lambda: bool(blocked_by(other_run)), waiting)
             project.run("run", "--select", "drained_changes")
-            other_run.execute(
-                "update chat_tallies.tally_progress set applied_from = applied_to, applied_to = applied_to + 1"
-                " where name = 'daily_users'"
-            )
+            other_run.execute(statement_of(project, "daily_users"))
         assert waiting.succeeded(), waiting.said()
-        noted = other_run.execute("select name, applied_from, applied_to from chat_tallies.tally_progress").fetchall()
-        progress = {name: (applied_from, applied_to) for name, applied_from, applied_to in noted}
-        assert (progress["drained_changes"], progress["daily_users"]) == ((1, 2), (2, 2))
+        batches = "select distinct batch from chat_rollups.progress where name in ('drained_changes', 'daily_users')"
+        assert other_run.execute(batches).fetchall() == [(1,)]
+    project.run(*count_users)
+    assert_each_request_is_counted_once(project.database, "daily_users")
+
+
+def test_a_rebuild_keeps_the_drain_from_committing_meanwhile(project: DbtProject) -> None:
+    """It noted the newest batch. A later one that it finds in the log, and not in the feed, it would count twice."""
+    project.database.add_users()
+    project.run("run", "--select", "drained_changes", "daily_requests")
+    with project.database.connect() as holder:
+        holder.execute(NEW_REQUESTS)
+        with holder.transaction():
+            holder.execute("lock table chat_rollups.daily_requests in share mode")
+            rebuild = DbtProcess(project, "run", "--full-refresh", "--select", "daily_requests")
+            wait_until(lambda: bool(blocked_by(holder)), rebuild)
+            (rebuilding,) = blocked_by(holder)
+            drain = DbtProcess(project, "run", "--select", "drained_changes")
+            wait_until(lambda: not drain.is_running() or is_waiting_for(holder, rebuilding), rebuild)
+        assert rebuild.succeeded(), rebuild.said()
+        assert drain.succeeded(), drain.said()
+    project.run("run", "--select", "daily_requests")
+    assert_each_request_is_counted_once(project.database, "daily_requests")
+
+
+def wait_until(is_so: Callable[[], bool], process: DbtProcess) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not is_so():
+        assert process.is_running(), process.said()
+        assert time.monotonic() < deadline, process.said()
+        time.sleep(0.01)
+
+
+def statement_of(project: DbtProject, rollup: str) -> str:
+    """What dbt sent last to fill the rollup."""
+    run = project.scratch / "target" / "run" / "chat_telemetry" / "models" / "rollups" / f"{rollup}.sql"
+    return run.read_text(encoding="utf-8")
+
+
+def is_waiting_for(connection: psycopg.Connection, session: int) -> bool:
+    """Whether some session waits for a lock of the given one's."""
+    waiting = "select exists (select from pg_locks where not granted and %s = any(pg_blocking_pids(pid)))"
+    return connection.execute(waiting, [session]).fetchone() == (True,)
+
+
+def assert_each_request_is_counted_once(database: Database, rollup: str) -> None:
+    with database.connect() as connection:
+        counted = connection.execute(f"select sum(request_count) from chat_rollups.{rollup}").fetchone()
+        assert counted == connection.execute("select count(*) from public.chat_telemetry_log").fetchone() == (10,)

@@ -25,20 +25,11 @@ MOVES = ["1 microsecond", "-1 microsecond", "30 minutes", "1 hour", "-1 day", "7
 # Chance that a transaction ends after a step, per session: the first writes statement by statement, the last one's
 # transactions stay open across several runs of dbt.
 PATIENCE = [1.0, 0.2, 0.02, 0.002]
-# What a step may be answered with when another session is or was in its way, or a user is gone.
+# What a step may be answered with if another session is or was in its way, a user is gone, or no time is that late.
 REFUSALS = (
     *[errors.LockNotAvailable, errors.ForeignKeyViolation, errors.UniqueViolation],
-    *[errors.SerializationFailure, errors.DeadlockDetected],
+    *[errors.SerializationFailure, errors.DeadlockDetected, errors.DatetimeFieldOverflow],
 )
-
-# Requests as JSON, those of users who are gone left out; a conversation that is gone is null.
-INCOMING = f"""
-select {", ".join(f"r.{column}" for column in COLUMNS)}, c.conversation_id
-from json_populate_recordset(null::public.chat_telemetry_log, %(requests)s) as r
-inner join auth.users as u on r.user_id = u.id
-left join public.chat_conversations as c on r.conversation_id = c.conversation_id
-"""
-INTO = f"public.chat_telemetry_log ({', '.join(COLUMNS)}, conversation_id)"
 
 
 class Writer:
@@ -52,11 +43,25 @@ class Writer:
         self._users = [uuid.UUID(int=rng.getrandbits(128)) for _ in range(USERS)]
         self._conversations = [uuid.UUID(int=rng.getrandbits(128)) for _ in range(USERS)]
         self._known: list[str] = []
+        self._columns, self._counted = list(COLUMNS), list(COUNTED)
+        self._added: dict[str, list[str | None]] = {}
         self._place = 0
-        self._sessions = [database.connect() for _ in PATIENCE]
+        self._sessions: list[psycopg.Connection] = []
+        self.connect(database)
         self._bring_back(self._sessions[0], USERS)
+
+    def connect(self, database: Database) -> None:
+        """Give up all sessions, with what they have not committed, and begin new ones."""
+        self.close()
+        self._sessions = [database.connect() for _ in PATIENCE]
         for session in self._sessions:
             session.execute("set lock_timeout = '15ms'")
+
+    def add_column(self, name: str, values: list[str | None]) -> None:
+        """Write one of the values to a column that the log has from now on."""
+        self._added[name] = values
+        self._columns.append(name)
+        self._counted.append(name)
 
     def step(self) -> str:
         """Do one thing in one of the sessions, and say what."""
@@ -79,6 +84,20 @@ class Writer:
         for session in self._sessions:
             session.close()
 
+    @property
+    def _incoming(self) -> str:
+        """Requests as JSON, those of users who are gone left out; a conversation that is gone is null."""
+        return f"""
+        select {", ".join(f"r.{column}" for column in self._columns)}, c.conversation_id
+        from json_populate_recordset(null::public.chat_telemetry_log, %(requests)s) as r
+        inner join auth.users as u on r.user_id = u.id
+        left join public.chat_conversations as c on r.conversation_id = c.conversation_id
+        """
+
+    @property
+    def _into(self) -> str:
+        return f"public.chat_telemetry_log ({', '.join(self._columns)}, conversation_id)"
+
     def _step(self, session: psycopg.Connection, step: Step) -> str:
         is_undone = self._rng.random() < 0.1
         try:
@@ -87,18 +106,26 @@ class Writer:
                 step(self, session)
         except REFUSALS as error:
             self.refused += 1
+            if isinstance(error, errors.SerializationFailure):
+                session.execute("rollback")  # nothing that this transaction does would be committed
             return f" refused ({type(error).__name__})"
         return " undone" if is_undone else ""
 
     def _end(self, session: psycopg.Connection) -> str:
         ending = self._rng.choice(["commit", "commit", "rollback"])
-        session.execute(ending)
+        try:
+            session.execute(ending)
+        except errors.SerializationFailure:
+            self.refused += 1
+            return f"{ending} refused"
         return ending
 
     def _request(self) -> dict[str, Any]:
         """By a user of the session's own quarter: a transaction that stays open keeps only those from being erased."""
         quarter = slice(self._place, None, len(PATIENCE))
-        return random_request(self._rng, self._users[quarter], self._conversations[quarter], self._as_of, self.zone)
+        users, conversations = self._users[quarter], self._conversations[quarter]
+        request = random_request(self._rng, users, conversations, self._as_of, self.zone)
+        return request | {name: self._rng.choice(values) for name, values in self._added.items()}
 
     def _requests(self, new: int, known: int = 0) -> dict[str, Any]:
         """Random requests under new identities and under ones that were written before, if they are there still."""
@@ -125,26 +152,28 @@ class Writer:
 
     def _insert_batch(self, session: psycopg.Connection) -> None:
         again = self._rng.choice([0, 0, 5])
-        session.execute(f"insert into {INTO} {INCOMING} on conflict do nothing", self._requests(self._few(), again))
+        session.execute(
+            f"insert into {self._into} {self._incoming} on conflict do nothing", self._requests(self._few(), again)
+        )
 
     def _copy(self, session: psycopg.Connection) -> None:
         requests = json.loads(self._requests(self._few())["requests"])
-        with session.cursor().copy(f"copy {INTO} from stdin") as copy:
+        with session.cursor().copy(f"copy {self._into} from stdin") as copy:
             for request in requests:
-                copy.write_row([request[column] for column in COLUMNS] + [None])
+                copy.write_row([request[column] for column in self._columns] + [None])
 
     def _upsert(self, session: psycopg.Connection) -> None:
-        columns = self._rng.sample([*COUNTED, "created_at"], 3)
+        columns = self._rng.sample([*self._counted, "created_at"], 3)
         assignments = ", ".join(f"{column} = excluded.{column}" for column in columns)
-        statement = f"insert into {INTO} {INCOMING} on conflict (log_id) do update set {assignments}"
+        statement = f"insert into {self._into} {self._incoming} on conflict (log_id) do update set {assignments}"
         session.execute(statement, self._requests(self._few(10), self._few(10)))
 
     def _merge(self, session: psycopg.Connection) -> None:
-        names = ", ".join([*COLUMNS, "conversation_id"])
-        values = ", ".join(f"r.{column}" for column in [*COLUMNS, "conversation_id"])
+        columns = [*self._columns, "conversation_id"]
+        names, values = ", ".join(columns), ", ".join(f"r.{column}" for column in columns)
         session.execute(
             f"""
-            merge into public.chat_telemetry_log as l using ({INCOMING}) as r on l.log_id = r.log_id
+            merge into public.chat_telemetry_log as l using ({self._incoming}) as r on l.log_id = r.log_id
             when matched and r.is_off_topic then delete
             when matched then update set created_at = r.created_at, user_id = r.user_id, ttfb_ms = r.ttfb_ms
             when not matched then insert ({names}) values ({values})
@@ -153,9 +182,9 @@ class Writer:
         )
 
     def _change_one_column(self, session: psycopg.Connection) -> None:
-        column = self._rng.choice(COUNTED)
+        column = self._rng.choice(self._counted)
         session.execute(
-            f"update public.chat_telemetry_log as l set {column} = r.{column} from ({INCOMING}) as r"
+            f"update public.chat_telemetry_log as l set {column} = r.{column} from ({self._incoming}) as r"
             " where l.log_id = r.log_id",
             self._requests(0, self._few()),
         )
@@ -181,7 +210,7 @@ class Writer:
 
     def _delete_insert_and_update_at_once(self, session: psycopg.Connection) -> None:
         gone, changed = self._pick(self._few(10)), self._pick(self._few(10))
-        names = ", ".join([*COLUMNS[1:], "conversation_id"])
+        names = ", ".join([*self._columns[1:], "conversation_id"])
         session.execute(
             f"""
             with gone as (delete from public.chat_telemetry_log where log_id = any(%s::uuid[]) returning *),

@@ -3,7 +3,7 @@ select
     period_start,
     step,
     count(*) as request_count,
-    avg(ms) as avg_ms,
+    sum(ms)::double precision / count(*) as avg_ms,
     percentile_cont(0.5) within group (order by ms) as p50_ms,
     percentile_cont(0.95) within group (order by ms) as p95_ms,
     percentile_cont(0.99) within group (order by ms) as p99_ms,
@@ -11,10 +11,12 @@ select
 from requests
 cross join lateral (
     values
-    ('day', day, 30),
-    ('last_7_days', %(report_as_of)s::date - 6, 7),
-    ('last_30_days', %(report_as_of)s::date - 29, 30)
-) as window_of (period, period_start, days)
+    ('day', day, 29, 0),
+    ('last_7_days', %(report_as_of)s::date - 6, 6, 0),
+    ('last_30_days', %(report_as_of)s::date - 29, 29, 0),
+    ('last_7_complete_days', %(report_as_of)s::date - 7, 7, 1),
+    ('previous_7_complete_days', %(report_as_of)s::date - 14, 14, 8)
+) as window_of (period, period_start, first, last)
 cross join lateral (
     values
     ('nl_to_sql', nl_to_sql_duration_ms),
@@ -22,5 +24,7 @@ cross join lateral (
     ('response_generation', response_generation_duration_ms),
     ('ttfb', ttfb_ms)
 ) as measured (step, ms)
-where error_type is null and ms is not null and day > %(report_as_of)s::date - days
+where
+    error_type is null and ms >= 0
+    and day between %(report_as_of)s::date - first and %(report_as_of)s::date - last
 group by period, period_start, step

@@ -1,5 +1,6 @@
--- One row per model call with its price: exact name, alias, name less its date; of these the latest valid_from.
--- An empty name is none.
+-- One row per model call with its price: exact name, alias, name without its date; of these the own prices first, then the
+-- latest valid_from. An empty name is none. Impossible values are bounded here: a time before 2000 counts nowhere, a negative
+-- duration is not measured, tokens are at least 0 and cached ones at most the input.
 requests as (
     select
         log_id,
@@ -10,14 +11,15 @@ requests as (
         sql_fingerprint,
         result_row_count,
         nullif(error_type, '') as error_type,
+        coalesce(error_type, '') not in ('', 'cancelled') as is_error,
         nullif(failed_step, '') as failed_step,
         is_off_topic,
         nullif(sql_model, '') as sql_model,
         nullif(response_model, '') as response_model,
-        nl_to_sql_duration_ms,
-        sql_execution_duration_ms,
-        response_generation_duration_ms,
-        ttfb_ms,
+        case when nl_to_sql_duration_ms >= 0 then nl_to_sql_duration_ms end as nl_to_sql_duration_ms,
+        case when sql_execution_duration_ms >= 0 then sql_execution_duration_ms end as sql_execution_duration_ms,
+        case when response_generation_duration_ms >= 0 then response_generation_duration_ms end as response_generation_duration_ms,
+        case when ttfb_ms >= 0 then ttfb_ms end as ttfb_ms,
         sql_input_tokens,
         sql_output_tokens,
         sql_cached_tokens,
@@ -25,7 +27,9 @@ requests as (
         response_output_tokens,
         response_cached_tokens
     from public.chat_telemetry_log
-    where (created_at at time zone %(report_timezone)s)::date <= %(report_as_of)s::date
+    where
+        created_at between '1999-12-30+00' and '9999-12-30+00' -- of what is further away PostgreSQL cannot tell the day
+        and (created_at at time zone %(report_timezone)s)::date between '2000-01-01' and %(report_as_of)s::date
 ),
 
 calls as (
@@ -33,9 +37,11 @@ calls as (
         requests.*,
         call.step,
         coalesce(call.named, 'unknown') as model,
-        coalesce(call.input, 0) as input,
-        coalesce(call.cached, 0) as cached,
-        coalesce(call.output, 0) as output
+        greatest(call.input, 0) as input,
+        least(greatest(call.cached, 0), greatest(call.input, 0)) as cached,
+        greatest(call.output, 0) as output,
+        coalesce(call.input < 0 or call.cached < 0 or call.output < 0, false)
+            or coalesce(call.cached, 0) > greatest(call.input, 0) as is_bounded
     from requests
     cross join lateral (
         values
@@ -46,6 +52,16 @@ calls as (
         )
     ) as call (step, named, input, cached, output)
     where num_nonnulls(call.named, call.input, call.cached, call.output) > 0
+),
+
+price_lists as (
+    select model, valid_from, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok, 1 as owner_rank
+    from chat_rollups.own_prices
+    union all
+    select
+        model, valid_from, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok,
+        case when source like 'genai-prices %%' then 3 else 2 end
+    from chat_prices.token_prices
 ),
 
 prices as materialized (
@@ -60,19 +76,19 @@ prices as materialized (
     cross join lateral (
         select
             candidate.price_match,
-            token_prices.input_usd_per_mtok as input_price,
-            coalesce(token_prices.cached_input_usd_per_mtok, token_prices.input_usd_per_mtok) as cached_price,
-            token_prices.output_usd_per_mtok as output_price
+            price_lists.input_usd_per_mtok as input_price,
+            coalesce(price_lists.cached_input_usd_per_mtok, price_lists.input_usd_per_mtok) as cached_price,
+            price_lists.output_usd_per_mtok as output_price
         from (
             values
             (1, 'exact', called.model),
-            (2, 'alias', (select a.model from chat_tallies.model_aliases as a where a.alias = called.model)),
+            (2, 'alias', (select a.model from chat_prices.model_aliases as a where a.alias = called.model)),
             (3, 'undated', name.undated),
-            (4, 'undated', (select a.model from chat_tallies.model_aliases as a where a.alias = name.undated))
+            (4, 'undated', (select a.model from chat_prices.model_aliases as a where a.alias = name.undated))
         ) as candidate (rank, price_match, model)
-        inner join chat_tallies.token_prices
-            on token_prices.model = candidate.model and token_prices.valid_from <= called.day
-        order by candidate.rank, token_prices.valid_from desc
+        inner join price_lists
+            on price_lists.model = candidate.model and price_lists.valid_from <= called.day
+        order by candidate.rank, price_lists.owner_rank, price_lists.valid_from desc
         limit 1
     ) as price
 ),

@@ -7,15 +7,16 @@ select
     coalesce(spent.output_tokens, 0) as output_tokens,
     users.error_count,
     users.off_topic_count,
-    case when spent.user_id is null then 0 else spent.cost_usd end as cost_usd,
+    round(case when spent.user_id is null then 0 else spent.cost_usd end, 10) as cost_usd,
     coalesce(spent.unpriced_call_count, 0) as unpriced_call_count,
+    coalesce(spent.bounded_call_count, 0) as bounded_call_count,
     users.last_active_on
 from (
     select
         user_id,
         count(*) as request_count,
         count(distinct day) as active_days,
-        count(error_type) as error_count,
+        count(*) filter (where is_error) as error_count,
         count(*) filter (where is_off_topic) as off_topic_count,
         max(day) as last_active_on
     from requests
@@ -29,7 +30,8 @@ left join (
         sum(cached) as cached_input_tokens,
         sum(output) as output_tokens,
         sum(micro_usd) / 1e6 as cost_usd,
-        count(*) filter (where price_match = 'unpriced') as unpriced_call_count
+        count(*) filter (where price_match = 'unpriced') as unpriced_call_count,
+        count(*) filter (where is_bounded) as bounded_call_count
     from priced_calls
     where day > %(report_as_of)s::date - 30
     group by user_id

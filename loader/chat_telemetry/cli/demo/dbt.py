@@ -10,13 +10,15 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from chat_telemetry.cli.demo.server import DATABASE, PASSWORD
 from chat_telemetry.cli.errors import CommandError, one_line
 from chat_telemetry.project import project_directory
 
 # The events of dbt's log that tell of one finished seed, model or test.
 FINISHED = ("LogSeedResult", "LogModelResult", "LogTestResult")
-SECRET = "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD"  # noqa: S105 - the name of a variable
+
+PORT = "CHAT_TELEMETRY_DBT_PORT"
+# dbt 1.12 reads a .env file of the working directory or above it, where an application keeps what is not the demo's.
+NO_DOTENV = {"PYTHON_DOTENV_DISABLED": "1"}
 
 Notify = Callable[[str, int, int], None]
 
@@ -35,7 +37,7 @@ def build(directory: Path, port: int, notify: Notify) -> int:
     ]
     with subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments],
-        env={**os.environ, **_environment(port)},
+        env={**os.environ, **NO_DOTENV, PORT: str(port)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -56,22 +58,12 @@ def build(directory: Path, port: int, notify: Notify) -> int:
 def command(port: int) -> str:
     """How to run dbt again by hand."""
     dbt = Path(sys.executable).with_name("dbt")
-    return f"CHAT_TELEMETRY_DBT_PORT={port} {shlex.join([str(dbt), 'build', *_paths()])}"
+    return f"{PORT}={port} {shlex.join([str(dbt), 'build', *_paths()])}"
 
 
 def _paths() -> list[str]:
     project = str(project_directory())
-    return ["--project-dir", project, "--profiles-dir", project]
-
-
-def _environment(port: int) -> dict[str, str]:
-    return {
-        "CHAT_TELEMETRY_DBT_HOST": "127.0.0.1",
-        "CHAT_TELEMETRY_DBT_PORT": str(port),
-        "CHAT_TELEMETRY_DBT_USER": "telemetry_transformer",
-        "CHAT_TELEMETRY_DBT_DATABASE": DATABASE,
-        SECRET: PASSWORD,
-    }
+    return ["--project-dir", project, "--profiles-dir", project, "--target", "demo"]
 
 
 def _follow(lines: Iterable[str], notify: Notify) -> tuple[int, list[str]]:

@@ -1,0 +1,20 @@
+{#- A negative duration is kept as -1, so that it can be subtracted when its row goes; no report shows it. -#}
+{% macro measured_steps(changes) -%}
+    select
+        {{ day_of('created_at') }} as day,
+        measured.step,
+        sql_model,
+        response_model,
+        greatest(measured.duration_ms, -1) as duration_ms,
+        sign
+    from {{ changes }}
+    cross join
+        lateral (
+            values
+            (1::smallint, nl_to_sql_duration_ms),
+            (2::smallint, sql_execution_duration_ms),
+            (3::smallint, response_generation_duration_ms),
+            (4::smallint, ttfb_ms)
+        ) as measured (step, duration_ms)
+    where error_type = 0 and measured.duration_ms is not null
+{%- endmacro %}

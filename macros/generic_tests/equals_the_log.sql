@@ -1,0 +1,33 @@
+{#-
+    Fails with each key whose counts in the rollup differ from those of the log, on a few random days (`reconcile_days`) or on
+    all (`reconcile_all`). What the rollup has yet to count is left out: changes in the feed and in later batches. One statement
+    reads all of it, so the test is right while chats go on and dbt runs.
+-#}
+{% test equals_the_log(model) %}
+    {%- set rollup = model.identifier -%}
+    {%- set days = days_to_reconcile(model) -%}
+    {%- set changes = changes_counted(rollup) -%}
+    {#- Each by its name: dbt only knows the macros that it sees called. -#}
+    {%- set counted -%}
+        {%- if rollup == "daily_requests" -%} {{ count_requests(changes) }}
+        {%- elif rollup == "daily_users" -%} {{ count_by_user(changes) }}
+        {%- else -%} {{ count_durations(changes) }}
+        {%- endif -%}
+    {%- endset -%}
+    {%- set columns = adapter.get_columns_in_relation(model) | map(attribute="name") | list if execute else ["*"] -%}
+    {%- set columns = columns | join(", ") -%}
+
+    with
+
+    counted as (
+        select {{ columns }} from ({{ counted }}) as counted
+        where request_count != 0 {% if days is not none %}and day = any('{ {{- days -}} }'::date[]){% endif %}
+    ),
+
+    rolled_up as (
+        select {{ columns }} from {{ model }}
+        {% if days is not none %}where day = any('{ {{- days -}} }'::date[]){% endif %}
+    )
+
+    {{ differences("rolled_up", "counted") }}
+{% endtest %}

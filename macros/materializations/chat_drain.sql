@@ -1,0 +1,11 @@
+{#- The next batch: what the feed shows, moved into a table by chat_rollups.drain. The model's own SQL is not run. -#}
+{% materialization chat_drain, adapter="postgres" %}
+    {%- set function_call -%}
+        chat_rollups.drain(
+            columns => {{ text_array(model.columns) }},
+            run_by => {{ text_literal(target.schema) }},
+            last_day => {{ last_day() }}
+        )
+    {%- endset -%}
+    {{- return(run_step(function_call)) -}}
+{% endmaterialization %}

@@ -1,0 +1,33 @@
+{#-
+    A materialized view in chat_reports, by chat_rollups.make_report: created, refreshed beside its readers, replaced if its
+    query changed, left alone if nothing changed that it is made of. Config: `indexes`, `grants`, and in `meta`
+    `without_statistics`, the columns that hold ids or texts of users.
+-#}
+{% materialization chat_report, adapter="postgres" %}
+    {%- set rollups, descriptions = [], {} -%}
+    {%- for node in model.depends_on.nodes if node.startswith("model.") -%}
+        {%- do rollups.append(node.split(".") | last) -%}
+    {%- endfor -%}
+    {%- for column in model.columns.values() -%}
+        {%- do descriptions.update({column.name: column.description | trim}) -%}
+    {%- endfor -%}
+    {%- set dress = {
+        "indexes": config.get("indexes", []),
+        "description": model.description | trim,
+        "columns": descriptions,
+        "without_statistics": (config.get("meta") or {}).get("without_statistics", []),
+    } -%}
+    {%- set readers = (config.get("grants") or {}).get("select", []) -%}
+    {%- set function_call -%}
+        chat_rollups.make_report(
+            report => {{ text_literal(this.identifier) }},
+            query => {{ text_literal(sql) }},
+            run_by => {{ text_literal(target.schema) }},
+            rollups => {{ text_array(rollups) }},
+            readers => {{ text_array([readers] if readers is string else readers) }},
+            dress => {{ text_literal(tojson(dress)) }},
+            full_refresh => {{ flags.FULL_REFRESH }}
+        )
+    {%- endset -%}
+    {{- return(run_step(function_call)) -}}
+{% endmaterialization %}

@@ -1,0 +1,30 @@
+{#-
+    A table of chat_rollups that a migration made: chat_rollups.fill counts into it what the model finds in the CTE
+    drained_changes. The keys of the model's `meta`:
+
+    follows: the rollup that this one is made from; without it, the log
+    replaces: true if the model's values take the place of the table's, and are not added to them
+    lists_everything: true if the model returns all of the table each time
+-#}
+{% materialization chat_rollup, adapter="postgres" %}
+    {%- set meta = config.get("meta") or {} -%}
+    {%- set price_lists = [] -%}
+    {%- for node in model.depends_on.nodes if node.startswith("seed.") -%}
+        {%- do price_lists.append(ref(*node.split(".")[1:]).include(database=false) | string) -%}
+    {%- endfor -%}
+    {%- set function_call -%}
+        chat_rollups.fill(
+            rollup => 'chat_rollups.{{ this.identifier }}',
+            query => {{ text_literal(sql) }},
+            columns => {{ text_array(model.columns) }},
+            run_by => {{ text_literal(target.schema) }},
+            timezone => {{ text_literal(var("report_timezone")) }},
+            full_refresh => {{ flags.FULL_REFRESH }},
+            follows => {{ text_literal(meta.follows) if meta.follows else "null" }},
+            replaces => {{ meta.replaces or false }},
+            lists_everything => {{ meta.lists_everything or false }},
+            price_lists => {{ text_array(price_lists) }}
+        )
+    {%- endset -%}
+    {{- return(run_step(function_call)) -}}
+{% endmaterialization %}

@@ -1,0 +1,19 @@
+-- The roles of the project. None can log in until an operator allows it: `alter role telemetry_reader login password
+-- '...'`, or `create role grafana login in role telemetry_reader`. None needs superuser rights or BYPASSRLS.
+
+do $$
+declare
+    role_name text;
+begin
+    foreach role_name in array array[
+        'service_role',          -- writes the log; Supabase has it
+        'telemetry_writer',      -- writes the log, and nothing else: for chat code
+        'telemetry_transformer', -- runs dbt
+        'telemetry_reader'       -- reads the reports
+    ] loop
+        if not exists (select from pg_catalog.pg_roles where rolname = role_name) then
+            execute pg_catalog.format('create role %I nologin', role_name);
+        end if;
+    end loop;
+end
+$$;

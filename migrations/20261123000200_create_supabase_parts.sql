@@ -1,0 +1,54 @@
+-- What a plain PostgreSQL lacks of Supabase: auth.users and public.chat_conversations.
+-- If they exist already (on Supabase, or because they are your own tables), nothing in them is changed.
+
+set lock_timeout = '5s';
+
+do $$
+begin
+    if pg_catalog.to_regnamespace('auth') is null then
+        create schema auth;
+        comment on schema auth is 'Made by chat-telemetry, as Supabase has it.';
+    end if;
+end
+$$;
+
+do $$
+begin
+    if pg_catalog.to_regclass('auth.users') is null then
+        create table auth.users (
+            id uuid not null default pg_catalog.gen_random_uuid(),
+            constraint users_pkey primary key (id)
+        );
+        comment on table auth.users is 'Made by chat-telemetry, as Supabase has it: one row per user.';
+        -- Statistics would keep the ids of erased users.
+        alter table auth.users alter column id set statistics 0;
+        grant usage on schema auth to service_role, telemetry_writer;
+        grant select, insert, delete on table auth.users to service_role;
+        grant insert on table auth.users to telemetry_writer;
+    end if;
+end
+$$;
+
+do $$
+begin
+    if pg_catalog.to_regclass('public.chat_conversations') is null then
+        create table public.chat_conversations (
+            conversation_id uuid not null default pg_catalog.gen_random_uuid(),
+            user_id uuid not null,
+            constraint chat_conversations_pkey primary key (conversation_id),
+            constraint chat_conversations_user_id_fkey
+            foreign key (user_id) references auth.users (id) on delete cascade
+        );
+        create index idx_chat_conversations_user_id on public.chat_conversations (user_id);
+        comment on table public.chat_conversations is
+        'Made by chat-telemetry, which only refers to it: one row per conversation.';
+        alter table public.chat_conversations
+        alter column conversation_id set statistics 0, alter column user_id set statistics 0;
+        revoke all on table public.chat_conversations from public;
+        grant select, insert, delete on table public.chat_conversations to service_role;
+    end if;
+end
+$$;
+
+-- The loader writes null for a conversation that no longer exists.
+grant select (conversation_id) on table public.chat_conversations to telemetry_writer;

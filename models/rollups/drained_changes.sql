@@ -1,0 +1,10 @@
+-- What changed in the log since the last run? Each run moves what the feed shows into a batch with the next number.
+{{ config(materialized="chat_drain") }}
+{%- if dbt_version.startswith("2.") -%}
+    {#- dbt 2 ignores require-dbt-version. An error while a model is parsed stops every command that reads the project. -#}
+    {{ exceptions.raise_compiler_error(
+        "chat-telemetry runs on dbt 1.11 and 1.12, and this is dbt " ~ dbt_version
+        ~ ": install dbt-core 1.12 and dbt-postgres"
+    ) }}
+{%- endif %}
+select * from {{ source('chat', 'chat_telemetry_changes') }} -- noqa: AM04

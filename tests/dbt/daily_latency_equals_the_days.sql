@@ -1,0 +1,57 @@
+-- daily_latency holds the last 30 days with their counts, averages and longest durations, and no other day. Compared
+-- only while both have counted the same: in the middle of a run they have not.
+{{ config(tags=['reconcile']) }}
+with
+
+durations as (
+    select * from {{ ref('daily_durations') }}
+),
+
+latency as (
+    select * from {{ ref('daily_latency') }}
+),
+
+progress as (
+    select * from {{ source('rollups', 'progress') }}
+),
+
+last_day as (
+    select as_of from progress
+    where name = 'daily_latency'
+),
+
+counted_so_far as (
+    select distinct
+        batch,
+        generation
+    from progress
+    where name in ('daily_durations', 'daily_latency')
+),
+
+counted as (
+    select
+        durations.day,
+        durations.step,
+        sum(durations.request_count)::bigint as request_count,
+        sum(durations.duration_ms::bigint * durations.request_count)::double precision
+        / sum(durations.request_count)::double precision as avg_ms,
+        max(durations.duration_ms) as max_ms
+    from durations
+    inner join last_day on {{ is_in_period('durations.day', 'last_30_days', 'last_day.as_of') }}
+    where durations.duration_ms >= 0
+    group by durations.day, durations.step
+),
+
+kept as (
+    select
+        day,
+        step,
+        request_count,
+        avg_ms,
+        max_ms
+    from latency
+)
+
+select differences.* -- noqa: AM04
+from ({{ differences('kept', 'counted') }}) as differences
+where (select count(*) = 1 from counted_so_far)

@@ -1,0 +1,63 @@
+-- Each rolling period holds what its days hold. Compared only while both have counted the same: in the middle of a run
+-- they have not.
+{{ config(tags=['reconcile']) }}
+with
+
+durations as (
+    select * from {{ ref('daily_durations') }}
+),
+
+windows as (
+    select * from {{ ref('window_durations') }}
+),
+
+progress as (
+    select * from {{ source('rollups', 'progress') }}
+),
+
+last_day as (
+    select as_of from progress
+    where name = 'window_durations'
+),
+
+counted_so_far as (
+    select distinct
+        batch,
+        generation
+    from progress
+    where name in ('daily_durations', 'window_durations')
+),
+
+counted as (
+    select
+        durations.step,
+        durations.sql_model,
+        durations.response_model,
+        durations.duration_ms,
+        {%- for period in report_periods() %}
+            coalesce(sum(durations.request_count) filter (
+                where {{ is_in_period('durations.day', period, 'last_day.as_of') }}
+            ), 0)::integer as {{ period }}
+            {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from durations
+    inner join last_day on {{ is_in_period('durations.day', 'last_30_days', 'last_day.as_of') }}
+    group by durations.step, durations.sql_model, durations.response_model, durations.duration_ms
+),
+
+kept as (
+    select
+        step,
+        sql_model,
+        response_model,
+        duration_ms,
+        {%- for period in report_periods() %}
+            {{ period }}
+            {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from windows
+)
+
+select differences.* -- noqa: AM04
+from ({{ differences('kept', 'counted') }}) as differences
+where (select count(*) = 1 from counted_so_far)

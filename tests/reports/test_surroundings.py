@@ -1,0 +1,127 @@
+"""dbt in a database that others set up in their own way: the reports are exact there too."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.conftest import SERVERS
+from tests.dbt_project import DbtProject
+from tests.reports.scenes import AS_OF, assert_exact, edit, execute, value
+
+# dbt is what is tested here, and most of the time goes into it: one server will do.
+pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
+
+HOSTILE_PUBLIC = (Path(__file__).parent / "hostile_public.sql").read_text(encoding="utf-8")
+HOSTILE_NAMES_OF_THE_STEPS = """
+create function public.now() returns timestamptz language sql as $$ select timestamptz '2001-01-01' $$;
+create domain public.text as pg_catalog.text check (false);
+create domain public.date as pg_catalog.date check (false);
+"""
+# Read with standard_conforming_strings off, the backslash would escape the quote after it.
+QUERY = "SELECT 'it\\', \"S\"\n\tfrom  t"
+SHAPE = 'select ?, "S" from t'
+ADD_REQUEST = """
+insert into public.chat_telemetry_log (user_id, user_question, created_at, sql_model, ttfb_ms, generated_sql)
+values (%s, 'How many?', %s, 'gpt-4o', %s, %s)
+"""
+
+
+def add_requests(project: DbtProject, user: str = "postgres") -> None:
+    """300 requests of 6 days, by a login that the settings of the database apply to."""
+    (asker,) = project.database.add_users()
+    noon = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+    rows = [(asker, noon - dt.timedelta(minutes=30 * n), n % 50, QUERY) for n in range(300)]
+    with psycopg.connect(project.database.conninfo_as(user), autocommit=True) as connection:
+        connection.cursor().executemany(ADD_REQUEST, rows)
+
+
+def today(project: DbtProject) -> str:
+    return str(value(project, "select (now() at time zone 'UTC')::date"))
+
+
+def assert_shape_and_fingerprint(project: DbtProject) -> None:
+    fingerprint = hashlib.md5(b"select 'it\\', \"s\" from t", usedforsecurity=False).hexdigest()
+    shape = f"select sql_shape from chat_reports.sql_patterns where sql_fingerprint = '{fingerprint}'"
+    assert value(project, shape) == SHAPE
+
+
+@pytest.fixture
+def logins(ours: DbtProject) -> Iterator[dict[str, str]]:
+    """By the role of the project, a login that is its member: settings of a role do not reach its members."""
+    names = {role: f"{role}_{ours.database.name}" for role in ("transformer", "writer", "reader")}
+    for role, name in names.items():
+        execute(ours, f"create role {name} login in role telemetry_{role}")
+    yield names
+    for name in names.values():
+        execute(ours, f"reassign owned by {name} to postgres")
+        execute(ours, f"drop owned by {name}")
+        execute(ours, f"drop role {name}")
+
+
+@pytest.mark.parametrize(
+    "setting", ["default_transaction_isolation = serializable", "standard_conforming_strings = off"]
+)
+def test_settings_of_the_database_change_no_number(ours: DbtProject, setting: str) -> None:
+    execute(ours, f"alter database {ours.database.name} set {setting}")
+    for arguments in (["seed"], ["run"], ["run", "--full-refresh"]):
+        add_requests(ours)
+        ours.run(*arguments, "--threads", "4", report_as_of=AS_OF)
+        if arguments != ["seed"]:
+            assert_exact(ours)
+            assert_shape_and_fingerprint(ours)
+    ours.run("test", "--threads", "4", report_as_of=AS_OF, reconcile_all=True)
+
+
+def test_a_hostile_public_is_never_called(ours: DbtProject, logins: dict[str, str]) -> None:
+    execute(ours, HOSTILE_PUBLIC)
+    for login in logins.values():
+        execute(ours, f"alter role {login} set search_path = public, pg_catalog")
+    for arguments in (["run"], ["run"], ["run", "--full-refresh"]):
+        add_requests(ours, logins["writer"])
+        ours.run(*arguments, user=logins["transformer"])
+    assert_exact(ours, today(ours))
+    assert_shape_and_fingerprint(ours)
+    ours.run("build", user=logins["transformer"], reconcile_all=True)
+    with psycopg.connect(ours.database.conninfo_as(logins["reader"])) as connection:
+        fresh = connection.execute("select report, pending_changes from chat_reports.report_freshness").fetchall()
+    assert len(fresh) == 7
+
+
+def test_a_step_is_safe_from_it_with_a_profile_of_ones_own(ours: DbtProject, logins: dict[str, str]) -> None:
+    edit(ours, "profiles.yml", "      search_path: pg_catalog, public\n", "")
+    execute(ours, HOSTILE_NAMES_OF_THE_STEPS)
+    execute(ours, f"alter role {logins['transformer']} set search_path = public, pg_catalog")
+    add_requests(ours)
+    ours.run("run", user=logins["transformer"])
+    assert_exact(ours, today(ours))
+    ours.run("run", user=logins["transformer"], report_as_of=AS_OF)
+    assert_exact(ours)
+
+
+def test_any_member_of_the_role_runs_dbt_after_any_other(ours: DbtProject, logins: dict[str, str]) -> None:
+    for user in (logins["transformer"], "telemetry_transformer", "postgres", logins["transformer"]):
+        add_requests(ours)
+        edit(ours, "models/reports/off_topic.sql", "off_topic_count::double", "1.0 * off_topic_count::double")
+        edit(ours, "models/reports/errors.yml", "How chat requests ended", "In short: How chat requests ended")
+        ours.run("run", user=user, report_as_of=AS_OF)
+        assert_exact(ours)
+    owners = "select array_agg(distinct relowner::regrole::text) from pg_class where relkind = 'm'"
+    assert value(ours, owners) == ["telemetry_transformer"]
+
+
+def test_a_publication_for_all_tables_stops_nothing(ours: DbtProject) -> None:
+    execute(ours, "create publication everything for all tables")
+    add_requests(ours)
+    ours.run("seed")
+    ours.run("run", report_as_of=AS_OF)
+    execute(ours, "delete from public.chat_telemetry_log where ttfb_ms < 9")
+    execute(ours, "update public.chat_telemetry_log set ttfb_ms = ttfb_ms / 2")
+    ours.run("run", report_as_of=AS_OF)
+    ours.run("run", "--full-refresh", report_as_of=AS_OF)
+    assert_exact(ours)
