@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,10 @@ order by 1
 def login(postgres: Server) -> Iterator[str]:
     """Acme's login: a member of telemetry_transformer that may make schemas."""
     postgres.template()  # which makes the roles
-    postgres.execute(sql.SQL("create role acme_dbt login in role telemetry_transformer"))
-    yield "acme_dbt"
-    postgres.execute(sql.SQL("drop role acme_dbt"))
+    name = f"acme_{os.getpid()}"
+    postgres.execute(sql.SQL("create role {} login in role telemetry_transformer").format(sql.Identifier(name)))
+    yield name
+    postgres.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
 
 
 @pytest.fixture
@@ -164,15 +166,13 @@ def test_what_stock_dbt_refuses_is_refused_alike(acme: DbtProject, acme_alone: D
     assert theirs(acme) == theirs(acme_alone)
 
 
-def test_a_run_of_theirs_runs_nothing_of_ours(postgres: Server, login: str, tmp_path: Path) -> None:
+def test_a_run_of_theirs_runs_nothing_of_ours(acme_alone: DbtProject, login: str) -> None:
     """It does not even need the migrations."""
-    project = acme_project(postgres.create_database(), login, tmp_path / "acme")
-    install_package(project)
+    install_package(acme_alone)
     for arguments in (["seed", "--select", "acme"], ["run", "--select", "acme"], ["run", "--select", "orders+"]):
-        outcome = project.run(*arguments, user=login)
+        outcome = acme_alone.run(*arguments, user=login)
         assert {r.node.package_name for r in outcome.result.results} == {"acme"}
-    assert value(project, "select count(*) from pg_namespace where nspname like '%chat%'") == 0
-    postgres.drop_database(project.database.name)
+    assert value(acme_alone, "select count(*) from pg_namespace where nspname like '%chat%'") == 0
 
 
 def test_no_macro_of_ours_has_a_name_of_dbts(acme: DbtProject, login: str) -> None:
