@@ -4,7 +4,7 @@
         chat_rollups.drain(
             columns => {{ text_array(model.columns) }},
             run_by => {{ text_literal(target.schema) }},
-            last_day => {{ last_day() }}
+            last_day => {{ last_day_that_counts() }}
         )
     {%- endset -%}
     {{- return(run_step(function_call)) -}}

@@ -32,13 +32,19 @@ values (%s, 'How many?', %s, 'gpt-4o', %s, %s)
 """
 
 
-def add_requests(project: DbtProject, user: str = "postgres") -> None:
-    """300 requests of 6 days, by a login that the settings of the database apply to."""
+def add_requests(project: DbtProject, user: str | None = None) -> None:
+    """300 requests of 6 days, written under the settings of the database, and by a user with a hostile path."""
     (asker,) = project.database.add_users()
     noon = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
     rows = [(asker, noon - dt.timedelta(minutes=30 * n), n % 50, QUERY) for n in range(300)]
-    with psycopg.connect(project.database.conninfo_as(user), autocommit=True) as connection:
+    with hostile_session(project, user) if user else project.database.connect() as connection:
         connection.cursor().executemany(ADD_REQUEST, rows)
+
+
+def hostile_session(project: DbtProject, user: str) -> psycopg.Connection:
+    connection = project.database.as_role(user)
+    connection.execute("set search_path = public, pg_catalog")
+    return connection
 
 
 def today(project: DbtProject) -> str:
@@ -53,13 +59,14 @@ def assert_shape_and_fingerprint(project: DbtProject) -> None:
 
 @pytest.fixture
 def logins(ours: DbtProject) -> Iterator[dict[str, str]]:
-    """By the role of the project, a login that is its member: settings of a role do not reach its members."""
-    names = {role: f"{role}_{ours.database.name}" for role in ("transformer", "writer", "reader")}
-    for role, name in names.items():
-        execute(ours, f"create role {name} login in role telemetry_{role}")
+    """Logins that are members of the project's roles: settings of a role do not reach its members."""
+    roles = {"transformer": "transformer", "colleague": "transformer", "writer": "writer", "reader": "reader"}
+    names = {login: f"{login}_{ours.database.name}" for login in roles}
+    for login, role in roles.items():
+        execute(ours, f"create role {names[login]} login in role telemetry_{role}")
     yield names
     for name in names.values():
-        execute(ours, f"reassign owned by {name} to postgres")
+        execute(ours, f"reassign owned by {name} to current_user")
         execute(ours, f"drop owned by {name}")
         execute(ours, f"drop role {name}")
 
@@ -80,15 +87,14 @@ def test_settings_of_the_database_change_no_number(ours: DbtProject, setting: st
 
 def test_a_hostile_public_is_never_called(ours: DbtProject, logins: dict[str, str]) -> None:
     execute(ours, HOSTILE_PUBLIC)
-    for login in logins.values():
-        execute(ours, f"alter role {login} set search_path = public, pg_catalog")
+    execute(ours, f"alter role {logins['transformer']} set search_path = public, pg_catalog")
     for arguments in (["run"], ["run"], ["run", "--full-refresh"]):
         add_requests(ours, logins["writer"])
         ours.run(*arguments, user=logins["transformer"])
     assert_exact(ours, today(ours))
     assert_shape_and_fingerprint(ours)
     ours.run("build", user=logins["transformer"], reconcile_all=True)
-    with psycopg.connect(ours.database.conninfo_as(logins["reader"])) as connection:
+    with hostile_session(ours, logins["reader"]) as connection:
         fresh = connection.execute("select report, pending_changes from chat_reports.report_freshness").fetchall()
     assert len(fresh) == 7
 
@@ -105,7 +111,7 @@ def test_a_step_is_safe_from_it_with_a_profile_of_ones_own(ours: DbtProject, log
 
 
 def test_any_member_of_the_role_runs_dbt_after_any_other(ours: DbtProject, logins: dict[str, str]) -> None:
-    for user in (logins["transformer"], "telemetry_transformer", "postgres", logins["transformer"]):
+    for user in (logins["transformer"], logins["colleague"], "telemetry_transformer", logins["colleague"]):
         add_requests(ours)
         edit(ours, "models/reports/off_topic.sql", "off_topic_count::double", "1.0 * off_topic_count::double")
         edit(ours, "models/reports/errors.yml", "How chat requests ended", "In short: How chat requests ended")

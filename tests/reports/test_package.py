@@ -1,0 +1,237 @@
+"""The project as a package of somebody's dbt project, and somebody's models in a clone: what is theirs stays stock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg import sql
+
+from chat_telemetry.project import project_directory
+from tests.conftest import SERVERS, Database, Server
+from tests.dbt_project import DbtProject
+from tests.reports.random_log import fill
+from tests.reports.scenes import AS_OF, DBT, assert_exact, edit, execute, run_alone, value
+
+# dbt is what is tested here, and most of the time goes into it: one server will do.
+pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
+
+ACME = {
+    "dbt_project.yml": """
+name: acme
+version: "1.0"
+profile: acme
+models:
+  acme:
+    +grants: {select: [telemetry_reader]}
+    marts: {+schema: marts}
+seeds:
+  acme: {+schema: raw}
+""",
+    "profiles.yml": """
+acme:
+  target: prod
+  outputs:
+    prod:
+      type: postgres
+      host: "{{ env_var('CHAT_TELEMETRY_DBT_HOST') }}"
+      port: "{{ env_var('CHAT_TELEMETRY_DBT_PORT') | as_number }}"
+      user: "{{ env_var('CHAT_TELEMETRY_DBT_USER') }}"
+      pass: "{{ env_var('DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD') }}"
+      dbname: "{{ env_var('CHAT_TELEMETRY_DBT_DATABASE') }}"
+      schema: analytics
+      threads: 2
+""",
+    "models/orders.sql": "{{ config(materialized='table') }} select * from {{ ref('raw_orders') }}",
+    "models/recent.sql": "select * from {{ ref('orders') }} where id > 1",
+    "models/grown.sql": """
+{{ config(materialized='incremental', unique_key='id') }}
+select * from {{ ref('orders') }} {% if is_incremental() %} where id > 1 {% endif %}
+""",
+    "models/marts/totals.sql": """
+{{ config(materialized='materialized_view', indexes=[{'columns': ['n'], 'unique': true}]) }}
+select count(*) as n from {{ ref('orders') }}
+""",
+    "seeds/raw_orders.csv": "id,amount\n1,10\n2,20\n",
+}
+PACKAGES = "packages:\n  - local: {}\n"
+THEIRS = """
+select
+    c.oid::regclass::text, c.relkind::text, c.relacl::text, obj_description(c.oid, 'pg_class'),
+    case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
+    array(
+        select format('%s %s', a.attname, a.atttypid::regtype) from pg_attribute as a
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum
+    ),
+    array(select i.indkey::text || i.indisunique from pg_index as i where i.indrelid = c.oid order by 1)
+from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid
+where (n.nspname like 'analytics%' or n.nspname = 'raw') and c.relkind in ('r', 'v', 'm')
+order by 1
+"""
+
+
+@pytest.fixture
+def login(postgres: Server) -> Iterator[str]:
+    """Acme's login: a member of telemetry_transformer that may make schemas."""
+    postgres.template()  # which makes the roles
+    name = f"acme_{os.getpid()}"
+    postgres.execute(sql.SQL("create role {} login in role telemetry_transformer").format(sql.Identifier(name)))
+    yield name
+    postgres.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def acme(postgres: Server, login: str, tmp_path: Path) -> Iterator[DbtProject]:
+    """Acme's project with ours as a package, on a migrated database."""
+    project = acme_project(postgres.create_database(postgres.template()), login, tmp_path / "acme")
+    install_package(project)
+    yield project
+    postgres.drop_database(project.database.name)
+
+
+@pytest.fixture
+def acme_alone(postgres: Server, login: str, tmp_path: Path) -> Iterator[DbtProject]:
+    """The same without the package, on a database that knows nothing of ours."""
+    project = acme_project(postgres.create_database(), login, tmp_path / "alone")
+    yield project
+    postgres.drop_database(project.database.name)
+
+
+def acme_project(database: Database, login: str, directory: Path) -> DbtProject:
+    for name, text in ACME.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text, encoding="utf-8")
+    project = DbtProject(database, directory, directory)
+    execute(project, f"grant create on database {database.name} to {login}")
+    return project
+
+
+def install_package(project: DbtProject) -> None:
+    """Names the package in packages.yml, and `dbt deps`."""
+    (project.directory / "packages.yml").write_text(PACKAGES.format(project_directory()), encoding="utf-8")
+    directory = str(project.directory)
+    said = run_alone(
+        *(DBT, "deps", "--project-dir", directory, "--profiles-dir", directory), environment=project.environment()
+    )
+    assert said.returncode == 0, said.stdout
+
+
+def theirs(project: DbtProject) -> list[tuple[Any, ...]]:
+    """What Acme's schemas hold: definitions and rows."""
+    with project.database.connect() as connection:
+        relations = connection.execute(THEIRS).fetchall()
+        return [(*row, *connection.execute(f"select * from {row[0]} order by 1").fetchall()) for row in relations]
+
+
+def test_our_nodes_build_in_somebodys_project(acme: DbtProject, login: str) -> None:
+    fill(acme.database, 1, 300, dt.date.fromisoformat(AS_OF), "UTC")
+    acme.run("build", user=login, report_as_of=AS_OF)
+    assert_exact(acme)
+    assert value(acme, "select owner from chat_rollups.progress where name = 'drained_changes'") == "analytics"
+    execute(acme, "delete from public.chat_telemetry_log where ttfb_ms < 5000")
+    acme.run("run", user=login, report_as_of=AS_OF)
+    assert_exact(acme)
+    assert value(acme, "select count(*) from pg_namespace where nspname like '%\\_chat\\_%'") == 0
+
+
+def test_what_is_theirs_is_as_it_is_without_the_package(acme: DbtProject, acme_alone: DbtProject, login: str) -> None:
+    """Built, changed and built again: a plain run does not apply a changed query, and a full refresh drops."""
+    for project in (acme, acme_alone):
+        project.run("build", user=login)
+    assert theirs(acme) == theirs(acme_alone) != []
+    for project in (acme, acme_alone):
+        edit(project, "models/marts/totals.sql", "count(*)", "count(*) + 1")
+        edit(project, "models/recent.sql", "where id > 1", "")
+        project.run("run", user=login)
+    assert theirs(acme) == theirs(acme_alone)
+    for project in (acme, acme_alone):
+        edit(project, "seeds/raw_orders.csv", "id,amount\n1,10\n2,20", "id,amount,note\n1,10,x\n2,20,y\n3,30,z")
+        edit(project, "models/orders.sql", "materialized='table'", "materialized='view'")
+        project.run("build", "--full-refresh", user=login)
+    assert theirs(acme) == theirs(acme_alone)
+
+
+def test_what_stock_dbt_refuses_is_refused_alike(acme: DbtProject, acme_alone: DbtProject, login: str) -> None:
+    said = []
+    for project in (acme, acme_alone):
+        project.run("build", user=login)
+        edit(project, "seeds/raw_orders.csv", "id,amount\n1,10\n2,20", "id,amount,note\n1,10,x\n2,20,y")
+        outcome = project.invoke("seed", user=login)
+        said.append([(r.node.name, str(r.status)) for r in outcome.result.results if r.node.package_name == "acme"])
+    assert said[0] == said[1]
+    assert theirs(acme) == theirs(acme_alone)
+
+
+def test_a_run_of_theirs_runs_nothing_of_ours(acme_alone: DbtProject, login: str) -> None:
+    """It does not even need the migrations."""
+    install_package(acme_alone)
+    for arguments in (["seed", "--select", "acme"], ["run", "--select", "acme"], ["run", "--select", "orders+"]):
+        outcome = acme_alone.run(*arguments, user=login)
+        assert {r.node.package_name for r in outcome.result.results} == {"acme"}
+    assert value(acme_alone, "select count(*) from pg_namespace where nspname like '%chat%'") == 0
+
+
+def test_no_macro_of_ours_has_a_name_of_dbts(acme: DbtProject, login: str) -> None:
+    """generate_schema_name is asked for our nodes only, and is dbt's own for every other schema."""
+    macros = acme.run("parse", user=login).result.macros.values()
+    ours = {macro.name for macro in macros if macro.package_name == "chat_telemetry"}
+    dbts = {macro.name for macro in macros if macro.package_name in ("dbt", "dbt_postgres")}
+    assert len(ours) > 20
+    assert len(dbts) > 200
+    assert ours & {name.split("__", 1)[-1] for name in dbts} == {"generate_schema_name"}
+    assert [name for name in ours if name.startswith(("default__", "postgres__"))] == []
+    assert {name for name in ours if name.startswith("materialization_")} == {
+        f"materialization_{name}_postgres" for name in ("chat_drain", "chat_report", "chat_rollup")
+    }
+
+
+def test_there_is_no_hook_of_ours(acme: DbtProject, login: str) -> None:
+    nodes = acme.run("parse", user=login).result.nodes.values()
+    made = [node for node in nodes if node.resource_type in ("model", "seed")]
+    hooked = {node.name for node in made if node.config.pre_hook or node.config.post_hook}
+    assert hooked == {"token_prices", "model_aliases"}
+    assert [node.name for node in nodes if node.resource_type == "operation"] == []
+
+
+def test_an_own_model_in_the_project_is_named_and_made_by_stock_dbt(ours: DbtProject) -> None:
+    execute(ours, f"grant create on database {ours.database.name} to telemetry_transformer")
+    edit(
+        ours,
+        "dbt_project.yml",
+        "models:\n  chat_telemetry:\n",
+        "models:\n  chat_telemetry:\n    own:\n      +schema: marts\n",
+    )
+    edit(ours, "dbt_project.yml", "seeds:\n  chat_telemetry:\n", "seeds:\n  chat_telemetry:\n    own: {+schema: raw}\n")
+    for folder in ("models", "seeds"):
+        (ours.directory / folder / "own").mkdir()
+    model = ours.directory / "models" / "own" / "spending.sql"
+    seed = ours.directory / "seeds" / "own" / "budget.csv"
+    report = "select sum(cost_usd) as cost_usd from {{ ref('token_cost') }} cross join {{ ref('budget') }}"
+    model.write_text("{{ config(materialized='table') }} " + report)
+    seed.write_text("usd\n100\n")
+    ours.run("run", "--select", "drained_changes", report_as_of=AS_OF)
+    ours.run("build", "--exclude-resource-type", "unit_test", report_as_of=AS_OF)
+    kind = "select relkind::text from pg_class where oid = to_regclass('chat_telemetry_marts.spending')"
+    assert value(ours, kind) == "r"
+    assert value(ours, "select usd from chat_telemetry_raw.budget") == 100
+
+    model.write_text("{{ config(materialized='materialized_view') }} " + report)
+    seed.write_text("usd,team\n100,us\n")
+    ours.run("build", "--full-refresh", "--exclude-resource-type", "unit_test", report_as_of=AS_OF)
+    assert value(ours, kind) == "m"
+    assert value(ours, "select team from chat_telemetry_raw.budget") == "us"
+    assert_exact(ours)
+
+
+def test_a_schema_macro_of_theirs_moves_none_of_our_nodes(acme: DbtProject, login: str) -> None:
+    macro = acme.directory / "macros" / "generate_schema_name.sql"
+    macro.parent.mkdir()
+    macro.write_text("{% macro generate_schema_name(name, node) %}{{ target.schema }}{% endmacro %}")
+    fill(acme.database, 1, 300, dt.date.fromisoformat(AS_OF), "UTC")
+    acme.run("build", user=login, report_as_of=AS_OF)
+    assert_exact(acme)
+    assert value(acme, "select relkind::text from pg_class where oid = 'analytics.totals'::regclass") == "m"
