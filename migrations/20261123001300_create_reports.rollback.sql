@@ -35,7 +35,7 @@ drop function if exists chat_rollups.make_report(
 );
 drop function if exists chat_rollups.exchange_report(regclass, regclass);
 drop function if exists chat_rollups.grant_report(regclass, text[]);
-drop function if exists chat_rollups.dress_report(regclass, jsonb);
+drop function if exists chat_rollups.apply_settings(regclass, jsonb);
 drop function if exists chat_rollups.refresh_report(regclass);
 drop function if exists chat_rollups.key_of(regclass);
 drop function if exists chat_rollups.state_of(text[]);

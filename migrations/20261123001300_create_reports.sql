@@ -5,7 +5,7 @@ set lock_timeout = '5s';
 create table if not exists chat_rollups.report_state (
     report text not null,
     query_md5 text,
-    dress_md5 text,
+    settings_md5 text,
     made_from jsonb,
     refreshed_at timestamptz,
     as_of date,
@@ -20,7 +20,7 @@ comment on table chat_rollups.report_state is
 'One row per report: what it was made from, so that a run can leave it alone, and what report_freshness shows.';
 comment on column chat_rollups.report_state.query_md5 is
 'Of its query.';
-comment on column chat_rollups.report_state.dress_md5 is
+comment on column chat_rollups.report_state.settings_md5 is
 'Of its indexes, comments and statistics.';
 comment on column chat_rollups.report_state.made_from is
 'The revision and the time zone of each rollup in it.';
@@ -128,7 +128,7 @@ $$;
 comment on function chat_rollups.refresh_report(regclass) is
 'Makes the rows of a report again, concurrently if possible.';
 
-create or replace function chat_rollups.dress_report(report regclass, dress jsonb)
+create or replace function chat_rollups.apply_settings(report regclass, settings jsonb)
 returns void
 language plpgsql
 set search_path = ''
@@ -142,7 +142,7 @@ declare
 begin
     select pg_catalog.array_agg(indexrelid::regclass) into old_indexes
     from pg_catalog.pg_index where indrelid = report;
-    for wanted in select * from pg_catalog.jsonb_array_elements(dress -> 'indexes') loop
+    for wanted in select * from pg_catalog.jsonb_array_elements(settings -> 'indexes') loop
         begin
             execute pg_catalog.format(
                 'create %s index on %s (%s)',
@@ -162,17 +162,17 @@ begin
         execute pg_catalog.format('drop index %s', old_index);
     end loop;
 
-    execute pg_catalog.format('comment on materialized view %s is %L', report, dress ->> 'description');
-    for column_name, description in select * from pg_catalog.jsonb_each_text(dress -> 'columns') loop
+    execute pg_catalog.format('comment on materialized view %s is %L', report, settings ->> 'description');
+    for column_name, description in select * from pg_catalog.jsonb_each_text(settings -> 'columns') loop
         execute pg_catalog.format('comment on column %s.%I is %L', report, column_name, description);
     end loop;
-    for column_name in select * from pg_catalog.jsonb_array_elements_text(dress -> 'without_statistics') loop
+    for column_name in select * from pg_catalog.jsonb_array_elements_text(settings -> 'without_statistics') loop
         execute pg_catalog.format('alter materialized view %s alter column %I set statistics 0', report, column_name);
     end loop;
 end
 $$;
 
-comment on function chat_rollups.dress_report(regclass, jsonb) is
+comment on function chat_rollups.apply_settings(regclass, jsonb) is
 'Gives a report its indexes and comments; columns that hold ids or texts of users get no statistics.';
 
 create or replace function chat_rollups.exchange_report(report regclass, new_report regclass)
@@ -214,7 +214,7 @@ end
 $$;
 
 comment on function chat_rollups.exchange_report(regclass, regclass) is
-'Puts a new report in the place of the old one. Refuses if somebody built on the old one.';
+'Replaces a report by a new one. Refuses if somebody built on the old one.';
 
 create or replace function chat_rollups.grant_report(report regclass, readers text[])
 returns void
@@ -261,7 +261,7 @@ create or replace function chat_rollups.make_report(
     run_by text,
     rollups text[],
     readers text[],
-    dress jsonb,
+    settings jsonb,
     full_refresh boolean
 )
 returns text
@@ -277,7 +277,7 @@ declare
     new_query_md5 constant text := pg_catalog.md5(
         pg_catalog.replace(query, pg_catalog.format('"%s".', pg_catalog.current_database()), '')
     );
-    new_dress_md5 constant text := pg_catalog.md5(dress::text);
+    new_settings_md5 constant text := pg_catalog.md5(settings::text);
     known chat_rollups.report_state;
     state jsonb;
     kind "char";
@@ -297,14 +297,14 @@ begin
         raise exception '% is no materialized view of this project: move it away, then run dbt again', view_name;
     end if;
 
-    if is_filled and known.query_md5 = new_query_md5 and known.dress_md5 = new_dress_md5
+    if is_filled and known.query_md5 = new_query_md5 and known.settings_md5 = new_settings_md5
         and known.made_from = state and not full_refresh
     then
         outcome := 'nothing new';
-    elsif kind is not null and known.query_md5 = new_query_md5 and known.dress_md5 = new_dress_md5 then
+    elsif kind is not null and known.query_md5 = new_query_md5 and known.settings_md5 = new_settings_md5 then
         perform chat_rollups.refresh_report(view_name);
         if chat_rollups.key_of(view_name) is null then
-            perform chat_rollups.dress_report(view_name, dress);
+            perform chat_rollups.apply_settings(view_name, settings);
         end if;
         outcome := 'refreshed';
     else
@@ -317,7 +317,7 @@ begin
             <> pg_catalog.pg_get_viewdef(new_name::regclass);
         if is_other then
             perform chat_rollups.refresh_report(new_name);
-            perform chat_rollups.dress_report(new_name, dress);
+            perform chat_rollups.apply_settings(new_name, settings);
             perform chat_rollups.grant_report(new_name, readers);
             if kind is null then
                 execute pg_catalog.format('alter materialized view %s rename to %I', new_name, report);
@@ -328,8 +328,8 @@ begin
         else
             -- What differs is an index, a comment or white space.
             execute pg_catalog.format('drop materialized view %s', new_name);
-            if known.dress_md5 is distinct from new_dress_md5 then
-                perform chat_rollups.dress_report(view_name, dress);
+            if known.settings_md5 is distinct from new_settings_md5 then
+                perform chat_rollups.apply_settings(view_name, settings);
             end if;
             perform chat_rollups.refresh_report(view_name);
             outcome := 'refreshed';
@@ -341,7 +341,7 @@ begin
     update chat_rollups.report_state as s
     set
         query_md5 = new_query_md5,
-        dress_md5 = new_dress_md5,
+        settings_md5 = new_settings_md5,
         made_from = state,
         refreshed_at = pg_catalog.now(),
         as_of = p.as_of,
@@ -408,7 +408,7 @@ chat_rollups.left_out_count(text[]),
 chat_rollups.state_of(text[]),
 chat_rollups.key_of(regclass),
 chat_rollups.refresh_report(regclass),
-chat_rollups.dress_report(regclass, jsonb),
+chat_rollups.apply_settings(regclass, jsonb),
 chat_rollups.exchange_report(regclass, regclass),
 chat_rollups.grant_report(regclass, text[]),
 chat_rollups.make_report(text, text, text, text[], text[], jsonb, boolean)

@@ -11,7 +11,7 @@
     {%- for column in model.columns.values() -%}
         {%- do descriptions.update({column.name: column.description | trim}) -%}
     {%- endfor -%}
-    {%- set dress = {
+    {%- set settings = {
         "indexes": config.get("indexes", []),
         "description": model.description | trim,
         "columns": descriptions,
@@ -25,7 +25,7 @@
             run_by => {{ text_literal(target.schema) }},
             rollups => {{ text_array(rollups) }},
             readers => {{ text_array([readers] if readers is string else readers) }},
-            dress => {{ text_literal(tojson(dress)) }},
+            settings => {{ text_literal(tojson(settings)) }},
             full_refresh => {{ flags.FULL_REFRESH }}
         )
     {%- endset -%}
