@@ -1,5 +1,5 @@
--- daily_latency holds the last 30 days with their counts, averages and longest durations, and no other day. Compared
--- only while both have counted the same: in the middle of a run they have not.
+-- daily_latency holds the last 30 days with their counts, averages and longest durations, and no other day.
+-- Compared only while both have counted the same.
 {{ config(tags=['reconcile']) }}
 with
 
@@ -11,21 +11,8 @@ latency as (
     select * from {{ ref('daily_latency') }}
 ),
 
-progress as (
-    select * from {{ source('rollups', 'progress') }}
-),
-
 last_day as (
-    select as_of from progress
-    where name = 'daily_latency'
-),
-
-counted_so_far as (
-    select distinct
-        batch,
-        generation
-    from progress
-    where name in ('daily_durations', 'daily_latency')
+    select {{ as_of('daily_latency') }} as as_of
 ),
 
 counted as (
@@ -54,4 +41,4 @@ kept as (
 
 select differences.* -- noqa: AM04
 from ({{ differences('kept', 'counted') }}) as differences
-where (select count(*) = 1 from counted_so_far)
+where {{ have_counted_the_same(['daily_durations', 'daily_latency']) }}

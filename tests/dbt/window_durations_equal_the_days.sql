@@ -1,5 +1,4 @@
--- Each rolling period holds what its days hold. Compared only while both have counted the same: in the middle of a run
--- they have not.
+-- Each rolling period holds what its days hold. Compared only while both have counted the same.
 {{ config(tags=['reconcile']) }}
 with
 
@@ -11,21 +10,8 @@ windows as (
     select * from {{ ref('window_durations') }}
 ),
 
-progress as (
-    select * from {{ source('rollups', 'progress') }}
-),
-
 last_day as (
-    select as_of from progress
-    where name = 'window_durations'
-),
-
-counted_so_far as (
-    select distinct
-        batch,
-        generation
-    from progress
-    where name in ('daily_durations', 'window_durations')
+    select {{ as_of('window_durations') }} as as_of
 ),
 
 counted as (
@@ -60,4 +46,4 @@ kept as (
 
 select differences.* -- noqa: AM04
 from ({{ differences('kept', 'counted') }}) as differences
-where (select count(*) = 1 from counted_so_far)
+where {{ have_counted_the_same(['daily_durations', 'window_durations']) }}
