@@ -39,7 +39,7 @@ ROLLUPS = """
 
 
 class Comparison:
-    """Two versions, `now` and `before`, on one server. `note` is told the cost of each run."""
+    """Two versions, `now` and `before`, on one server. `note` gets the cost of each run."""
 
     def __init__(
         self,

@@ -177,7 +177,7 @@ class LogDatabase:
         self._add(LATE, rows=rows, days=min(days, self.days))
 
     def erase_user(self, days: int = LONG_USER_DAYS) -> None:
-        """Delete one of the users who asked 300 times on so many days, LONG_USER_DAYS or RECENT_USER_DAYS."""
+        """Delete one of the users who asked 300 times on `days` days: LONG_USER_DAYS or RECENT_USER_DAYS."""
         with self.connect() as connection:
             _execute(
                 connection,

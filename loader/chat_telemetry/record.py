@@ -119,8 +119,8 @@ _to_json = msgspec.json.Encoder(enc_hook=_plain).encode
 def _mend(record: TelemetryRecord) -> TelemetryRecord:
     if not isinstance(record, TelemetryRecord):
         raise InvalidRecord(f"a {type(record).__name__} is no TelemetryRecord")
-    mended = {column: _mend_text(getattr(record, column)) for column in COLUMNS}
-    return TelemetryRecord(**{**mended, "created_at": in_utc(record.created_at)})
+    repaired = {column: _mend_text(getattr(record, column)) for column in COLUMNS}
+    return TelemetryRecord(**{**repaired, "created_at": in_utc(record.created_at)})
 
 
 def _mend_text(value: Any) -> Any:
