@@ -87,7 +87,7 @@ class TelemetryClient:
                     return False
                 record = redacted
             line = encode(record)
-            if may_be_odd(record, line):
+            if may_be_odd(record):
                 repaired = repair(record)
                 if repaired is not None:
                     record, line = repaired, encode(repaired)

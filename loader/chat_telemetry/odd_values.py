@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import get_type_hints
 
 import msgspec
@@ -14,15 +15,20 @@ AHEAD = timedelta(days=1)  # a clock may be wrong by hours and still be meant
 
 _TYPES = get_type_hints(TelemetryRecord, include_extras=True)
 _INTEGERS = tuple(column for column, kind in _TYPES.items() if kind == Integer | None)
+_numbers = attrgetter(*_INTEGERS)
 _latest = datetime.now(UTC) + AHEAD
 
 
-def may_be_odd(record: TelemetryRecord, line: bytes) -> bool:
-    """A quick look, for every record: False means that no value is odd. `line` is the record, encoded."""
+def may_be_odd(record: TelemetryRecord) -> bool:
+    """A quick look, for every record: False means that no value is odd."""
     try:
-        return b",-" in line or b',"-' in line or not EARLIEST <= record.created_at <= _latest
-    except TypeError:  # a time as text, or without a time zone
+        is_possible = EARLIEST <= record.created_at <= _latest
+        for number in _numbers(record):
+            if number is not None and number < 0:
+                is_possible = False
+    except TypeError:  # a number or a time as text, or a time without a time zone
         return True
+    return not is_possible
 
 
 def odd_values(record: TelemetryRecord) -> dict[str, str]:
