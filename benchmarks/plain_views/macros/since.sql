@@ -3,6 +3,6 @@
     {%- if var("whole_log") -%}
         true
     {%- else -%}
-        created_at >= (({{ last_day() }} - {{ days_before }})::timestamp at time zone 'UTC')
+        created_at >= (({{ last_day_that_counts() }} - {{ days_before }})::timestamp at time zone 'UTC')
     {%- endif -%}
 {%- endmacro %}

@@ -23,4 +23,4 @@ select
     response_output_tokens,
     response_cached_tokens
 from public.chat_telemetry_log
-where created_at < (({{ last_day() }} + 1)::timestamp at time zone 'UTC')
+where created_at < (({{ last_day_that_counts() }} + 1)::timestamp at time zone 'UTC')
