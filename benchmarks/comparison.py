@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -137,14 +138,23 @@ def bytes_of_columns(connection: psycopg.Connection, table: str, columns: set[st
 
 
 def differ(before: psycopg.Connection, now: psycopg.Connection, report: str) -> bool:
-    """Whether a report shows something else in two databases. Numbers are compared to nine decimals."""
+    """Whether a report shows something else in two databases. Numbers may differ by rounding."""
     headers = [c.execute(f"select * from chat_reports.{report} limit 0").description or [] for c in (before, now)]
     columns = set.intersection(*[{column.name for column in header} for header in headers])
-    numbers = {column.name for header in headers for column in header if column.type_display in NUMBERS}
-    shown = [f"{name}::numeric(30, 9)" if name in numbers else f"{name}::text" for name in sorted(columns)]
+    numbers = columns & {column.name for header in headers for column in header if column.type_display in NUMBERS}
+    keys = sorted(columns - numbers)
+    shown = [*(f"{name}::text" for name in keys), *(f"{name}::float8" for name in sorted(numbers))]
     periods = "where period in ('day', 'last_7_days', 'last_30_days')" if "period" in columns else ""
     query = f"select {', '.join(shown)} from chat_reports.{report} {periods}"
-    return sorted(before.execute(query), key=repr) != sorted(now.execute(query), key=repr)
+    found = [{row[: len(keys)]: row[len(keys) :] for row in connection.execute(query)} for connection in (before, now)]
+    return found[0].keys() != found[1].keys() or any(
+        not same(a, b) for key in found[0] for a, b in zip(found[0][key], found[1][key], strict=True)
+    )
+
+
+def same(a: float | None, b: float | None) -> bool:
+    """Whether two numbers, or two that are missing, are the same but for rounding."""
+    return a == b if a is None or b is None else math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-10)
 
 
 @contextmanager

@@ -314,6 +314,8 @@ declare
     keys text[];
     counts text[];
     is_zero text;
+    has_rows boolean;
+    on_conflict text;
     emptied tid[];
     written bigint;
 begin
@@ -346,8 +348,10 @@ begin
         changes := 'select * from chat_rollups.drained_changes where false';
     else
         perform chat_rollups.assert_log_is_visible();
-        perform chat_rollups.label_names('public.chat_telemetry_log');
-        perform chat_rollups.label_names('public.chat_telemetry_changes');
+        if mine.batch is not null or source.as_of is null then  -- before a first count, the drain has done this
+            perform chat_rollups.label_names('public.chat_telemetry_log');
+            perform chat_rollups.label_names('public.chat_telemetry_changes');
+        end if;
         changes := 'select * from chat_rollups.log_as_drained';
     end if;
     if is_rebuild and follows is not null then
@@ -364,6 +368,18 @@ begin
     where i.indrelid = rollup and i.indisprimary;
     is_zero := case when lists_everything then 'false'
         else chat_rollups.each_column(counts, 'coalesce(%s, 0) = 0', ' and ') end;
+
+    execute pg_catalog.format('select exists (select from %s)', rollup) into has_rows;
+    on_conflict := case when not has_rows then ''  -- a plain insert is cheaper
+        else pg_catalog.format(
+            'on conflict (%s) do update set %s where %s',
+            pg_catalog.array_to_string(keys, ', '),
+            case when is_rebuild or replaces then chat_rollups.each_column(counts, '%1$s = excluded.%1$s', ', ')
+                else chat_rollups.each_column(counts, '%1$s = rollup.%1$s + excluded.%1$s', ', ') end,
+            case when is_rebuild or replaces
+                then chat_rollups.each_column(counts, 'rollup.%1$s is distinct from excluded.%1$s', ' or ')
+                else 'true' end
+        ) end;
 
     execute pg_catalog.format(
         'with drained_changes as (
@@ -387,8 +403,7 @@ begin
             insert into %s as rollup (%s)
             select %s from counted
             order by %s
-            on conflict (%s) do update set %s
-            where %s
+            %s
             returning rollup.ctid as place, %s as is_zero
         )
 
@@ -407,12 +422,7 @@ begin
         pg_catalog.array_to_string(keys || counts, ', '),
         pg_catalog.array_to_string(keys || counts, ', '),
         pg_catalog.array_to_string(keys, ', '),
-        pg_catalog.array_to_string(keys, ', '),
-        case when is_rebuild or replaces then chat_rollups.each_column(counts, '%1$s = excluded.%1$s', ', ')
-            else chat_rollups.each_column(counts, '%1$s = rollup.%1$s + excluded.%1$s', ', ') end,
-        case when is_rebuild or replaces
-            then chat_rollups.each_column(counts, 'rollup.%1$s is distinct from excluded.%1$s', ' or ')
-            else 'true' end,
+        on_conflict,
         is_zero
     )
     into written, emptied;
