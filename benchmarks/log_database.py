@@ -142,6 +142,7 @@ class LogDatabase:
 
     def fill_from(self, other: LogDatabase) -> None:
         """Insert the requests of another database instead, in the order in which they lie on its disk."""
+        self._additions = other._additions
         with self._bare_log() as connection, other.connect() as source:
             header = connection.execute("select * from public.chat_telemetry_log limit 0").description
             columns = ", ".join(column.name for column in header or [])
