@@ -11,6 +11,7 @@ create table if not exists chat_rollups.progress (
     revision bigint not null default 0,
     as_of date,
     report_timezone text,
+    query_md5 text,
     owner text,
     horizon date,
     constraint progress_pkey primary key (name)
@@ -37,6 +38,8 @@ comment on column chat_rollups.progress.as_of is
 'The last day that counts. The drain decides it for the whole run.';
 comment on column chat_rollups.progress.report_timezone is
 'The time zone whose midnights separate the days of the rollup.';
+comment on column chat_rollups.progress.query_md5 is
+'Of the model''s query, as md5. A rollup that follows another is rebuilt when its query changed.';
 comment on column chat_rollups.progress.owner is
 'The dbt target schema that drains the feed; the first one that runs takes it, every other one is refused.';
 comment on column chat_rollups.progress.horizon is

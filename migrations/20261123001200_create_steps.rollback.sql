@@ -1,6 +1,7 @@
 set lock_timeout = '5s';
 
 drop function if exists chat_rollups.fill(regclass, text, text[], text, text, boolean, text, boolean, boolean, text[]);
+drop function if exists chat_rollups.query_md5(text);
 drop function if exists chat_rollups.each_column(text[], text, text);
 drop function if exists chat_rollups.drain(text[], text, date);
 drop function if exists chat_rollups.forget_counted_changes();

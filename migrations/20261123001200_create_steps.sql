@@ -284,6 +284,18 @@ $$;
 comment on function chat_rollups.each_column(text[], text, text) is
 'The template, an expression with %s for a column, once for each column.';
 
+create or replace function chat_rollups.query_md5(query text)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select pg_catalog.md5(pg_catalog.replace(query, pg_catalog.format('"%s".', pg_catalog.current_database()), ''))
+$$;
+
+comment on function chat_rollups.query_md5(text) is
+'Tells queries of models apart. Without the name of the database: a copy under another name has the same query.';
+
 -- Fills a rollup from its model, a query that reads the changes to count from a CTE named drained_changes.
 --
 -- The table says the rest: its primary key is the key, and its other columns are what is counted.
@@ -331,7 +343,10 @@ begin
         raise exception 'chat_rollups.% has not been counted yet: run dbt without --select', follows;
     end if;
     is_rebuild := full_refresh or lists_everything or mine.batch is null
-        or (follows is not null and mine.generation <> source.generation);
+        or (
+            follows is not null
+            and (mine.generation <> source.generation or mine.query_md5 is distinct from chat_rollups.query_md5(query))
+        );
     if not is_rebuild and mine.report_timezone <> timezone then
         raise exception '% was counted in time zone %, not in %', rollup, mine.report_timezone, timezone
         using hint = 'To count the log by the days of the new time zone: dbt run --full-refresh';
@@ -386,7 +401,7 @@ begin
             %s
         ),
 
-        counted as materialized (
+        counted as %s (
             select * from (
                 %s
             ) as counted
@@ -412,11 +427,12 @@ begin
             coalesce(array_agg(place) filter (where is_zero), ''{}'')
         from written',
         changes,
+        case when has_rows then 'materialized' else 'not materialized' end,
         query,
         -- What adds nothing is left out; a value that replaces another may be 0.
         case when replaces and not is_rebuild then 'true' else pg_catalog.format('not (%s)', is_zero) end,
         rollup,
-        is_rebuild::text,
+        (is_rebuild and has_rows)::text,
         chat_rollups.each_column(keys, 'rollup.%1$s = counted.%1$s', ' and '),
         rollup,
         pg_catalog.array_to_string(keys || counts, ', '),
@@ -442,7 +458,8 @@ begin
         generation = case when follows is null then p.generation + is_rebuild::integer else source.generation end,
         revision = p.revision + (written > 0 or p.as_of is distinct from source.as_of)::integer,
         as_of = source.as_of,
-        report_timezone = timezone
+        report_timezone = timezone,
+        query_md5 = chat_rollups.query_md5(query)
     where p.name = rollup_name;
     return pg_catalog.format('%s rows %s', written, case when is_rebuild then 'rebuilt' else 'changed' end);
 end

@@ -268,15 +268,13 @@ returns text
 language plpgsql
 set search_path = ''
 set standard_conforming_strings = on
+set quote_all_identifiers = off  -- a concurrent refresh fails with it
 set jit = off
 as $$
 declare
     view_name constant text := pg_catalog.format('chat_reports.%I', report);
     new_name constant text := pg_catalog.format('chat_reports.%I', report || '__new');
-    -- Without the name of the database: a copy under another name has the same definition.
-    new_query_md5 constant text := pg_catalog.md5(
-        pg_catalog.replace(query, pg_catalog.format('"%s".', pg_catalog.current_database()), '')
-    );
+    new_query_md5 constant text := chat_rollups.query_md5(query);
     new_settings_md5 constant text := pg_catalog.md5(settings::text);
     known chat_rollups.report_state;
     state jsonb;

@@ -7,7 +7,7 @@ with
 
 requests as (
     select * from {{ ref('daily_requests') }}
-    where {{ is_in_period('day', 'last_30_days', as_of('window_durations')) }}
+    where {{ is_in_any_period('day', as_of('window_durations')) }}
 ),
 
 durations as (

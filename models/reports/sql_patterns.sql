@@ -1,5 +1,6 @@
 -- Which SQL does the chat write most often, and how does it fare? The 1,000 most frequent of the last 7 days.
 -- depends_on: {{ ref('drained_changes') }}
+{% set first, last = report_periods()["last_7_days"] %}
 with
 
 requests as (
@@ -13,7 +14,7 @@ requests as (
         case when result_row_count >= 0 then result_row_count end as row_count
     from {{ source('chat', 'chat_telemetry_log') }}
     where
-        {{ on_days('created_at', as_of() ~ ' - ' ~ report_periods()['last_7_days'][0], as_of()) }}
+        {{ on_days('created_at', as_of() ~ ' - ' ~ first, as_of() ~ ' - ' ~ last) }}
         -- Blank SQL, however many blanks, has one of these two fingerprints: that of nothing and that of one space.
         and sql_fingerprint not in (md5(''), md5(' '))
 ),

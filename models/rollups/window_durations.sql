@@ -29,7 +29,7 @@ contributions as (
             {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from measured
-    inner join last_days on {{ is_in_period('measured.day', 'last_30_days', 'last_days.was') }}
+    inner join last_days on {{ is_in_any_period('measured.day', 'last_days.was') }}
     union all
     select
         durations.step,
@@ -48,8 +48,8 @@ contributions as (
         on
             last_days.was is distinct from last_days.is_now
             and (
-                {{ is_in_period('durations.day', 'last_30_days', 'last_days.is_now') }}
-                or {{ is_in_period('durations.day', 'last_30_days', 'last_days.was') }}
+                {{ is_in_any_period('durations.day', 'last_days.is_now') }}
+                or {{ is_in_any_period('durations.day', 'last_days.was') }}
             )
 )
 

@@ -27,7 +27,7 @@ counted as (
             {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from durations
-    inner join last_day on {{ is_in_period('durations.day', 'last_30_days', 'last_day.as_of') }}
+    inner join last_day on {{ is_in_any_period('durations.day', 'last_day.as_of') }}
     group by durations.step, durations.sql_model, durations.response_model, durations.duration_ms
 ),
 

@@ -26,6 +26,12 @@ create domain public.date as pg_catalog.date check (false);
 # Read with standard_conforming_strings off, the backslash would escape the quote after it.
 QUERY = "SELECT 'it\\', \"S\"\n\tfrom  t"
 SHAPE = 'select ?, "S" from t'
+SETTINGS = [
+    *["default_transaction_isolation = serializable", "standard_conforming_strings = off", "timezone = 'Pacific/Chatham'"],
+    *["datestyle = 'sql, dmy'", "intervalstyle = sql_standard", "extra_float_digits = -15", "transform_null_equals = on"],
+    *["quote_all_identifiers = on", "check_function_bodies = off", "client_min_messages = error"],
+    *["enable_hashagg = off", "enable_sort = off", "plan_cache_mode = force_generic_plan", "array_nulls = off"],
+]
 ADD_REQUEST = """
 insert into public.chat_telemetry_log (user_id, user_question, created_at, sql_model, ttfb_ms, generated_sql)
 values (%s, 'How many?', %s, 'gpt-4o', %s, %s)
@@ -71,11 +77,9 @@ def logins(ours: DbtProject) -> Iterator[dict[str, str]]:
         execute(ours, f"drop role {name}")
 
 
-@pytest.mark.parametrize(
-    "setting", ["default_transaction_isolation = serializable", "standard_conforming_strings = off"]
-)
-def test_settings_of_the_database_change_no_number(ours: DbtProject, setting: str) -> None:
-    execute(ours, f"alter database {ours.database.name} set {setting}")
+def test_settings_of_the_database_change_no_number(ours: DbtProject) -> None:
+    for setting in SETTINGS:
+        execute(ours, f"alter database {ours.database.name} set {setting}")
     for arguments in (["seed"], ["run"], ["run", "--full-refresh"]):
         add_requests(ours)
         ours.run(*arguments, "--threads", "4", report_as_of=AS_OF)

@@ -1,6 +1,6 @@
 select
     period,
-    period_start,
+    case when period = 'day' then day else %(report_as_of)s::date - first end as period_start,
     step,
     count(*) as request_count,
     sum(ms)::double precision / count(*) as avg_ms,
@@ -11,12 +11,9 @@ select
 from requests
 cross join lateral (
     values
-    ('day', day, 29, 0),
-    ('last_7_days', %(report_as_of)s::date - 6, 6, 0),
-    ('last_30_days', %(report_as_of)s::date - 29, 29, 0),
-    ('last_7_complete_days', %(report_as_of)s::date - 7, 7, 1),
-    ('previous_7_complete_days', %(report_as_of)s::date - 14, 14, 8)
-) as window_of (period, period_start, first, last)
+    ('day', 29, 0),
+    ('last_7_days', 6, 0), ('last_30_days', 29, 0), ('last_7_complete_days', 7, 1), ('previous_7_complete_days', 14, 8)
+) as window_of (period, first, last)
 cross join lateral (
     values
     ('nl_to_sql', nl_to_sql_duration_ms),
@@ -27,4 +24,4 @@ cross join lateral (
 where
     error_type is null and ms >= 0
     and day between %(report_as_of)s::date - first and %(report_as_of)s::date - last
-group by period, period_start, step
+group by 1, 2, 3
