@@ -31,7 +31,9 @@ def differing(project: DbtProject) -> list[str]:
 
 def test_a_longer_period_counts_all_its_days_after_a_plain_run(ours: DbtProject, reference: DbtProject) -> None:
     with ours.database.connect() as connection:
-        connection.execute("alter table chat_rollups.window_durations add column last_401_days integer not null default 0")
+        connection.execute(
+            "alter table chat_rollups.window_durations add column last_401_days integer not null default 0"
+        )
     edit(ours, PERIODS, '"last_30_days"', '"last_401_days": (400, 0), "last_30_days"')
     columns = "      - name: last_7_days\n"
     edit(ours, "models/rollups/window_durations.yml", columns, f"      - name: last_401_days\n{columns}")
@@ -41,10 +43,11 @@ def test_a_longer_period_counts_all_its_days_after_a_plain_run(ours: DbtProject,
     assert differing(ours) == []
 
 
-def test_a_period_that_is_moved_is_moved_in_every_report_by_a_plain_run(ours: DbtProject, reference: DbtProject) -> None:
+def test_a_plain_run_moves_a_period_in_every_report(ours: DbtProject, reference: DbtProject) -> None:
     edit(ours, PERIODS, "(6, 0)", "(9, 2)")
     for report in ("latency.sql", "model_comparison.sql"):
         edit(reference, report, "6, 0)", "9, 2)")
-    edit(reference, "sql_patterns.sql", "day > %(report_as_of)s::date - 7", "%(report_as_of)s::date - day between 2 and 9")
+    last_7_days = "day > %(report_as_of)s::date - 7"
+    edit(reference, "sql_patterns.sql", last_7_days, "%(report_as_of)s::date - day between 2 and 9")
     ours.run("run", report_as_of=AS_OF)
     assert differing(ours) == []

@@ -27,10 +27,10 @@ create domain public.date as pg_catalog.date check (false);
 QUERY = "SELECT 'it\\', \"S\"\n\tfrom  t"
 SHAPE = 'select ?, "S" from t'
 SETTINGS = [
-    *["default_transaction_isolation = serializable", "standard_conforming_strings = off", "timezone = 'Pacific/Chatham'"],
-    *["datestyle = 'sql, dmy'", "intervalstyle = sql_standard", "extra_float_digits = -15", "transform_null_equals = on"],
-    *["quote_all_identifiers = on", "check_function_bodies = off", "client_min_messages = error"],
-    *["enable_hashagg = off", "enable_sort = off", "plan_cache_mode = force_generic_plan", "array_nulls = off"],
+    *["default_transaction_isolation = serializable", "standard_conforming_strings = off", "quote_all_identifiers = on"],
+    *["timezone = 'Pacific/Chatham'", "datestyle = 'sql, dmy'", "intervalstyle = sql_standard", "array_nulls = off"],
+    *["extra_float_digits = -15", "transform_null_equals = on", "check_function_bodies = off"],
+    *["enable_hashagg = off", "enable_sort = off", "plan_cache_mode = force_generic_plan"],
 ]
 ADD_REQUEST = """
 insert into public.chat_telemetry_log (user_id, user_question, created_at, sql_model, ttfb_ms, generated_sql)
