@@ -27,9 +27,9 @@ create domain public.date as pg_catalog.date check (false);
 QUERY = "SELECT 'it\\', \"S\"\n\tfrom  t"
 SHAPE = 'select ?, "S" from t'
 SETTINGS = [
-    *["default_transaction_isolation = serializable", "standard_conforming_strings = off", "quote_all_identifiers = on"],
-    *["timezone = 'Pacific/Chatham'", "datestyle = 'sql, dmy'", "intervalstyle = sql_standard", "array_nulls = off"],
-    *["extra_float_digits = -15", "transform_null_equals = on", "check_function_bodies = off"],
+    *["default_transaction_isolation = serializable", "standard_conforming_strings = off", "array_nulls = off"],
+    *["timezone = 'Pacific/Chatham'", "datestyle = 'sql, dmy'", "intervalstyle = sql_standard"],
+    *["quote_all_identifiers = on", "extra_float_digits = -15", "transform_null_equals = on"],
     *["enable_hashagg = off", "enable_sort = off", "plan_cache_mode = force_generic_plan"],
 ]
 ADD_REQUEST = """
