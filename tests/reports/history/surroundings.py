@@ -21,13 +21,13 @@ UNPOPULATED = "select count(*) from pg_class where relnamespace = 'chat_reports'
 
 
 def switches_its_transaction_mode(history: History) -> None:
-    """With `autocommit: true` in the profile, dbt sends no BEGIN and each statement is a transaction of its own."""
+    """With `autocommit: true` in the profile, dbt sends no COMMIT and each statement is a transaction of its own."""
     log = history.project.scratch / "logs" / "dbt.log"
     is_on = history.project.settings.get("CHAT_TELEMETRY_TEST_AUTOCOMMIT") != "True"
     history.set(CHAT_TELEMETRY_TEST_AUTOCOMMIT=str(is_on))
     log.unlink(missing_ok=True)
     history.run("run")
-    assert (": BEGIN" in log.read_text(encoding="utf-8")) != is_on
+    assert (": COMMIT" in log.read_text(encoding="utf-8")) != is_on
 
 
 def has_another_default_isolation(history: History) -> None:
