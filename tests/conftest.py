@@ -18,8 +18,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from chat_telemetry.embedded import EmbeddedPostgres
-from chat_telemetry.migrations import apply_migrations
+from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
+from chat_telemetry._cli.migrations import apply_migrations
 
 # dbt 1.12 reads a .env file into the environment of this process: one in the clone is not for the tests.
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"

@@ -17,7 +17,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from chat_telemetry.project import project_directory
+from chat_telemetry._cli.sql_project import project_directory
 from tests.conftest import Database
 
 DEPRECATIONS_ARE_ERRORS = '{"error": ["Deprecations"]}'

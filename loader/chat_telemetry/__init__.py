@@ -4,12 +4,12 @@ from chat_telemetry import TelemetryRecord, persist_telemetry
 persist_telemetry(TelemetryRecord(user_id=..., user_question=...))
 """
 
-from chat_telemetry.client import TelemetryClient
-from chat_telemetry.default import close, configure, flush, persist_telemetry, stats
-from chat_telemetry.errors import TelemetryError
-from chat_telemetry.observe import observe_chat
-from chat_telemetry.record import TelemetryRecord
-from chat_telemetry.stats import Stats
+from chat_telemetry._client import TelemetryClient
+from chat_telemetry._default_client import close, configure, flush, persist_telemetry, stats
+from chat_telemetry._errors import TelemetryError
+from chat_telemetry._observe.chat import observe_chat
+from chat_telemetry._record import TelemetryRecord
+from chat_telemetry._stats import Stats
 
 __all__ = [
     "Stats",

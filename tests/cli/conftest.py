@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from chat_telemetry.cli.app import run
+from chat_telemetry._cli.app import run
 from tests.conftest import Database
 
 
@@ -49,7 +49,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def process(*arguments: str, cwd: Path, environment: Mapping[str, str], stdin: bytes = b"") -> Outcome:
     """The same as a process, with `environment` on top of this one's."""
     finished = subprocess.run(
-        [sys.executable, "-c", "from chat_telemetry.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from chat_telemetry._cli import main; main()", *arguments],
         input=stdin,
         capture_output=True,
         cwd=cwd,

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chat_telemetry.cli.report import REPORTS
+from chat_telemetry._cli.report import REPORTS
 from tests.cli.conftest import Outcome, process
 
 # What a shell, or the .env file of an application, may say about other databases; none of it may reach the demo's.
@@ -49,7 +49,7 @@ def taken_port() -> Iterator[int]:
 def first(directory: Path, taken_port: int) -> Outcome:
     """The first run that comes to its end; the one before was killed while dbt ran."""
     with subprocess.Popen(
-        [sys.executable, "-c", "from chat_telemetry.cli import main; main()", *arguments(taken_port)],
+        [sys.executable, "-c", "from chat_telemetry._cli import main; main()", *arguments(taken_port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd=directory,

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from chat_telemetry.cli.demo import generator
-from chat_telemetry.cli.demo.generator import generate
-from chat_telemetry.record import TelemetryRecord, encode
-from chat_telemetry.store import Store
+from chat_telemetry._cli.demo import generator
+from chat_telemetry._cli.demo.generator import generate
+from chat_telemetry._delivery.store import Store
+from chat_telemetry._record import TelemetryRecord, encode
 from tests.conftest import Database
 
 UNTIL = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from chat_telemetry.cli import load as load_module
+from chat_telemetry._cli import load as load_module
 from tests.cli.conftest import Cli, count, line, process
 from tests.conftest import Database
 
@@ -232,7 +232,7 @@ def test_an_empty_file_is_no_fault(cli: Cli, database: Database, tmp_path: Path)
 def test_a_line_without_end_is_set_aside_whole_and_the_next_one_stored(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat_telemetry.cli.lines.MAX_LINE_BYTES", 1024)
+    monkeypatch.setattr("chat_telemetry._cli.input_lines.MAX_LINE_BYTES", 1024)
     long = line(user, ai_response="x" * 5000)
     outcome = cli("load", str(write(tmp_path / "in.jsonl", long, line(user))), database=database)
     assert ":1: longer than" in outcome.err

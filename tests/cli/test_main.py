@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chat_telemetry.cli.app import app
+from chat_telemetry._cli.app import app
 from tests.cli.conftest import Cli, count, line, process
 from tests.conftest import Database
 
@@ -98,7 +98,7 @@ def test_without_the_extra_the_command_says_how_to_get_it(tmp_path: Path) -> Non
 
 
 def test_without_the_extra_of_the_demo_it_says_how_to_get_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat_telemetry.cli.demo.EXTRAS", ("a_package_that_is_not_installed",))
+    monkeypatch.setattr("chat_telemetry._cli.demo.EXTRAS", ("a_package_that_is_not_installed",))
     outcome = cli("demo")
     assert outcome.code == 4
     assert "pip install 'chat-telemetry[demo]'" in outcome.err
@@ -118,7 +118,7 @@ def test_a_reader_that_leaves_early_is_no_error(database: Database, tmp_path: Pa
     os.close(read)
     with os.fdopen(write) as closed_pipe:
         finished = subprocess.run(
-            [sys.executable, "-c", "from chat_telemetry.cli import main; main()", "migrate", "--status"],
+            [sys.executable, "-c", "from chat_telemetry._cli import main; main()", "migrate", "--status"],
             stdout=closed_pipe,
             stderr=subprocess.PIPE,
             cwd=tmp_path,
@@ -136,7 +136,7 @@ def test_interrupted_a_load_says_so_in_one_line_and_leaves_nothing_half_written(
     # A job that a shell started in the background, as CI may be, ignores SIGINT, and hands that down.
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from chat_telemetry.cli import main; main()"
+        "from chat_telemetry._cli import main; main()"
     )
     loading = subprocess.Popen(
         [sys.executable, "-c", program, "load", "-"],

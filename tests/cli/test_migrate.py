@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chat_telemetry.migrations import migration_status
+from chat_telemetry._cli.migrations import migration_status
 from tests.cli.conftest import Cli
 from tests.conftest import Database
 

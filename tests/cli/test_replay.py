@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from chat_telemetry import TelemetryRecord
-from chat_telemetry.record import encode
-from chat_telemetry.segment import Segment
+from chat_telemetry._delivery.segment import Segment
+from chat_telemetry._record import encode
 from tests.cli.conftest import Cli, count
 from tests.conftest import Database
 

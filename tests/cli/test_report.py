@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from chat_telemetry.cli.demo.generator import generate
-from chat_telemetry.cli.parents import create_parents
-from chat_telemetry.cli.report import REPORTS
-from chat_telemetry.cli.tables import format_value
-from chat_telemetry.record import encode
-from chat_telemetry.store import Store
+from chat_telemetry._cli.demo.generator import generate
+from chat_telemetry._cli.referenced_rows import create_parents
+from chat_telemetry._cli.report import REPORTS
+from chat_telemetry._cli.tables import format_value
+from chat_telemetry._delivery.store import Store
+from chat_telemetry._record import encode
 from tests.cli.conftest import Cli
 from tests.conftest import Database, Server
 from tests.dbt_project import DbtProject
@@ -190,7 +190,7 @@ def on_terminal(width: int, arguments: list[str], database: Database, cwd: Path)
     environment = {**os.environ, "CHAT_TELEMETRY_DATABASE_URL": database.conninfo, "TERM": "xterm"}
     environment.pop("COLUMNS", None)
     with subprocess.Popen(
-        [sys.executable, "-c", "from chat_telemetry.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from chat_telemetry._cli import main; main()", *arguments],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

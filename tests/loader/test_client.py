@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chat_telemetry import Stats, TelemetryClient, TelemetryRecord
-from chat_telemetry.record import COLUMNS
+from chat_telemetry._record import COLUMNS
 from tests.loader.conftest import Log, adds_up, wait_until
 
 NOWHERE = "host=/nowhere user=app password=hunter2"

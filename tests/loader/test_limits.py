@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_telemetry import Stats, TelemetryRecord
-from chat_telemetry.limits import NAMES, TEXTS, has_long_name, shorten
+from chat_telemetry._limits import NAMES, TEXTS, has_long_name, shorten
 from tests.loader.conftest import Log
 
 

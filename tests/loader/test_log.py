@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from chat_telemetry import log
-from chat_telemetry.log import LimitedLog
+from chat_telemetry import _log
+from chat_telemetry._log import LimitedLog
 
 
 def test_each_kind_of_warning_is_logged_once_a_minute(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(log, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(_log, "time", SimpleNamespace(monotonic=lambda: now))
     limited = LimitedLog()
     limited.warn("refused %s", "a")
     limited.warn("refused %s", "b")

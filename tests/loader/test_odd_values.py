@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from chat_telemetry import Stats, TelemetryClient, TelemetryRecord
-from chat_telemetry.odd_values import may_be_odd, odd_values, repair
-from chat_telemetry.record import COLUMNS
+from chat_telemetry._odd_values import may_be_odd, odd_values, repair
+from chat_telemetry._record import COLUMNS
 from tests.conftest import Database
 
 USER = UUID("6f0f6a3e-3f7b-5a0e-9d2e-0c7d8a4b1f00")

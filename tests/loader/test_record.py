@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_telemetry import TelemetryRecord
-from chat_telemetry.errors import InvalidRecord
-from chat_telemetry.record import COLUMNS, encode
+from chat_telemetry._errors import InvalidRecord
+from chat_telemetry._record import COLUMNS, encode
 from tests.conftest import Database
 
 USER = UUID("6f0f6a3e-3f7b-5a0e-9d2e-0c7d8a4b1f00")

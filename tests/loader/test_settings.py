@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from chat_telemetry.settings import Settings, database_url, from_environment
+from chat_telemetry._settings import Settings, database_url, from_environment
 
 
 def test_without_variables_the_defaults_hold() -> None:

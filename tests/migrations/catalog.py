@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from chat_telemetry.project import project_directory
+from chat_telemetry._cli.sql_project import project_directory
 
 MIGRATIONS = sorted(
     path for path in (project_directory() / "migrations").glob("*.sql") if not path.name.endswith(".rollback.sql")

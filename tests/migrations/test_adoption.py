@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from chat_telemetry.migrations import apply_migrations
+from chat_telemetry._cli.migrations import apply_migrations
 from tests.conftest import Database
 from tests.migrations.catalog import MIGRATIONS
 

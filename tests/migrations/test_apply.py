@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chat_telemetry.migrations import MigrationFailed, apply_migrations, migration_status, roll_back_last
+from chat_telemetry._cli.migrations import MigrationFailed, apply_migrations, migration_status, roll_back_last
 from tests.conftest import Database
 from tests.dbt_project import DbtProject
 from tests.migrations.catalog import MIGRATIONS, snapshot

@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chat_telemetry.embedded import EmbeddedPostgres
-from chat_telemetry.migrations import apply_migrations, roll_back_last
+from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
+from chat_telemetry._cli.migrations import apply_migrations, roll_back_last
 from tests.conftest import FAST_AND_LOOSE, Database
 from tests.migrations.catalog import MIGRATIONS, snapshot
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from chat_telemetry.project import project_directory
+from chat_telemetry._cli.sql_project import project_directory
 from tests.conftest import Database, Server
 from tests.dbt_project import DbtProject
 from tests.reports.contract import COLUMNS, differences

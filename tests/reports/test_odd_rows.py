@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chat_telemetry.cli.app import run
+from chat_telemetry._cli.app import run
 from tests.conftest import SERVERS, Server
 from tests.dbt_project import DbtProject
 from tests.reports.contract import COLUMNS

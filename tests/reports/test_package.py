@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from chat_telemetry.project import project_directory
+from chat_telemetry._cli.sql_project import project_directory
 from tests.conftest import SERVERS, Database, Server
 from tests.dbt_project import DbtProject
 from tests.reports.random_log import fill

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from chat_telemetry.cli.demo.generator import generate
-from chat_telemetry.record import encode
-from chat_telemetry.store import Store
+from chat_telemetry._cli.demo.generator import generate
+from chat_telemetry._delivery.store import Store
+from chat_telemetry._record import encode
 from tests.conftest import SERVERS, Database
 from tests.dbt_project import DbtProject, failures
 from tests.reports.scenes import AS_OF

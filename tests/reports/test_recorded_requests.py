@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chat_telemetry.cli.app import run
+from chat_telemetry._cli.app import run
 from tests.dbt_project import DbtProject
 from tests.reports.contract import COLUMNS, differences
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import psycopg
 
-from chat_telemetry.project import project_directory
+from chat_telemetry._cli.sql_project import project_directory
 from tests.dbt_project import DbtProject
 from tests.reports.history.driver import History
 from tests.reports.history.process import TIMEOUT_S

@@ -1,0 +1,72 @@
+"""The default client: made at the first record, from the CHAT_TELEMETRY_* variables that `settings` explains."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import asdict
+
+from chat_telemetry._client import Redact, TelemetryClient
+from chat_telemetry._record import TelemetryRecord
+from chat_telemetry._settings import from_environment
+from chat_telemetry._stats import Stats
+
+
+class _Default:
+    """Holds the client, so that two threads with the first record make one."""
+
+    def __init__(self) -> None:
+        self.client: TelemetryClient | None = None
+        self._redact: Redact | None = None
+        self.reset_lock()
+
+    def reset_lock(self) -> None:
+        self._lock = threading.RLock()
+
+    def get(self) -> TelemetryClient:
+        with self._lock:
+            if self.client is None:
+                self.client = TelemetryClient(redact=self._redact, **asdict(from_environment()))
+            return self.client
+
+    def set_redact(self, redact: Redact | None) -> None:
+        with self._lock:
+            self._redact = redact
+            if self.client is not None:
+                self.client.redact = redact
+
+
+_default = _Default()
+os.register_at_fork(after_in_child=_default.reset_lock)
+
+
+def configure(*, redact: Redact | None) -> None:
+    """Set the default client's hook, which no variable can hold, for records persisted from now on.
+
+    `redact` gets a copy of each record and returns what may be kept of it, or None to keep nothing. If it raises,
+    nothing is kept either.
+    """
+    _default.set_redact(redact)
+
+
+def persist_telemetry(record: TelemetryRecord) -> bool:
+    """Queue a record for the database in CHAT_TELEMETRY_DATABASE_URL and say whether it was accepted.
+
+    Returns in microseconds; never blocks, never raises, whatever the state of the database or of the record.
+    """
+    return (_default.client or _default.get()).persist(record)
+
+
+def flush(timeout: float = 10.0) -> bool:
+    """`TelemetryClient.flush` of the default client."""
+    return _default.get().flush(timeout)
+
+
+def close(timeout: float = 10.0) -> bool:
+    """`TelemetryClient.close` of the default client; records persisted later are dropped."""
+    return _default.get().close(timeout)
+
+
+def stats() -> Stats:
+    """`TelemetryClient.stats` of the default client."""
+    return _default.get().stats()

@@ -1,0 +1,114 @@
+"""Records that the database refuses for good, kept with time and reason, to be mended and sent again.
+
+All processes of a journal directory write one file. A replay renames it first, so that what is refused again goes to
+a new one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from chat_telemetry._delivery.locked_files import DIRECTORY_MODE, append_whole, open_locked
+from chat_telemetry._delivery.segment import Segment
+from chat_telemetry._delivery.store import Rejection
+from chat_telemetry._record import COLUMNS
+
+FILE_NAME = "dead-letters.jsonl"
+# The file is locked by others for an instant at a time; after so many tries something is wrong.
+LOCK_TRIES = 200
+LOCK_PAUSE_S = 0.01
+
+
+class DeadLetter(msgspec.Struct):
+    """One line of the file."""
+
+    rejected_at: datetime
+    reason: str
+    record: Any
+    """What was refused, keyed by column for whoever mends it; a line that was no JSON as a string."""
+
+
+class DeadLetters:
+    """The dead letters in one journal directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def add(self, line: bytes, rejection: Rejection) -> None:
+        """Keep a refused line, with the server's own words. Raises OSError."""
+        reason = f"{rejection.reason}: {rejection.detail}"
+        letter = DeadLetter(datetime.now(UTC), reason, _record_of(line))
+        self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        descriptor = self._open()
+        try:
+            append_whole(descriptor, msgspec.json.encode(letter) + b"\n")
+        finally:
+            os.close(descriptor)
+
+    def replay(self, batch_lines: int, send: Callable[[list[bytes]], object]) -> None:
+        """Send the lines of all letters; those that are refused again, `send` adds again.
+
+        Raises OSError, and what `send` raises; then nothing is gone, and another replay goes on.
+        """
+        for letters in self._take():
+            try:
+                while lines := letters.read_rest(batch_lines):
+                    send([_line_of(letter) for letter in lines])
+                    letters.settle(lines)
+            except BaseException:
+                letters.release()
+                raise
+            letters.delete()
+
+    def _open(self) -> int:
+        for _ in range(LOCK_TRIES):
+            path = self._directory / FILE_NAME
+            descriptor = open_locked(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            if descriptor is not None:
+                return descriptor
+            time.sleep(LOCK_PAUSE_S)
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    def _take(self) -> Iterator[Segment]:
+        """The file, renamed, and those of replays that were interrupted."""
+        for path in sorted(self._directory.glob("dead-letters*.jsonl")):
+            descriptor = open_locked(path, os.O_RDWR)
+            if descriptor is not None:
+                taken = path
+                if path.name == FILE_NAME:
+                    taken = path.rename(path.with_name(f"dead-letters-{uuid7()}.jsonl"))
+                yield Segment(taken, descriptor)
+
+
+def _record_of(line: bytes) -> Any:
+    try:
+        values = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return line.decode(errors="replace")
+    if isinstance(values, list) and len(values) == len(COLUMNS):
+        return dict(zip(COLUMNS, values, strict=True))
+    return values
+
+
+def _line_of(letter: bytes) -> bytes:
+    """The line of a letter's record, or of a bare one; what is none is sent as it is, for the database to refuse."""
+    try:
+        record = msgspec.json.decode(letter)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return letter
+    if isinstance(record, dict) and "record" in record:
+        record = record["record"]
+    if isinstance(record, str):
+        return record.encode()
+    if isinstance(record, dict) and record.keys() <= {*COLUMNS, "sql_fingerprint"}:  # the database's to compute
+        record = [record.get(column) for column in COLUMNS]
+    return msgspec.json.encode(record)

@@ -1,0 +1,61 @@
+"""Limits on the length of texts, so that one absurd answer cannot fill the queue, the disk or the table."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from chat_telemetry._record import TelemetryRecord
+
+TEXTS = ("user_question", "ai_response", "generated_sql", "error_message")
+NAMES = ("response_id", "error_type", "failed_step", "sql_model", "response_model")
+MAX_SUGGESTIONS = 100
+MARK = "…"
+
+_texts = attrgetter(*TEXTS)
+_names = attrgetter(*NAMES)
+
+
+def has_long_name(record: TelemetryRecord, max_name_chars: int) -> bool:
+    """Whether one of the short texts may be too long: a quick look, for every record, at all of them together."""
+    suggestions = record.follow_up_suggestions or ()
+    try:
+        names = "".join(
+            (
+                record.response_id or "",
+                record.error_type or "",
+                record.failed_step or "",
+                record.sql_model or "",
+                record.response_model or "",
+                *suggestions,
+            )
+        )
+        return len(names) > max_name_chars or len(suggestions) > MAX_SUGGESTIONS
+    except TypeError:  # no text at all
+        return True
+
+
+def shorten(record: TelemetryRecord, max_text_chars: int, max_name_chars: int) -> TelemetryRecord | None:
+    """A copy of the record with its texts cut, marked by a last `…`; None if nothing is too long.
+
+    Each follow-up suggestion may be as long as a name, and there may be 100 of them.
+    """
+    changes: dict[str, Any] = {}
+    for columns, values, limit in ((TEXTS, _texts(record), max_text_chars), (NAMES, _names(record), max_name_chars)):
+        for column, value in zip(columns, values, strict=True):
+            if isinstance(value, str) and len(value) > limit:
+                changes[column] = _cut(value, limit)
+    suggestions = record.follow_up_suggestions
+    if isinstance(suggestions, list | tuple):
+        cut = [_cut(text, max_name_chars) for text in suggestions[:MAX_SUGGESTIONS]]
+        if cut != list(suggestions):
+            changes["follow_up_suggestions"] = cut
+    return msgspec.structs.replace(record, **changes) if changes else None
+
+
+def _cut(text: Any, limit: int) -> Any:
+    if isinstance(text, str) and len(text) > limit:
+        return text[: limit - len(MARK)] + MARK
+    return text

@@ -1,0 +1,62 @@
+"""Values that no chat request has: a negative duration or count, a time before 2000 or in the future."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import get_type_hints
+
+import msgspec
+
+from chat_telemetry._record import Integer, TelemetryRecord, in_utc
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=1)  # a clock may be wrong by hours and still be meant
+
+_TYPES = get_type_hints(TelemetryRecord, include_extras=True)
+_INTEGERS = tuple(column for column, kind in _TYPES.items() if kind == Integer | None)
+_numbers = attrgetter(*_INTEGERS)
+_latest = datetime.now(UTC) + AHEAD
+
+
+def may_be_odd(record: TelemetryRecord) -> bool:
+    """A quick look, for every record: False means that no value is odd."""
+    try:
+        is_possible = EARLIEST <= record.created_at <= _latest
+        for number in _numbers(record):
+            if number is not None and number < 0:
+                is_possible = False
+    except TypeError:  # a number or a time as text, or a time without a time zone
+        return True
+    return not is_possible
+
+
+def odd_values(record: TelemetryRecord) -> dict[str, str]:
+    """What is odd about the record: a reason by column."""
+    global _latest  # noqa: PLW0603 - a bound that only moves on, so that the quick look need not ask the clock
+    _latest = datetime.now(UTC) + AHEAD
+    found = {column: "is negative" for column in _INTEGERS if _is_negative(getattr(record, column))}
+    created_at = in_utc(record.created_at)
+    if isinstance(created_at, datetime):
+        if created_at < EARLIEST:
+            found["created_at"] = "is before 2000"
+        elif created_at > _latest:
+            found["created_at"] = "is more than a day in the future"
+    return found
+
+
+def repair(record: TelemetryRecord) -> TelemetryRecord | None:
+    """A copy in which odd numbers are None and an odd time is now; None if no value is odd."""
+    found = odd_values(record)
+    if not found:
+        return None
+    return msgspec.structs.replace(
+        record, **{column: datetime.now(UTC) if column == "created_at" else None for column in found}
+    )
+
+
+def _is_negative(value: object) -> bool:
+    try:
+        return value is not None and value < 0  # type: ignore[operator]
+    except TypeError:
+        return False

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from chat_telemetry import Stats
+from chat_telemetry._delivery import dead_letters
+from chat_telemetry._delivery.dead_letters import DeadLetters
+from chat_telemetry._delivery.locked_files import open_locked
+from chat_telemetry._delivery.store import Rejection
+from chat_telemetry._record import COLUMNS, encode
+from tests.loader.conftest import Log
+
+REFUSED = Rejection(0, "ForeignKeyViolation (23503)", "no such user")
+
+
+def letters(directory: Path) -> list[dict]:
+    return [json.loads(line) for line in (directory / "dead-letters.jsonl").read_text().splitlines()]
+
+
+def test_a_letter_has_time_reason_and_the_record_as_it_was(log: Log, tmp_path: Path) -> None:
+    record = log.record(user_question="Größe?")
+    DeadLetters(tmp_path / "new").add(encode(record), REFUSED)
+    (letter,) = letters(tmp_path / "new")
+    assert datetime.now(UTC) - datetime.fromisoformat(letter["rejected_at"]) < timedelta(minutes=1)
+    assert letter["reason"] == "ForeignKeyViolation (23503): no such user"
+    assert letter["record"] == dict(zip(COLUMNS, json.loads(encode(record)), strict=True))
+    assert (tmp_path / "new" / "dead-letters.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_many_may_add_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        lines = [b'{"n":%d}' % number for number in range(200)]
+        list(pool.map(lambda line: DeadLetters(tmp_path).add(line, REFUSED), lines))
+    assert sorted(letter["record"]["n"] for letter in letters(tmp_path)) == list(range(200))
+
+
+def test_a_replay_sends_the_lines_and_those_refused_again_are_letters_again(log: Log, tmp_path: Path) -> None:
+    kept = DeadLetters(tmp_path)
+    lines = [encode(log.record()), b"no JSON", encode(log.record()), b'{"n":2}', b"[1]"]
+    for line in lines:
+        kept.add(line, REFUSED)
+    sent: list[bytes] = []
+
+    def send(batch: list[bytes]) -> None:
+        sent.extend(batch)
+        if b"no JSON" in batch:
+            kept.add(b"no JSON", REFUSED)
+
+    kept.replay(2, send)
+    assert sent == lines
+    assert [letter["record"] for letter in letters(tmp_path)] == ["no JSON"]
+    assert [path.name for path in tmp_path.iterdir()] == ["dead-letters.jsonl"]
+
+
+def test_a_replay_that_fails_is_continued_by_the_next(tmp_path: Path) -> None:
+    kept = DeadLetters(tmp_path)
+    kept.add(b"[1]", REFUSED)
+
+    def fail(batch: list[bytes]) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        kept.replay(2, fail)
+    kept.add(b"[2]", REFUSED)
+    sent: list[bytes] = []
+    kept.replay(2, sent.extend)
+    assert sorted(sent) == [b"[1]", b"[2]"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mended_file_needs_no_last_line_feed_and_may_hold_bare_records(log: Log, tmp_path: Path) -> None:
+    record, bare = (json.dumps(dict(zip(COLUMNS, json.loads(encode(log.record())), strict=True))) for _ in range(2))
+    letter = f'{{"rejected_at":"2026-11-23T08:00:00Z","reason":"r","record":{record}}}'
+    (tmp_path / "dead-letters.jsonl").write_text(f"{letter}\n{bare}")
+    sent: list[bytes] = []
+    DeadLetters(tmp_path).replay(9, sent.extend)
+    assert [json.loads(line) for line in sent] == [[*json.loads(mended).values()] for mended in (record, bare)]
+
+
+def test_the_fingerprint_of_an_exported_row_is_left_to_the_database(tmp_path: Path) -> None:
+    (tmp_path / "dead-letters.jsonl").write_text('{"user_question":"How many?","sql_fingerprint":"f"}')
+    sent: list[bytes] = []
+    DeadLetters(tmp_path).replay(9, sent.extend)
+    assert [json.loads(line) for line in sent] == [[None] * 5 + ["How many?"] + [None] * 20]
+
+
+def test_a_record_with_a_mistyped_column_is_sent_whole_to_be_refused(tmp_path: Path) -> None:
+    (tmp_path / "dead-letters.jsonl").write_text('{"record":{"user_id":"u","user_qestion":"How many?"}}')
+    sent: list[bytes] = []
+    DeadLetters(tmp_path).replay(9, sent.extend)
+    assert sent == [b'{"user_id":"u","user_qestion":"How many?"}']
+
+
+def test_a_file_that_somebody_else_replays_is_left_alone(tmp_path: Path) -> None:
+    kept = DeadLetters(tmp_path)
+    kept.add(b"{}", REFUSED)
+    descriptor = open_locked(tmp_path / "dead-letters.jsonl", os.O_RDWR)
+    assert descriptor is not None
+    kept.replay(9, lambda batch: pytest.fail("sent"))
+    os.close(descriptor)
+
+
+def test_a_refused_record_is_a_letter_before_it_leaves_the_journal(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison = log.record(user_id=uuid4())
+    with log.client(journal_dir=tmp_path) as client:
+        settle = client._queue.settle
+
+        def settle_after_the_letter(**counts: int) -> None:
+            assert len(letters(tmp_path)) == client.stats().rejected + counts["rejected"]
+            settle(**counts)
+
+        monkeypatch.setattr(client._queue, "settle", settle_after_the_letter)
+        client.persist(poison)
+        client.persist(log.record())
+        assert client.flush()
+        assert client.stats() == Stats(accepted=2, stored=1, rejected=1)
+    (letter,) = letters(tmp_path)
+    assert letter["record"]["log_id"] == str(poison.log_id)
+    assert "ForeignKeyViolation (23503)" in letter["reason"]
+
+
+def test_a_letter_that_cannot_be_kept_is_counted_and_the_rest_goes_on(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(dead_letters, "LOCK_TRIES", 2)
+    holder = DeadLetters(tmp_path)._open()
+    with log.client(journal_dir=tmp_path) as client:
+        client.persist(log.record(user_id=uuid4()))
+        client.persist(log.record())
+        assert client.flush()
+        assert client.stats() == Stats(accepted=2, stored=1, rejected=1, journal_failures=1)
+    os.close(holder)
+    assert caplog.messages[-1] == (
+        "a refused record could not be kept as a dead letter: Resource temporarily unavailable"
+    )

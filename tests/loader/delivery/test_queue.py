@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from chat_telemetry._delivery import queue as queue_module
+from chat_telemetry._delivery.queue import LineQueue
+from chat_telemetry._settings import Settings
+from chat_telemetry._stats import Stats
+from tests.loader.conftest import wait_until
+
+
+def queue(**settings: float) -> LineQueue:
+    return LineQueue(Settings(**{"max_batch_age": 0.001, **settings}))
+
+
+def in_thread(action: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
+    answers: list[object] = []
+    thread = threading.Thread(target=lambda: answers.append(action()), daemon=True)
+    thread.start()
+    return thread, answers
+
+
+def test_lines_come_out_in_order_and_stay_until_they_are_settled() -> None:
+    lines = queue(batch_records=2)
+    for line in (b"1", b"2", b"3"):
+        assert lines.put(line)
+    assert lines.take() == [b"1", b"2"]
+    assert lines.take() == [b"1", b"2"]
+    lines.settle(stored=1, duplicates=1, rejected=0)
+    assert lines.take() == [b"3"]
+    lines.settle(stored=0, duplicates=0, rejected=1)
+    assert lines.stats() == Stats(accepted=3, stored=1, duplicates=1, rejected=1)
+
+
+def test_a_full_queue_turns_the_newest_line_away() -> None:
+    lines = queue(max_queue_records=2)
+    assert [lines.put(line) for line in (b"1", b"2", b"3")] == [True, True, False]
+    assert lines.take() == [b"1", b"2"]
+    assert not lines.put(b"4"), "a batch under way takes room still"
+    lines.settle(stored=2, duplicates=0, rejected=0)
+    assert lines.put(b"5")
+    assert lines.stats() == Stats(accepted=3, stored=2, pending=1, dropped=2)
+
+
+def test_a_queue_is_full_by_its_bytes_too() -> None:
+    lines = queue(max_queue_bytes=10)
+    assert [lines.put(b"x" * size) for size in (6, 5, 4, 1)] == [True, False, True, False]
+    lines.take()
+    lines.settle(stored=2, duplicates=0, rejected=0)
+    assert lines.put(b"x" * 10)
+
+
+def test_a_batch_ends_before_the_line_that_would_make_it_too_large() -> None:
+    lines = queue(batch_bytes=10)
+    for size in (20, 6, 4, 1):
+        lines.put(b"x" * size)
+    sizes = []
+    while lines.stats().pending:
+        batch = lines.take() or []
+        sizes.append([len(line) for line in batch])
+        lines.settle(stored=len(batch), duplicates=0, rejected=0)
+    assert sizes == [[20], [6, 4], [1]]
+
+
+def test_a_batch_waits_for_its_age_unless_it_is_full() -> None:
+    lines = queue(max_batch_age=0.3, batch_records=2)
+    started = time.monotonic()
+    lines.put(b"1")
+    assert lines.take() == [b"1"]
+    assert time.monotonic() - started >= 0.3
+    lines.put(b"2")
+    lines.take()
+    assert time.monotonic() - started < 0.6
+
+
+def test_a_waiting_taker_is_woken_by_the_first_line_and_again_by_a_full_batch() -> None:
+    lines = queue(max_batch_age=60, batch_records=3)
+    taker, taken = in_thread(lines.take)
+    for line, wake_at in ((b"1", 1), (b"2", 3), (b"3", 3)):
+        wait_until(lambda: lines._wake_at == wake_at)  # noqa: B023 - called in this round
+        lines.put(line)
+    taker.join(5)
+    assert taken == [[b"1", b"2", b"3"]]
+
+
+def test_a_flush_sends_a_batch_that_still_waits_to_fill() -> None:
+    lines = queue(max_batch_age=60)
+    lines.put(b"1")
+    taker, taken = in_thread(lines.take)
+    wait_until(lambda: not lines.flush(0.05) and taken)
+    taker.join(5)
+    assert taken == [[b"1"]]
+
+
+def test_a_flush_waits_for_what_was_accepted_before_it() -> None:
+    lines = queue()
+    assert lines.flush(0)
+    lines.put(b"1")
+    flusher, flushed = in_thread(lambda: lines.flush(float("inf")))
+    wait_until(lambda: lines._waiters)
+    lines.take()
+    lines.settle(stored=1, duplicates=0, rejected=0)
+    flusher.join(5)
+    assert flushed == [True]
+
+
+@pytest.mark.parametrize("timeout", [-1, 0, 0.05])
+def test_flush_and_close_end_in_time_though_nobody_takes(timeout: float) -> None:
+    lines = queue()
+    lines.put(b"1")
+    started = time.monotonic()
+    assert not lines.flush(timeout)
+    assert not lines.close(timeout)
+    assert time.monotonic() - started < 1
+    assert lines.stats() == Stats(accepted=1, lost=1)
+    assert not lines.flush(timeout), "what was given up is not delivered"
+    assert lines.flush(float("inf")) is False
+
+
+def test_a_closed_queue_turns_lines_away_and_ends_its_taker() -> None:
+    lines = queue()
+    taker, taken = in_thread(lines.take)
+    assert lines.close(0)
+    taker.join(5)
+    assert taken == [None]
+    assert not lines.put(b"1")
+    assert lines.stats() == Stats(dropped=1)
+
+
+def test_a_sealed_queue_hands_out_what_it_has() -> None:
+    lines = queue(max_batch_age=60)
+    lines.put(b"1")
+    lines.seal()
+    assert not lines.put(b"2")
+    assert lines.take() == [b"1"]
+    lines.settle(stored=1, duplicates=0, rejected=0)
+    assert lines.take() is None
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_batch_under_way_when_time_is_up_counts_as_what_becomes_of_it(is_stored: bool) -> None:
+    lines = queue(batch_records=2)
+    for line in (b"1", b"2", b"3"):
+        lines.put(line)
+    lines.take()
+    assert not lines.close(0)
+    assert lines.stats() == Stats(accepted=3, lost=1, pending=2)
+    if is_stored:
+        lines.settle(stored=2, duplicates=0, rejected=0)
+        assert lines.stats() == Stats(accepted=3, lost=1, stored=2)
+    else:
+        lines.pause(60)
+        assert lines.stats() == Stats(accepted=3, lost=3)
+    assert lines.take() is None
+
+
+def test_a_taker_is_told_when_nothing_came_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "IDLE_S", 0.01)
+    assert queue().take() == []
+
+
+def test_a_pause_is_short_while_somebody_waits() -> None:
+    lines = queue()
+    lines.put(b"1")
+    lines.take()
+    pauser, _ = in_thread(lambda: lines.pause(60))
+    wait_until(lambda: not lines.flush(0.05) and not pauser.is_alive())
+
+
+def test_a_pause_is_as_long_as_it_says_while_nobody_does() -> None:
+    started = time.monotonic()
+    queue().pause(0.3)
+    assert time.monotonic() - started >= 0.3
+
+
+def test_whoever_holds_the_lock_may_put_as_a_signal_handler_does() -> None:
+    lines = queue()
+    with lines._lock:
+        putter, _ = in_thread(lambda: lines.put(b"other thread"))
+        assert lines.put(b"same thread")
+    putter.join(5)
+    assert lines.stats().accepted == 2
+
+
+def test_a_reset_queue_starts_anew_though_its_lock_is_held() -> None:
+    lines = queue()
+    lines.put(b"1")
+    with lines._lock:
+        lines.reset()
+        putter, answers = in_thread(lambda: lines.put(b"2"))
+        putter.join(5)
+    assert answers == [True]
+    assert lines.stats() == Stats(accepted=1, pending=1)

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.conninfo import make_conninfo
+
+from chat_telemetry._delivery.store import InsertResult, Store
+from chat_telemetry._errors import DatabaseNotReady, DatabaseUnavailable
+from chat_telemetry._record import COLUMNS, TelemetryRecord, encode
+from tests.conftest import Database, Server
+from tests.loader.conftest import WRITER, Log
+
+
+@pytest.fixture
+def store(log: Log) -> Iterator[Store]:
+    store = Store(log.conninfo)
+    yield store
+    store.close()
+
+
+def lines(*records: TelemetryRecord) -> list[bytes]:
+    return [encode(record) for record in records]
+
+
+awkward_texts = [
+    "\0", "\0\0", "\\\0", "\\\\\0u0000", "a\\u0000", "\\\\u0000", "\ud800", "\udc00\ud800", "'; --", "],[",
+]  # fmt: skip
+any_text = st.text(st.characters(codec=None)) | st.sampled_from(awkward_texts)
+any_integer = st.none() | st.integers(-(2**31), 2**31 - 1)
+any_columns = st.fixed_dictionaries(
+    {"user_question": any_text, "is_off_topic": st.booleans()},
+    optional={
+        "ai_response": st.none() | any_text,
+        "generated_sql": st.none() | any_text,
+        "follow_up_suggestions": st.none() | st.lists(any_text, max_size=4),
+        "error_type": st.none() | any_text,
+        "sql_model": st.none() | any_text,
+        "result_row_count": any_integer,
+        "ttfb_ms": any_integer,
+        "response_cached_tokens": any_integer,
+        "created_at": st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.none() | st.just(UTC)),
+    },
+)
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batch=st.lists(any_columns, min_size=1, max_size=20))
+def test_whatever_a_record_holds_comes_back_from_the_table(log: Log, store: Store, batch: list[dict]) -> None:
+    records = [log.record(**columns) for columns in batch]
+    assert store.insert(lines(*records)) == InsertResult(stored=len(records), duplicates=0)
+    with log.database.connect() as connection:
+        connection.execute("set time zone 'UTC'")
+        rows = connection.execute(
+            f"select {', '.join(COLUMNS)} from public.chat_telemetry_log where log_id = any(%s)",
+            [[record.log_id for record in records]],
+        ).fetchall()
+    stored = {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in rows}
+    for record in records:
+        sent = dict(zip(COLUMNS, _without_nul(json.loads(encode(record))), strict=True))
+        found = stored[record.log_id]
+        assert found.pop("created_at") == datetime.fromisoformat(sent.pop("created_at"))
+        assert {column: str(value) if isinstance(value, UUID) else value for column, value in found.items()} == sent
+
+
+def test_a_batch_sent_twice_is_stored_once(log: Log, store: Store) -> None:
+    first, second = log.record(), log.record()
+    assert store.insert(lines(first)) == InsertResult(stored=1, duplicates=0)
+    assert store.insert(lines(first, second, second)) == InsertResult(stored=1, duplicates=2)
+    assert sorted(log.stored_ids()) == sorted([first.log_id, second.log_id])
+
+
+def test_floats_are_rounded_and_numbers_in_text_are_read(log: Log, store: Store) -> None:
+    record = log.record(ttfb_ms=12.5, nl_to_sql_duration_ms=12.4, sql_input_tokens="31", sql_output_tokens=1e3)
+    assert store.insert(lines(record)).stored == 1
+    assert log.query(
+        "select ttfb_ms, nl_to_sql_duration_ms, sql_input_tokens, sql_output_tokens from public.chat_telemetry_log"
+    ) == [(13, 12, 31, 1000)]
+
+
+def test_the_database_computes_the_fingerprint(log: Log, store: Store) -> None:
+    store.insert(lines(log.record(generated_sql="SELECT  1"), log.record(generated_sql="select\n1")))
+    assert log.query("select count(distinct sql_fingerprint), count(*) from public.chat_telemetry_log") == [(1, 2)]
+
+
+def test_poison_rows_are_named_and_the_rest_of_their_batch_is_stored(log: Log, store: Store) -> None:
+    records = [log.record() for _ in range(500)]
+    records[0].ttfb_ms = 2**31
+    records[250].user_id = uuid4()
+    records[499].user_id = "hunter2"
+    result = store.insert(lines(*records))
+    assert (result.stored, result.duplicates) == (497, 0)
+    assert [(rejection.index, rejection.reason) for rejection in result.rejected] == [
+        (0, "NumericValueOutOfRange (22003)"),
+        (250, "ForeignKeyViolation (23503) of chat_telemetry_log_user_id_fkey"),
+        (499, "InvalidTextRepresentation (22P02)"),
+    ]
+    assert result.rejected[2].detail == 'invalid input syntax for type uuid: "hunter2"'
+    good = {record.log_id for record in records[1:250] + records[251:499]}
+    assert {*log.stored_ids()} == good
+
+
+@pytest.mark.parametrize("line", [b'["018f5c1e', b"5", b"[]", b"{}", b"null", b"]["])
+def test_a_line_that_is_no_record_does_not_stop_its_neighbours(log: Log, store: Store, line: bytes) -> None:
+    result = store.insert([*lines(log.record()), line, *lines(log.record())])
+    assert result.stored == 2
+    assert [rejection.index for rejection in result.rejected] == [1]
+
+
+def test_a_column_that_the_table_requires_is_named(log: Log, store: Store) -> None:
+    (rejection,) = store.insert(lines(log.record(user_question=None))).rejected
+    assert rejection.reason == "NotNullViolation (23502) of user_question"
+
+
+def test_a_value_too_long_for_its_index_is_the_fault_of_its_row(log: Log, store: Store) -> None:
+    incompressible = "".join(uuid4().hex for _ in range(500))
+    result = store.insert(lines(log.record(error_type=incompressible), log.record()))
+    assert result.stored == 1
+    assert [rejection.reason for rejection in result.rejected] == ["ProgramLimitExceeded (54000)"]
+
+
+def conversations(log: Log) -> set[tuple]:
+    return {*log.query("select log_id, conversation_id from public.chat_telemetry_log")}
+
+
+def test_a_conversation_that_does_not_exist_is_stored_as_null(log: Log, store: Store) -> None:
+    known = [log.record(conversation_id=log.conversation_id) for _ in range(20)]
+    unknown = [log.record(conversation_id=uuid4()) for _ in range(20)]
+    assert store.insert(lines(*known, *unknown)) == InsertResult(stored=40, duplicates=0)
+    assert conversations(log) == {(record.log_id, log.conversation_id) for record in known} | {
+        (record.log_id, None) for record in unknown
+    }
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        "alter table public.chat_conversations enable row level security",
+        "revoke all on table public.chat_conversations from service_role, public",
+    ],
+)
+def test_a_conversation_that_the_role_cannot_see_is_kept(log: Log, store: Store, hide: str) -> None:
+    log.execute(hide)
+    known = [log.record(conversation_id=log.conversation_id) for _ in range(20)]
+    unknown = log.record(conversation_id=uuid4())
+    assert store.insert(lines(*known, unknown)).stored == 21
+    assert conversations(log) == {(record.log_id, log.conversation_id) for record in known} | {(unknown.log_id, None)}
+
+
+def test_a_missing_user_is_no_missing_conversation(log: Log, store: Store) -> None:
+    result = store.insert(lines(log.record(user_id=uuid4(), conversation_id=uuid4()), log.record()))
+    assert result.stored == 1
+    assert [rejection.reason for rejection in result.rejected] == [
+        "ForeignKeyViolation (23503) of chat_telemetry_log_user_id_fkey"
+    ]
+
+
+def test_a_database_without_the_table_asks_for_the_migrations(log: Log, store: Store) -> None:
+    log.execute("drop table public.chat_telemetry_log cascade")
+    with pytest.raises(DatabaseNotReady, match=r"UndefinedTable \(42P01\): run `chat-telemetry migrate`"):
+        store.insert(lines(log.record()))
+
+
+def test_a_role_that_may_not_write_asks_for_the_grant(log: Log, store: Store) -> None:
+    log.execute("revoke insert on public.chat_telemetry_log from service_role")
+    with pytest.raises(DatabaseNotReady, match=r"InsufficientPrivilege \(42501\): .*`grant service_role to <role>`"):
+        store.insert(lines(log.record()))
+
+
+def test_a_read_only_standby_is_asked_again_over_a_new_connection(log: Log, store: Store) -> None:
+    log.execute(f"alter role {WRITER} in database {log.database.name} set default_transaction_read_only = on")
+    with pytest.raises(DatabaseUnavailable, match=r"ReadOnlySqlTransaction \(25006\)"):
+        store.insert(lines(log.record()))
+    log.execute(f"alter role {WRITER} in database {log.database.name} reset default_transaction_read_only")
+    assert store.insert(lines(log.record())).stored == 1
+
+
+def test_a_deadlock_is_no_fault_of_the_row(log: Log, store: Store) -> None:
+    log.execute("""
+        create sequence attempts;
+        create function fail_once() returns trigger language plpgsql security definer as $$
+        begin
+            if nextval('attempts') = 1 then raise exception 'deadlock detected' using errcode = '40P01'; end if;
+            return new;
+        end $$;
+        create trigger fail_once before insert on public.chat_telemetry_log execute function fail_once();
+    """)
+    record = log.record()
+    with pytest.raises(DatabaseUnavailable, match=r"DeadlockDetected \(40P01\)"):
+        store.insert(lines(record))
+    assert store.insert(lines(record)).stored == 1
+
+
+def test_a_cut_connection_is_made_again(log: Log, store: Store) -> None:
+    store.insert(lines(log.record()))
+    assert log.cut_connections() == 1
+    record = log.record()
+    with pytest.raises(DatabaseUnavailable):
+        store.insert(lines(record))
+    assert store.insert(lines(record)).stored == 1
+
+
+def test_the_session_has_the_loaders_name_and_poolers_find_nothing_to_refuse(log: Log, store: Store) -> None:
+    for _ in range(10):  # more often than psycopg lets a statement go unprepared
+        store.insert(lines(log.record()))
+    assert log.query(f"select application_name from pg_stat_activity where usename = '{WRITER}'") == [
+        ("chat-telemetry",)
+    ]
+    with store._connected() as connection:
+        assert connection.execute("select count(*) from pg_prepared_statements").fetchone() == (0,)
+
+
+def test_a_connection_string_overrides_the_loaders_defaults(log: Log) -> None:
+    store = Store(make_conninfo(log.conninfo, application_name="orders-chat"))
+    store.insert(lines(log.record()))
+    assert log.query(f"select application_name from pg_stat_activity where usename = '{WRITER}'") == [("orders-chat",)]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "fault"),
+    [
+        ("host=127.0.0.1 port=1 user=app password=hunter2", "Connection refused"),
+        ("host=/nowhere user=app password=hunter2", "No such file or directory"),
+        ("postgresql://app:pass@hunter2@127.0.0.1/chat", "failed to resolve host"),
+        ("postgresql://app:pass:w/hunter2@127.0.0.1/chat", "failed to resolve host"),
+        ("host=127.0.0.1 sslmode=hunter2", "OperationalError"),
+        ("host=127.0.0.1 port=hunter2", "Error"),
+        ("hunter2", "the connection string cannot be read"),
+        ("postgresql://app:%hunter2@127.0.0.1/chat", "the connection string cannot be read"),
+    ],
+)
+def test_what_is_said_of_a_failed_connection_shows_no_part_of_a_password(conninfo: str, fault: str) -> None:
+    with pytest.raises(DatabaseUnavailable, match=fault) as failure:
+        Store(conninfo).insert([b"{}"])
+    assert "hunter2" not in str(failure.value)
+
+
+def test_a_wrong_name_is_told_from_a_server_that_is_down(postgres: Server, database: Database) -> None:
+    with pytest.raises(DatabaseUnavailable, match="does not exist"):
+        Store(make_conninfo(database.conninfo, dbname="no_such_database")).insert([b"{}"])
+
+
+def test_statements_are_one_round_trip_each_and_commit_by_themselves(log: Log, store: Store) -> None:
+    store.insert(lines(log.record(), log.record()))
+    connection = store._connected()
+    assert connection.autocommit
+    assert connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE

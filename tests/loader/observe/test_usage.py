@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import MagicMock
+
+import anthropic
+import openai
+import pytest
+from google import genai
+from google.genai.types import HttpOptions
+
+from chat_telemetry._observe.usage import ModelCall, begins_answer
+from tests.providers import ANSWER, WIRE, running_provider
+
+MESSAGES: Any = [{"role": "user", "content": "How many orders?"}]
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    with running_provider() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def openai_client(provider: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{provider}/v1", api_key="none") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def anthropic_client(provider: str) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=provider, api_key="none") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def gemini_client(provider: str) -> Iterator[genai.Client]:
+    with genai.Client(api_key="none", http_options=HttpOptions(base_url=provider)) as client:
+        yield client
+
+
+def read(*parts: object) -> tuple[str | None, str | None, int | None, int | None, int | None]:
+    call = ModelCall()
+    for part in parts:
+        call.read(part)
+    return call.model, call.response_id, call.input_tokens, call.output_tokens, call.cached_tokens
+
+
+def first_with_text(chunks: list[Any]) -> Any:
+    return next(chunk for chunk in chunks if begins_answer(chunk))
+
+
+RESPONSES = ("gpt-4o-mini-2024-07-18", "resp_6867f1cae59481a0", 1412, 38, 1024)
+STREAMED_RESPONSES = ("gpt-4.1-mini-2025-04-14", "resp_7d41c0de", 512, 24, 128)
+CHAT = ("gpt-4o-2024-08-06", "chatcmpl-CfX1Ab", 1117, 46, 896)
+STREAMED_CHAT = ("gpt-4o-mini-2024-07-18", "chatcmpl-CfX2Cd", 301, 17, 0)
+ANTHROPIC = ("claude-sonnet-4-5-20250929", "msg_01XFDUDYJgAACzvnptvVoYEL", 21 + 188 + 1800, 53, 1800)
+STREAMED_ANTHROPIC = ("claude-haiku-4-5-20251001", "msg_01YGEVEZKhBBDawoquwWpZFM", 25 + 2048, 64, 2048)
+GEMINI = ("gemini-2.5-flash", "tTCwacuEBMvnitYP06qsgQY", 1290 + 10, 33 + 97, 1200)
+STREAMED_GEMINI = ("gemini-2.5-pro", "uUDxbdvFCNwojuZQ17rthRZ", 77, 9 + 41, 0)
+
+
+def test_openai_responses_are_read(openai_client: openai.OpenAI) -> None:
+    response = openai_client.responses.create(model="gpt-4o-mini", input="How many orders?")
+    assert read(response) == RESPONSES
+
+
+def test_a_stream_of_openai_responses_tells_its_usage_at_the_end(openai_client: openai.OpenAI) -> None:
+    events = list(openai_client.responses.create(model="gpt-4.1-mini", input="How many orders?", stream=True))
+    assert read(*events[:-1]) == ("gpt-4.1-mini-2025-04-14", "resp_7d41c0de", None, None, None)
+    assert read(*events) == STREAMED_RESPONSES
+    assert first_with_text(events).delta == "There were "
+
+
+def test_the_streaming_helper_of_openai_responses_is_read(openai_client: openai.OpenAI) -> None:
+    with openai_client.responses.stream(model="gpt-4.1-mini", input="How many orders?") as stream:
+        events = list(stream)
+    assert read(*events) == STREAMED_RESPONSES
+    assert first_with_text(events).delta == "There were "
+
+
+def test_openai_chat_completions_are_read(openai_client: openai.OpenAI) -> None:
+    assert read(openai_client.chat.completions.create(model="gpt-4o", messages=MESSAGES)) == CHAT
+
+
+def test_a_stream_of_chat_completions_tells_its_usage_when_asked_for_it(openai_client: openai.OpenAI) -> None:
+    chunks = list(
+        openai_client.chat.completions.create(
+            model="gpt-4o-mini", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+        )
+    )
+    assert read(*chunks) == STREAMED_CHAT
+    assert first_with_text(chunks).choices[0].delta.content == "There were "
+
+
+def test_a_stream_of_chat_completions_that_was_not_asked_tells_the_model_only(openai_client: openai.OpenAI) -> None:
+    chunks = openai_client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, stream=True)
+    assert read(*chunks) == ("gpt-4o-mini-2024-07-18", "chatcmpl-CfX2Cd", None, None, None)
+
+
+def test_the_streaming_helper_of_chat_completions_is_read(openai_client: openai.OpenAI) -> None:
+    with openai_client.chat.completions.stream(
+        model="gpt-4o-mini", messages=MESSAGES, stream_options={"include_usage": True}
+    ) as stream:
+        events = list(stream)
+    assert read(*events) == STREAMED_CHAT
+    assert first_with_text(events).delta == "There were "
+
+
+def test_the_input_of_anthropic_is_made_to_include_what_its_cache_read_and_wrote(
+    anthropic_client: anthropic.Anthropic,
+) -> None:
+    message = anthropic_client.messages.create(model="claude-haiku-4-5", max_tokens=99, messages=MESSAGES)
+    assert read(message) == ANTHROPIC
+
+
+def test_a_stream_of_anthropic_tells_input_first_and_output_last(anthropic_client: anthropic.Anthropic) -> None:
+    events = list(
+        anthropic_client.messages.create(model="claude-haiku-4-5", max_tokens=99, messages=MESSAGES, stream=True)
+    )
+    assert read(events[0])[2:] == (25 + 2048, 1, 2048)
+    assert read(*events) == STREAMED_ANTHROPIC
+    assert first_with_text(events).delta.text == "There were "
+
+
+def test_the_streaming_helper_of_anthropic_is_read(anthropic_client: anthropic.Anthropic) -> None:
+    with anthropic_client.messages.stream(model="claude-haiku-4-5", max_tokens=99, messages=MESSAGES) as stream:
+        events = list(stream)
+        final = stream.get_final_message()
+    assert read(*events) == read(final) == STREAMED_ANTHROPIC
+    assert "".join(event.text for event in events if event.type == "text") == ANSWER
+
+
+def test_thoughts_of_gemini_count_as_output_and_tool_results_as_input(gemini_client: genai.Client) -> None:
+    assert read(gemini_client.models.generate_content(model="gemini-2.5-flash", contents="How many?")) == GEMINI
+
+
+def test_a_stream_of_gemini_counts_upwards(gemini_client: genai.Client) -> None:
+    chunks = list(gemini_client.models.generate_content_stream(model="gemini-2.5-pro", contents="How many?"))
+    assert read(*chunks) == STREAMED_GEMINI
+    assert first_with_text(chunks) is chunks[1]  # the first is a thought
+
+
+@pytest.mark.parametrize(
+    ("api", "expected"),
+    [("openai_responses", RESPONSES), ("openai_chat", CHAT), ("anthropic", ANTHROPIC), ("gemini", GEMINI)],
+)
+def test_dicts_are_read_as_they_come_over_the_wire(api: str, expected: object) -> None:
+    assert read(json.loads((WIRE / f"{api}.json").read_text())) == expected
+
+
+@pytest.mark.parametrize(
+    ("api", "expected"),
+    [
+        ("openai_responses", STREAMED_RESPONSES),
+        ("openai_chat", STREAMED_CHAT),
+        ("anthropic", STREAMED_ANTHROPIC),
+        ("gemini", STREAMED_GEMINI),
+    ],
+)
+def test_the_chunks_of_a_stream_are_read_as_dicts_too(api: str, expected: object) -> None:
+    lines = (WIRE / f"{api}.sse").read_text().splitlines()
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
+    assert read(*chunks) == expected
+    assert "There were " in json.dumps(first_with_text(chunks))
+
+
+def test_a_gateway_that_speaks_for_openai_and_anthropic_at_once_is_not_counted_twice() -> None:
+    usage = {
+        "prompt_tokens": 100,
+        "completion_tokens": 7,
+        "prompt_tokens_details": {"cached_tokens": 60},
+        "cache_read_input_tokens": 60,
+    }
+    assert read({"id": "x", "model": "claude-haiku-4-5", "usage": usage})[2:] == (100, 7, 60)
+
+
+@pytest.mark.parametrize("response", [None, "text", 7, object(), {}, {"usage": None}, {"usage": {"input_tokens": "9"}}])
+def test_what_is_no_response_tells_nothing(response: object) -> None:
+    assert read(response) == (None, None, None, None, None)
+
+
+def test_a_mock_in_somebody_s_tests_tells_nothing() -> None:
+    assert read(MagicMock()) == (None, None, None, None, None)
+
+
+@pytest.mark.parametrize(("chunk", "begins"), [("There", True), ("", False), (b"There", True), (object(), True)])
+def test_a_chunk_of_an_unknown_kind_begins_the_answer_unless_it_is_empty(chunk: object, begins: bool) -> None:
+    assert begins_answer(chunk) is begins

