@@ -1,4 +1,4 @@
-"""The client that chat code holds: it encodes a record, queues the line, and leaves the rest to its delivery thread."""
+"""The client that chat code holds: it encodes a record and queues the line. A thread delivers it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 
 from chat_telemetry._delivery.store import Store
-from chat_telemetry._delivery.thread import Delivery
+from chat_telemetry._delivery.thread import DeliveryThread
 from chat_telemetry._errors import InvalidRecord
 from chat_telemetry._limits import has_long_name, shorten
 from chat_telemetry._odd_values import may_be_odd, repair
@@ -17,14 +17,14 @@ from chat_telemetry._settings import DATABASE_URL, Settings, database_url
 from chat_telemetry._stats import Stats
 
 Redact = Callable[[TelemetryRecord], TelemetryRecord | None]
-"""Gets a copy of each record and returns what may be kept of it, or None for nothing; if it raises: nothing."""
+"""Gets a copy of each record and returns the record to store, or None. If it raises, nothing is stored."""
 
 
 class TelemetryClient:
     """Sends records to one database, from any thread, in the background.
 
-    A client that is closed, or left to the garbage collector, accepts no more but delivers what it has; so does the
-    exit of the interpreter, for `exit_timeout` seconds. After a fork the child's client starts empty.
+    A client that is closed or garbage-collected rejects new records and delivers those that it accepted. At the exit of
+    the interpreter it does the same, for at most `exit_timeout` seconds. After a fork the client in the child is empty.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class TelemetryClient:
         max_text_chars: int = Settings.max_text_chars,
         max_name_chars: int = Settings.max_name_chars,
     ) -> None:
-        """`dsn` is a libpq connection string or URL, CHAT_TELEMETRY_DATABASE_URL by default; without either, records
-        are dropped. It is first used by the delivery thread, so a wrong one raises nothing here. Settings are
-        explained in `Settings`; ValueError for one that is not above zero.
+        """`dsn` is a libpq connection string or URL; by default CHAT_TELEMETRY_DATABASE_URL. Without both, records are
+        dropped. The delivery thread uses it first, so that a wrong one raises nothing here. docs/loader.md explains the
+        settings. Raises ValueError if a number is not above zero.
         """
         settings = Settings(
             enabled=enabled,
@@ -68,14 +68,14 @@ class TelemetryClient:
         self._max_name_chars = max_name_chars
         conninfo = database_url() if dsn is None else dsn
         self._has_database = conninfo is not None
-        self._delivery = Delivery(Store(conninfo or "", connect_timeout=connect_timeout), settings)
+        self._delivery = DeliveryThread(Store(conninfo or "", connect_timeout=connect_timeout), settings)
         self._queue = self._delivery.queue
         if not self._has_database:
-            self._queue.seal()
-        weakref.finalize(self, self._queue.seal)
+            self._queue.stop_accepting()
+        weakref.finalize(self, self._queue.stop_accepting)
 
     def persist(self, record: TelemetryRecord) -> bool:
-        """Queue a record and say whether it was accepted. Never blocks, never raises, whatever the record."""
+        """Queue a record. Returns whether it was accepted. Never blocks and never raises, whatever `record` is."""
         try:
             if not self._enabled:
                 self._queue.count(dropped=1)
@@ -83,7 +83,7 @@ class TelemetryClient:
             if self.redact is not None:
                 redacted = self._redacted(record)
                 if redacted is None:
-                    self._queue.count(withheld=1)
+                    self._queue.count(redacted=1)
                     return False
                 record = redacted
             line = encode(record)
@@ -92,8 +92,8 @@ class TelemetryClient:
                 if repaired is not None:
                     record, line = repaired, encode(repaired)
                     self._queue.count(repaired=1)
-                    self._delivery.log.warn("a record has a negative number or an impossible time: stored without it")
-            # No text is longer than the line that it is in.
+                    self._warn("a negative number or an impossible time was replaced: see `repaired` in stats()")
+            # A text is never longer than its line.
             if len(line) > self._max_text_chars or has_long_name(record, self._max_name_chars):
                 line = self._shortened(record) or line
             if self._queue.put(line):
@@ -102,25 +102,26 @@ class TelemetryClient:
                 return True
             self._warn_of_drop()
         except Exception as error:
-            self._turn_away(error)
+            self._reject_invalid(error)
         return False
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait, at most `timeout` seconds, until everything accepted so far is stored or refused for good.
+        """Wait at most `timeout` seconds until everything accepted so far is stored or permanently rejected.
 
-        False if some of it is still pending, which goes on in the background, or was given up by a close.
+        Returns False if some of it is pending, and still being delivered, or was given up by a close.
         """
         return self._queue.flush(timeout)
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Accept no more and deliver the rest in at most `timeout` seconds.
+        """Reject new records, and deliver the accepted ones in at most `timeout` seconds.
 
-        False if there was not time enough: what is in the journal is left for another process, the rest is given up.
+        Returns False if the time was too short. Then records in the journal are left for another process, and records
+        in memory are discarded.
         """
         return self._delivery.close(timeout)
 
     def stats(self) -> Stats:
-        """What became of the records so far, in this process."""
+        """Counts of what happened to the records so far, in this process."""
         return self._queue.stats()
 
     def __enter__(self) -> TelemetryClient:
@@ -130,33 +131,36 @@ class TelemetryClient:
         self.close()
 
     def _redacted(self, record: TelemetryRecord) -> TelemetryRecord | None:
-        """By a copy, so that a hook may change the record in place and leaves the application its own."""
+        """The hook gets a copy, so that it may change the record in place and the application keeps its own."""
         try:
             return self.redact(copy.copy(record)) if self.redact else record
         except Exception as error:
-            # Its message may quote what was to be hidden.
-            self._delivery.log.warn("the redact hook raises %s: records are withheld", type(error).__name__)
+            # The message of the exception may quote what the hook was to hide.
+            self._warn("the redact hook raised %s: such records are not stored", type(error).__name__)
             return None
 
     def _shortened(self, record: TelemetryRecord) -> bytes | None:
-        """The line of a record with its texts cut; None if none is too long, after all."""
+        """The line of a record with its long texts cut. None if no text is too long."""
         shortened = shorten(record, self._max_text_chars, self._max_name_chars)
         if shortened is None:
             return None
         line = encode(shortened)
         self._queue.count(truncated=1)
-        self._delivery.log.warn("a text is too long and was cut; see stats() for how often")
+        self._warn("a text is too long and was cut: see `truncated` in stats()")
         return line
+
+    def _warn(self, message: str, *args: object) -> None:
+        self._delivery.limited_logger.warn(message, *args)  # a fork replaces the logger
 
     def _warn_of_drop(self) -> None:
         if not self._has_database:
-            self._delivery.log.warn("no database: records are dropped; set %s", DATABASE_URL)
+            self._warn("no database is configured, so records are dropped: set %s", DATABASE_URL)
         elif self._queue.closed:
-            self._delivery.log.warn("the client is closed: records are dropped")
+            self._warn("the client is closed: records are dropped")
         else:
-            self._delivery.log.warn("the queue is full: records are dropped; see stats() for how many")
+            self._warn("the queue is full, so records are dropped: see `dropped` in stats()")
 
-    def _turn_away(self, error: Exception) -> None:
+    def _reject_invalid(self, error: Exception) -> None:
         self._queue.count(invalid=1)
-        known = isinstance(error, InvalidRecord)
-        self._delivery.log.warn("a record is invalid: %s", error if known else type(error).__name__)
+        is_safe_to_log = isinstance(error, InvalidRecord)
+        self._warn("a record is invalid: %s", error if is_safe_to_log else type(error).__name__)

@@ -1,4 +1,4 @@
-"""The default client: made at the first record, from the CHAT_TELEMETRY_* variables that `settings` explains."""
+"""The default client: created at the first record, from the CHAT_TELEMETRY_* environment variables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chat_telemetry._stats import Stats
 
 
 class _Default:
-    """Holds the client, so that two threads with the first record make one."""
+    """Holds the client. Two threads that persist the first record at the same time create one client."""
 
     def __init__(self) -> None:
         self.client: TelemetryClient | None = None
@@ -41,18 +41,17 @@ os.register_at_fork(after_in_child=_default.reset_lock)
 
 
 def configure(*, redact: Redact | None) -> None:
-    """Set the default client's hook, which no variable can hold, for records persisted from now on.
+    """Set the redact hook of the default client, for records persisted from now on.
 
-    `redact` gets a copy of each record and returns what may be kept of it, or None to keep nothing. If it raises,
-    nothing is kept either.
+    `redact` gets a copy of each record and returns the record to store, or None. If it raises, nothing is stored.
     """
     _default.set_redact(redact)
 
 
 def persist_telemetry(record: TelemetryRecord) -> bool:
-    """Queue a record for the database in CHAT_TELEMETRY_DATABASE_URL and say whether it was accepted.
+    """Queue a record for the database in CHAT_TELEMETRY_DATABASE_URL. Returns whether it was accepted.
 
-    Returns in microseconds; never blocks, never raises, whatever the state of the database or of the record.
+    Takes microseconds. Never blocks and never raises, whatever the state of the database, the disk or the record.
     """
     return (_default.client or _default.get()).persist(record)
 

@@ -1,4 +1,4 @@
-"""Limits on the length of texts, so that one absurd answer cannot fill the queue, the disk or the table."""
+"""Limits on the length of texts, so that one very long response cannot fill the queue, the disk or the table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _names = attrgetter(*NAMES)
 
 
 def has_long_name(record: TelemetryRecord, max_name_chars: int) -> bool:
-    """Whether one of the short texts may be too long: a quick look, for every record, at all of them together."""
+    """Whether a name may be too long. Fast, because it runs for every record: it looks at all names joined together."""
     suggestions = record.follow_up_suggestions or ()
     try:
         names = "".join(
@@ -33,14 +33,14 @@ def has_long_name(record: TelemetryRecord, max_name_chars: int) -> bool:
             )
         )
         return len(names) > max_name_chars or len(suggestions) > MAX_SUGGESTIONS
-    except TypeError:  # no text at all
+    except TypeError:  # a value is not a text
         return True
 
 
 def shorten(record: TelemetryRecord, max_text_chars: int, max_name_chars: int) -> TelemetryRecord | None:
-    """A copy of the record with its texts cut, marked by a last `…`; None if nothing is too long.
+    """A copy of the record in which long texts are cut and end with `…`. None if no text is too long.
 
-    Each follow-up suggestion may be as long as a name, and there may be 100 of them.
+    A follow-up suggestion may be as long as a name. At most 100 suggestions are kept.
     """
     changes: dict[str, Any] = {}
     for columns, values, limit in ((TEXTS, _texts(record), max_text_chars), (NAMES, _names(record), max_name_chars)):

@@ -11,7 +11,7 @@ import msgspec
 from chat_telemetry._record import Integer, TelemetryRecord, in_utc
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-AHEAD = timedelta(days=1)  # a clock may be wrong by hours and still be meant
+AHEAD = timedelta(days=1)  # for clocks that are wrong by hours
 
 _TYPES = get_type_hints(TelemetryRecord, include_extras=True)
 _INTEGERS = tuple(column for column, kind in _TYPES.items() if kind == Integer | None)
@@ -20,7 +20,7 @@ _latest = datetime.now(UTC) + AHEAD
 
 
 def may_be_odd(record: TelemetryRecord) -> bool:
-    """A quick look, for every record: False means that no value is odd."""
+    """Whether `odd_values` has to look at the record. Fast, because it runs for every record."""
     try:
         is_possible = EARLIEST <= record.created_at <= _latest
         for number in _numbers(record):
@@ -32,8 +32,8 @@ def may_be_odd(record: TelemetryRecord) -> bool:
 
 
 def odd_values(record: TelemetryRecord) -> dict[str, str]:
-    """What is odd about the record: a reason by column."""
-    global _latest  # noqa: PLW0603 - a bound that only moves on, so that the quick look need not ask the clock
+    """The columns with odd values, each with the reason."""
+    global _latest  # noqa: PLW0603 - only grows, so that `may_be_odd` does not have to read the clock
     _latest = datetime.now(UTC) + AHEAD
     found = {column: "is negative" for column in _INTEGERS if _is_negative(getattr(record, column))}
     created_at = in_utc(record.created_at)
@@ -46,7 +46,7 @@ def odd_values(record: TelemetryRecord) -> dict[str, str]:
 
 
 def repair(record: TelemetryRecord) -> TelemetryRecord | None:
-    """A copy in which odd numbers are None and an odd time is now; None if no value is odd."""
+    """A copy in which odd numbers are None and an odd time is the present. None if no value is odd."""
     found = odd_values(record)
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""The record of one chat request and its one wire format: a line of JSON, an array of the values of its columns."""
+"""The record of one chat request, and its wire format: one line of JSON, an array of the values of its columns."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ import uuid_utils
 from chat_telemetry._errors import InvalidRecord
 
 Integer = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-"""What a PostgreSQL `integer` holds."""
+"""The range of PostgreSQL's `integer`."""
 
-# The generator's state would be copied by a fork: two children would make the same keys, and the database would take
-# the second record of each pair for a repetition of the first.
+# A fork copies the generator's state. Without this, two children would create the same keys, and the database would
+# discard the second record of each pair as a duplicate.
 os.register_at_fork(after_in_child=uuid_utils.reseed_rng)
 
 
 def new_key() -> UUID:
-    """A UUIDv7; by way of msgspec, in half the time that uuid_utils.compat takes."""
+    """A UUIDv7. Through msgspec, because that takes half the time of uuid_utils.compat."""
     return msgspec.convert(uuid_utils.uuid7().bytes, UUID)
 
 
 class TelemetryRecord(msgspec.Struct, kw_only=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One chat request: the columns of `public.chat_telemetry_log` that a client may send, in the table's order.
 
-    As JSON it is an array of their values: the names would be a third of it.
+    Encoded as a JSON array of the values, because the column names would be a third of the line.
 
-    `user_id` and `user_question` are required. A request that failed keeps what it had measured and leaves the rest
-    None. Types are checked by `msgspec.json.decode(line, type=TelemetryRecord)`, not here: building a record costs a
-    microsecond.
+    `user_id` and `user_question` are required. A failed request keeps what was measured before the failure; the other
+    columns stay None. The constructor checks no types, so that it costs one microsecond; to check them, use
+    `msgspec.json.decode(line, type=TelemetryRecord)`.
 
-    log_id: a UUIDv7, the key that makes sending a record twice harmless.
-    user_id: who asked; must exist in `auth.users`.
-    conversation_id: stored as null where the conversation does not exist (any more).
+    log_id: a UUIDv7. A record that is sent twice is stored once, because this is the key.
+    user_id: the user who asked. Must exist in `auth.users`.
+    conversation_id: stored as null if the conversation does not exist.
     response_id: the provider's id of the response.
-    created_at: when the request arrived, now by default. A naive one means UTC.
-    result_row_count: how many rows the SQL returned; never the rows.
-    error_type: None for a request that succeeded, else sql_generation, sql_validation, sql_execution,
+    created_at: when the request arrived; by default now. A time without a time zone is UTC.
+    result_row_count: how many rows the SQL returned. The rows themselves are never stored.
+    error_type: None if the request succeeded, otherwise sql_generation, sql_validation, sql_execution,
         response_generation, unexpected or cancelled.
-    failed_step: the step that the user saw fail: understanding, looking_up or response.
+    failed_step: the step that failed, as the user sees it: understanding, looking_up or response.
     sql_model, response_model: as the provider names them, e.g. gpt-4o-mini-2024-07-18.
-    *_ms: milliseconds; ttfb_ms from the request to the first byte of the response. Floats are rounded.
-    *_input_tokens: cached ones included (some providers report them apart); *_cached_tokens says how many of them.
+    *_ms: milliseconds. ttfb_ms is the time from the request to the first byte of the response. Floats are rounded.
+    *_input_tokens: cached tokens included, although some providers report them separately.
+    *_cached_tokens: how many of the input tokens came from a cache.
     """
 
     log_id: UUID = msgspec.field(default_factory=new_key)
@@ -79,27 +80,27 @@ class TelemetryRecord(msgspec.Struct, kw_only=True, array_like=True, forbid_unkn
 
 
 COLUMNS: tuple[str, ...] = TelemetryRecord.__struct_fields__
-"""In the table's order, which is also that of the values in a line."""
+"""In the order of the table, which is also the order of the values in a line."""
 
 
 def encode(record: TelemetryRecord) -> bytes:
-    """One line of JSON without its line feed, in UTF-8: an array of the values in the order of COLUMNS.
+    """Encode a record as one line of JSON in UTF-8, without line feed: an array of the values in the order of COLUMNS.
 
-    Lone surrogates, which are no characters, become U+FFFD, NaN and infinity null; NUL characters are the store's to
-    mend. Raises InvalidRecord for what is no record or holds a value that JSON has no form for.
+    Lone surrogates become U+FFFD; NaN and infinity become null. The store replaces NUL characters. Raises InvalidRecord
+    if this is not a TelemetryRecord or a value cannot be encoded as JSON.
     """
     try:
         is_ready = type(record) is TelemetryRecord and record.created_at.tzinfo is not None
-    except AttributeError:  # a time as text, for example
+    except AttributeError:  # for example a time as text
         is_ready = False
     try:
-        return _to_json(record if is_ready else _mend(record))
+        return _to_json(record if is_ready else _sanitized(record))
     except UnicodeEncodeError:
-        return _to_json(_mend(record))
+        return _to_json(_sanitized(record))
 
 
 def _plain(value: Any) -> Any:
-    """A form that JSON has, for what looks like it: numpy's numbers, pandas' timestamps, subclasses of str."""
+    """A value that msgspec can encode, for similar types: numbers of numpy, timestamps of pandas, subclasses of str."""
     if isinstance(value, str):
         return "".join(value)
     if isinstance(value, datetime):
@@ -110,35 +111,37 @@ def _plain(value: Any) -> Any:
         return float(value)
     if isinstance(value, uuid_utils.UUID):
         return str(value)
-    raise InvalidRecord(f"a {type(value).__name__} has no place in a record: use the types of TelemetryRecord")
+    raise InvalidRecord(
+        f"a record cannot hold a value of type {type(value).__name__}: use the types of TelemetryRecord"
+    )
 
 
 _to_json = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
-def _mend(record: TelemetryRecord) -> TelemetryRecord:
+def _sanitized(record: TelemetryRecord) -> TelemetryRecord:
     if not isinstance(record, TelemetryRecord):
-        raise InvalidRecord(f"a {type(record).__name__} is no TelemetryRecord")
-    repaired = {column: _mend_text(getattr(record, column)) for column in COLUMNS}
-    return TelemetryRecord(**{**repaired, "created_at": in_utc(record.created_at)})
+        raise InvalidRecord(f"expected TelemetryRecord, got {type(record).__name__}")
+    sanitized = {column: _sanitized_text(getattr(record, column)) for column in COLUMNS}
+    return TelemetryRecord(**{**sanitized, "created_at": in_utc(record.created_at)})
 
 
-def _mend_text(value: Any) -> Any:
+def _sanitized_text(value: Any) -> Any:
     if isinstance(value, str):
-        # By way of UTF-16, two surrogates that make a pair become the one character that they stand for.
+        # Through UTF-16, a pair of surrogates becomes the character that it stands for.
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, list | tuple):
-        return [_mend_text(item) for item in value]
+        return [_sanitized_text(item) for item in value]
     return value
 
 
 def in_utc(moment: Any) -> Any:
-    """A naive moment is one of UTC; otherwise the time zone of the database session would decide."""
+    """A time without a time zone is UTC. Otherwise the time zone of the database session would decide."""
     if isinstance(moment, str):
         try:
             moment = datetime.fromisoformat(moment)
         except ValueError:
-            raise InvalidRecord("created_at is a text that is no ISO 8601 time") from None
+            raise InvalidRecord("created_at must be a datetime or a text in ISO 8601") from None
     if isinstance(moment, datetime) and moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     return moment

@@ -1,4 +1,4 @@
-"""`chat-telemetry load`: what is right is stored once, what is wrong is named, set aside, and loads once mended."""
+"""`chat-telemetry load`: what is right is stored once, what is wrong is named, rejected, and loads once mended."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_each_bad_line_is_named_and_set_aside_and_the_lines_around_it_are_stored
     outcome = cli("load", str(source), database=database)
     assert outcome.code == 1
     assert count(database) == len(good)
-    assert f"{len(good)} stored, 0 already there, {len(bad)} set aside" in outcome.out
+    assert f"{len(good)} stored, 0 already in the log, {len(bad)} rejected" in outcome.out
     set_aside = (tmp_path / "in.jsonl.rejected.jsonl").read_bytes().splitlines()
     assert sorted(set_aside) == sorted(bad)
     reasons = (tmp_path / "in.jsonl.rejected.reasons.txt").read_text().splitlines()
@@ -154,7 +154,7 @@ def test_lines_set_aside_load_once_mended_and_nothing_is_stored_twice(
     rejects.write_text(rejects.read_text().replace('"12"', "12"))
     assert cli("load", str(rejects)).code == 0
     assert count(database) == 2
-    assert cli("load", str(rejects)).out == f"{rejects}: 1 lines: 0 stored, 1 already there, 0 set aside\n"
+    assert cli("load", str(rejects)).out == f"{rejects}: 1 lines: 0 stored, 1 already in the log, 0 rejected\n"
 
 
 def test_the_same_load_again_neither_stores_nor_sets_aside_anything_twice(
@@ -165,8 +165,8 @@ def test_the_same_load_again_neither_stores_nor_sets_aside_anything_twice(
     first = cli("load", str(source), database=database)
     written = [path.read_bytes() for path in sorted(tmp_path.glob("*rejected*"))]
     second = cli("load", str(source))
-    assert "2 stored, 0 already there, 2 set aside" in first.out
-    assert "0 stored, 2 already there, 2 set aside" in second.out
+    assert "2 stored, 0 already in the log, 2 rejected" in first.out
+    assert "0 stored, 2 already in the log, 2 rejected" in second.out
     assert [path.read_bytes() for path in sorted(tmp_path.glob("*rejected*"))] == written
     assert written[0] == b"{}\n"
 
@@ -208,7 +208,7 @@ def test_gzip_is_told_by_its_bytes_and_byte_order_marks_blank_lines_and_crlf_are
     source.write_bytes(compress(text.encode()))
     outcome = cli("load", str(source), database=database)
     assert outcome.code == 0, outcome.err
-    assert outcome.out == f"{source}: 2 lines: 2 stored, 0 already there, 0 set aside\n"
+    assert outcome.out == f"{source}: 2 lines: 2 stored, 0 already in the log, 0 rejected\n"
 
 
 def test_what_comes_before_the_damage_of_a_gzip_file_is_stored(
@@ -272,7 +272,7 @@ def test_stdin_is_read_and_its_rejects_go_to_the_working_directory(
     url = {"CHAT_TELEMETRY_DATABASE_URL": database.conninfo}
     outcome = process("load", "-", stdin=text, cwd=tmp_path, environment=url)
     assert outcome.code == 1
-    assert outcome.out == "stdin: 2 lines: 1 stored, 0 already there, 1 set aside\n"
+    assert outcome.out == "stdin: 2 lines: 1 stored, 0 already in the log, 1 rejected\n"
     assert outcome.err.startswith("stdin:2: not JSON")
     assert (tmp_path / "stdin.rejected.jsonl").read_text() == "bad\n"
     assert process("load", "-", stdin=gzip.compress(text), cwd=tmp_path, environment=url).out.startswith(
@@ -333,7 +333,7 @@ def test_a_role_that_may_not_insert_is_told_so_and_nothing_is_set_aside(
         with database.connect() as connection:
             connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
     assert outcome.code == 3
-    assert "grant service_role to" in outcome.err
+    assert "grant telemetry_writer to" in outcome.err
     assert list(tmp_path.glob("*rejected*")) == []
 
 
@@ -355,7 +355,7 @@ def test_a_server_that_goes_away_says_how_far_the_load_came_and_the_same_command
     assert outcome.err.count("\n") == 1
     assert "50 stored so far; run the same command again, nothing is stored twice" in outcome.err
     monkeypatch.setattr(load_module.FileLoad, "_send", written)
-    assert "50 stored, 50 already there" in cli("load", str(source)).out
+    assert "50 stored, 50 already in the log" in cli("load", str(source)).out
     assert count(database) == 100
 
 

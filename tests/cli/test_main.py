@@ -24,7 +24,7 @@ def test_version_and_help_are_no_errors(cli: Cli) -> None:
     assert version.out.split(".")[0].isdecimal()
     overview = cli("--help")
     assert overview.code == 0
-    for code in ("0: all done", "1: not all done", "2: wrong use", "3: the database", "4: something", "130: inter"):
+    for code in ("0: all done", "1: incomplete", "2: usage error", "3: the database", "4: a requirement", "130: inter"):
         assert code in overview.out
     assert {command.callback.__name__ for command in app.registered_commands if command.callback} == {
         "demo",

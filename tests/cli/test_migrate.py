@@ -66,7 +66,7 @@ def test_owner_hands_the_feed_over(cli: Cli, database: Database, empty_database:
     owner = "select owner from chat_rollups.progress where name = 'drained_changes'"
     outcome = cli("migrate", "--owner", "analytics", database=database)
     assert outcome.code == 0
-    assert "belong to the dbt target schema analytics" in outcome.out
+    assert "the dbt target schema analytics owns the change feed" in outcome.out
     with database.connect() as connection:
         assert connection.execute(owner).fetchone() == ("analytics",)
     assert cli("migrate", "--owner", " ").code == 2

@@ -41,18 +41,18 @@ def test_journals_and_dead_letters_are_sent_and_what_was_done_is_said(
     first = cli("replay", "--journal-dir", str(journal), database=database)
     assert (first.code, first.out) == (
         1,
-        "dead letters: 0 records: 0 stored, 0 already there, 0 refused\n"
-        "journals: 2 records: 1 stored, 0 already there, 1 refused\n",
+        "dead letters: 0 records: 0 stored, 0 already in the log, 0 rejected\n"
+        "journals: 2 records: 1 stored, 0 already in the log, 1 rejected\n",
     )
-    assert first.err == f"refused records are in {journal}/dead-letters.jsonl, each with its reason\n"
+    assert first.err == f"the rejected records and the reasons are in {journal}/dead-letters.jsonl\n"
     with database.connect() as connection:
         connection.execute("insert into auth.users (id) values (%s)", [absent])
     leave(journal, known, line(user)).release()
     second = cli("replay", "--journal-dir", str(journal), database=database)
     assert (second.code, second.out) == (
         0,
-        "dead letters: 1 records: 1 stored, 0 already there, 0 refused\n"
-        "journals: 2 records: 1 stored, 1 already there, 0 refused\n",
+        "dead letters: 1 records: 1 stored, 0 already in the log, 0 rejected\n"
+        "journals: 2 records: 1 stored, 1 already in the log, 0 rejected\n",
     )
     assert second.err == ""
     assert count(database) == 3
@@ -63,7 +63,7 @@ def test_dead_letters_can_be_left_out(cli: Cli, database: Database, user: uuid.U
     letter = {"rejected_at": "2026-11-23T08:00:00Z", "reason": "r", "record": json.loads(line(user))}
     (tmp_path / "dead-letters.jsonl").write_text(json.dumps(letter))
     outcome = cli("replay", "--journal-dir", str(tmp_path), "--no-dead-letters", database=database)
-    assert (outcome.code, outcome.out) == (0, "journals: 0 records: 0 stored, 0 already there, 0 refused\n")
+    assert (outcome.code, outcome.out) == (0, "journals: 0 records: 0 stored, 0 already in the log, 0 rejected\n")
     assert count(database) == 0
     assert cli("replay", "--journal-dir", str(tmp_path), database=database).code == 0
     assert count(database) == 1
@@ -75,7 +75,7 @@ def test_the_journal_of_a_running_process_is_left_to_it(
     running = leave(tmp_path, line(user))
     outcome = cli("replay", "--journal-dir", str(tmp_path), database=database)
     assert outcome.code == 0
-    assert outcome.out.endswith("1 journals are left to the processes that write them\n")
+    assert outcome.out.endswith("1 journals belong to running processes, which send them\n")
     assert count(database) == 0
     running.release()
 
@@ -94,7 +94,7 @@ def test_a_database_that_does_not_answer_or_has_no_log_keeps_everything(
     outcome = cli("replay", "--journal-dir", str(tmp_path), database=empty_database)
     assert outcome.code == 3
     assert outcome.err == (
-        "error: the database refuses telemetry, UndefinedTable (42P01): run `chat-telemetry migrate`. "
+        "error: the database rejects telemetry, UndefinedTable (42P01): run `chat-telemetry migrate`. "
         "Run the same command again, nothing is stored twice\n"
     )
     outcome = cli("replay", "--journal-dir", str(tmp_path), "--database-url", "host=127.0.0.1 port=1")

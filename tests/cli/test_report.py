@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from chat_telemetry._cli.demo.generator import generate
-from chat_telemetry._cli.referenced_rows import create_parents
+from chat_telemetry._cli.referenced_rows import create_referenced_rows
 from chat_telemetry._cli.report import REPORTS
 from chat_telemetry._cli.tables import format_value
 from chat_telemetry._delivery.store import Store
@@ -40,7 +40,7 @@ def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for record in records[-9:]:
         record.generated_sql = "select '[red]\\' as \"[bold]\",\n e'\\x01' -- " + "long " * 50
     with database.connect() as connection, closing(Store(database.conninfo)) as store:
-        create_parents(connection, records)
+        create_referenced_rows(connection, records)
         assert store.insert([encode(record) for record in records]).stored == len(records)
     project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
     project.run("seed")
@@ -125,7 +125,7 @@ def test_an_empty_report_says_so(cli: Cli, database: Database) -> None:
         connection.execute("create table chat_reports.off_topic (day date, request_count bigint)")
     table = cli("report", "off_topic", database=database)
     assert table.code == 0
-    assert table.out.splitlines()[-1] == "no rows: nothing was asked in the days that this report covers"
+    assert table.out.splitlines()[-1] == "no rows: the log has no chat requests in the days of this report"
     assert cli("report", "off_topic", "-f", "csv").out == "day,request_count\n"
     assert json.loads(cli("report", "off_topic", "-f", "json").out) == []
 

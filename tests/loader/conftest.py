@@ -95,4 +95,6 @@ def adds_up(client: TelemetryClient) -> bool:
     """Whether the counters add up: to be asserted at any moment."""
     stats = client.stats()
     answered = stats.stored + stats.duplicates + stats.rejected
-    return stats.accepted + stats.recovered == answered + stats.lost + stats.left + stats.pending
+    return (
+        stats.accepted + stats.recovered == answered + stats.discarded_at_exit + stats.left_in_journal + stats.pending
+    )

@@ -134,7 +134,7 @@ def test_a_server_that_never_was_there_costs_memory_up_to_the_bound_and_no_time(
     assert not client.flush(0.2)
     assert client.stats() == Stats(accepted=1000, pending=1000, dropped=2000)
     assert not client.close(0.2)
-    wait_until(lambda: client.stats() == Stats(accepted=1000, lost=1000, dropped=2000))
+    wait_until(lambda: client.stats() == Stats(accepted=1000, discarded_at_exit=1000, dropped=2000))
     assert time.monotonic() - started < 10
 
 
@@ -154,7 +154,7 @@ def test_a_client_without_a_database_drops_and_says_how_to_configure_one(
     with TelemetryClient() as client:
         assert not any(client.persist(log.record()) for _ in range(10))
         assert client.stats() == Stats(dropped=10)
-    assert caplog.messages == ["no database: records are dropped; set CHAT_TELEMETRY_DATABASE_URL"]
+    assert caplog.messages == ["no database is configured, so records are dropped: set CHAT_TELEMETRY_DATABASE_URL"]
 
 
 def test_the_database_comes_from_the_environment_unless_it_is_given(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,11 +200,11 @@ def test_what_goes_wrong_is_logged_once_a_minute_without_contents_or_credentials
     assert "hunter2" not in logged
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warnings == [
-        "a record is invalid: a object has no place in a record: use the types of TelemetryRecord",
-        "the database refuses a record for good: InvalidTextRepresentation (22P02); see stats() for how many",
+        "a record is invalid: a record cannot hold a value of type object: use the types of TelemetryRecord",
+        "the database permanently rejected a record: InvalidTextRepresentation (22P02); stats() counts how many",
         "the client is closed: records are dropped",
-        "the queue is full: records are dropped; see stats() for how many",
-        "cannot connect to the database (No such file or directory): check it with psql and the same string; "
+        "the queue is full, so records are dropped: see `dropped` in stats()",
+        "cannot connect to the database (No such file or directory): try the same connection string in psql; "
         "records wait in memory",
         "closed before everything was delivered: " + str(client.stats()),
     ]
@@ -251,11 +251,11 @@ def test_a_hook_that_withholds_or_raises_or_returns_rubbish_lets_nothing_through
     with caplog.at_level(logging.DEBUG), TelemetryClient(log.conninfo, redact=judge) as client:
         assert not any(client.persist(log.record(user_question=text)) for text in ("none", "raise", "rubbish"))
         assert not client.persist(None)
-    assert client.stats() == Stats(withheld=3, invalid=1)
+    assert client.stats() == Stats(redacted=3, invalid=1)
     assert log.stored_ids() == []
     assert caplog.messages == [
-        "the redact hook raises ValueError: records are withheld",
-        "a record is invalid: a str is no TelemetryRecord",
+        "the redact hook raised ValueError: such records are not stored",
+        "a record is invalid: expected TelemetryRecord, got str",
     ]
 
 
@@ -274,7 +274,7 @@ def test_with_a_journal_an_outage_fills_the_disk_and_no_bound_on_memory_is_met(l
     client = TelemetryClient(NOWHERE, max_queue_records=10, journal_dir=tmp_path)
     assert all(client.persist(log.record()) for _ in range(1000))
     assert not client.close(0.2)
-    assert client.stats() == Stats(accepted=1000, left=1000)
+    assert client.stats() == Stats(accepted=1000, left_in_journal=1000)
     with log.client(journal_dir=tmp_path) as heir:
         heir.persist(log.record())
         wait_until(lambda: heir.stats().recovered == 1000)
@@ -288,7 +288,7 @@ def test_a_full_disk_is_said_once_a_minute(log: Log, tmp_path: Path, caplog: pyt
             assert client.persist(log.record())
             assert client.flush()
         assert client.stats() == Stats(accepted=5, stored=5, journal_failures=5)
-    assert caplog.messages == ["the journal cannot be written (File exists): records wait in memory only"]
+    assert caplog.messages == ["the journal cannot be written (File exists): records are in memory only"]
 
 
 def test_a_record_made_by_a_subclass_is_a_record(log: Log) -> None:

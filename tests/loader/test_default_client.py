@@ -62,7 +62,7 @@ def test_the_default_clients_hook_may_be_set_before_and_after_it_is_made(
     chat_telemetry.configure(redact=lambda record: None)
     assert not persist_telemetry(log.record())
     assert chat_telemetry.close()
-    assert chat_telemetry.stats() == Stats(accepted=1, stored=1, withheld=2)
+    assert chat_telemetry.stats() == Stats(accepted=1, stored=1, redacted=2)
 
 
 def test_importing_the_package_starts_nothing_and_brings_no_command_line() -> None:

@@ -60,7 +60,7 @@ def test_what_was_cut_is_counted_and_said_and_stored(log: Log, caplog: pytest.Lo
         client.persist(log.record())
         assert client.flush()
         assert client.stats() == Stats(accepted=3, stored=3, truncated=2)
-    assert caplog.messages == ["a text is too long and was cut; see stats() for how often"]
+    assert caplog.messages == ["a text is too long and was cut: see `truncated` in stats()"]
     answers = {row[0] for row in log.query("select ai_response from chat_telemetry_log")}
     assert answers == {"ä" * 49 + "…", "ä" * 50, None}
     assert log.query("select length(error_type) from chat_telemetry_log where error_type > ''") == [(500,)]

@@ -205,7 +205,7 @@ def test_relatives_of_the_declared_types_are_taken_for_what_they_are() -> None:
 
 @pytest.mark.parametrize("thing", [None, {}, "record", 7, object(), TelemetryRecord])
 def test_what_is_no_record_is_refused_by_the_name_of_its_type(thing: object) -> None:
-    with pytest.raises(InvalidRecord, match=f"a {type(thing).__name__} is no TelemetryRecord"):
+    with pytest.raises(InvalidRecord, match=f"expected TelemetryRecord, got {type(thing).__name__}"):
         encode(thing)
 
 

@@ -47,7 +47,7 @@ def test_a_variable_that_makes_no_sense_is_named_and_its_default_used(
     environment = {"CHAT_TELEMETRY_BATCH_RECORDS": text, "CHAT_TELEMETRY_EXIT_TIMEOUT": "2"}
     with caplog.at_level(logging.WARNING, logger="chat_telemetry"):
         assert from_environment(environment) == Settings(exit_timeout=2.0)
-    assert caplog.messages == ["CHAT_TELEMETRY_BATCH_RECORDS is no number above zero: using 500 instead"]
+    assert caplog.messages == ["CHAT_TELEMETRY_BATCH_RECORDS must be a number above zero: using 500"]
 
 
 @pytest.mark.parametrize("text", ["FALSE", "0", "no", " off "])
@@ -58,7 +58,7 @@ def test_telemetry_can_be_switched_off_in_many_words(text: str) -> None:
 def test_a_switch_that_makes_no_sense_is_named_and_stays_on(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="chat_telemetry"):
         assert from_environment({"CHAT_TELEMETRY_ENABLED": "maybe"}).enabled
-    assert caplog.messages == ["CHAT_TELEMETRY_ENABLED is neither true nor false: using True instead"]
+    assert caplog.messages == ["CHAT_TELEMETRY_ENABLED must be true or false: using True"]
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])

@@ -1,4 +1,4 @@
-"""The command line `chat-telemetry`: nothing here is imported by chat code."""
+"""The command line `chat-telemetry`. Chat code imports nothing of this package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and exit; without the extra `cli`, say how to get it."""
+    """Run the command line and exit. Without the extra `cli`, print how to install it."""
     try:
         from chat_telemetry._cli.app import run  # noqa: PLC0415  # the extra may not be installed
     except ImportError as error:

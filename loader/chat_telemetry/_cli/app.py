@@ -1,4 +1,4 @@
-"""The commands put together, and the one place where an error becomes a line and an exit code."""
+"""The commands, and the one place that turns an exception into an error line and an exit code."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ EXIT_CODES = "\n\n".join(
     [
         "Exit codes:",
         "0: all done",
-        "1: not all done: lines were set aside or refused, a migration or a model failed",
-        "2: wrong use",
-        "3: the database cannot be reached, or refuses",
-        "4: something has to be done first: migrations, `dbt build`, installing an extra",
+        "1: incomplete: lines or records were rejected, a migration or a dbt node failed",
+        "2: usage error",
+        "3: the database cannot be reached, or rejects the command",
+        "4: a requirement is missing: migrations, `dbt build`, an extra of the package",
         "130: interrupted",
     ]
 )
@@ -40,13 +40,13 @@ for command in (migrate, load, replay, report, demo):
 
 
 def run(args: list[str] | None = None) -> int:
-    """Run one command line (default: the process's own) and return its exit code; no exception leaves but a bug's."""
+    """Run one command line, by default that of the process, and return its exit code. Raises only if there is a bug."""
     try:
         code = app(args, prog_name="chat-telemetry", standalone_mode=False)
         sys.stdout.flush()
         if code == ExitCode.INTERRUPTED:
             typer.echo("error: interrupted", err=True)
-    except (BrokenPipeError, SystemExit):  # Typer and Rich turn the first into the second
+    except (BrokenPipeError, SystemExit):  # Typer and Rich turn BrokenPipeError into SystemExit
         _discard_stdout()
         return ExitCode.BROKEN_PIPE
     except Exception as error:
@@ -75,5 +75,5 @@ def _options(
 
 
 def _discard_stdout() -> None:
-    """Keep the interpreter from complaining at exit about a pipe that nobody reads any more."""
+    """Redirect stdout, so that the interpreter does not report the closed pipe at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

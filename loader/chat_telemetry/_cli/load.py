@@ -1,4 +1,4 @@
-"""`chat-telemetry load`: JSON lines into the log; what is wrong with a line is said, and the line set aside."""
+"""`chat-telemetry load`: import JSON lines into the log. Invalid lines are rejected with a reason."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Annotated
 import psycopg
 import typer
 
-from chat_telemetry._cli.errors import CommandError, DatabaseRefuses, ExitCode, NotReady, WrongUse, explain, one_line
-from chat_telemetry._cli.input_lines import BadLine, Line, decompressed, read_lines, to_record
+from chat_telemetry._cli.errors import CommandError, DatabaseFailed, ExitCode, NotReady, UsageError, explain, one_line
+from chat_telemetry._cli.input_lines import BadLine, InputLine, decompressed, read_lines, to_record
 from chat_telemetry._cli.options import DatabaseUrl, connect
 from chat_telemetry._cli.progress import LoadProgress
-from chat_telemetry._cli.referenced_rows import create_parents
+from chat_telemetry._cli.referenced_rows import create_referenced_rows
 from chat_telemetry._cli.rejects import Rejects, default_path
 from chat_telemetry._delivery.store import Rejection, Store
 from chat_telemetry._errors import DatabaseNotReady, DatabaseUnavailable
@@ -29,54 +29,55 @@ REASONS_SHOWN = 20
 
 
 def load(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON lines, gzip or not; - is stdin.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON lines, plain or gzip; - is stdin.")],
     database_url: DatabaseUrl,
     rejected: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Where faulty lines go. Default: FILE.rejected.jsonl.", dir_okay=False),
+        typer.Option(metavar="PATH", help="The file for rejected lines. Default: FILE.rejected.jsonl.", dir_okay=False),
     ] = None,
-    parents: Annotated[
+    create_parents: Annotated[
         bool, typer.Option("--create-parents", help="Create missing users and conversations (plain PostgreSQL).")
     ] = False,
 ) -> None:
-    """Load JSON lines, keyed by the log's columns. Loading a file again stores nothing twice."""
+    """Load JSON lines whose keys are the columns of the log. Loading a file again stores nothing twice."""
     _check(files, rejected)
     with connect(database_url) as connection, closing(Store(database_url)) as store:
         if connection.execute("select to_regclass('public.chat_telemetry_log')").fetchone() == (None,):
             raise NotReady("the database has no public.chat_telemetry_log: run `chat-telemetry migrate`")
         complete = [
-            FileLoad(name, store, connection if parents else None).run(rejected or default_path(name)) for name in files
+            FileLoad(name, store, connection if create_parents else None).run(rejected or default_path(name))
+            for name in files
         ]
     if not all(complete):
-        raise typer.Exit(ExitCode.NOT_ALL_DONE)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 class FileLoad:
-    """One input on its way into the log, and the count of what became of its lines."""
+    """Loads one input into the log and counts the outcome of its lines."""
 
-    def __init__(self, name: str, store: Store, parents_connection: psycopg.Connection | None) -> None:
+    def __init__(self, name: str, store: Store, users_connection: psycopg.Connection | None) -> None:
         self._source = name
         self._name = "stdin" if name == "-" else one_line(name)
         self._store = store
-        self._parents_connection = parents_connection
-        self._batch: list[tuple[Line, TelemetryRecord]] = []
+        self._users_connection = users_connection
+        self._batch: list[tuple[InputLine, TelemetryRecord]] = []
         self._batch_bytes = 0
         self._lines = self._stored = self._duplicates = 0
 
     def run(self, rejects_path: Path) -> bool:
-        """Load the input and print the outcome; whether all of it is in the log."""
+        """Load the input and print the outcome. Returns whether all of it is in the log."""
         with ExitStack() as stack:
             stream, size = stack.enter_context(_opened(self._source))
             self._rejects = stack.enter_context(Rejects(rejects_path))
             self._progress = stack.enter_context(LoadProgress(self._name, size))
-            stack.enter_context(self._saying_how_far())
+            stack.enter_context(self._reporting_what_is_stored())
             is_whole = self._read(stream)
             self._send()
         self._print_outcome()
         return is_whole and not self._rejects.count
 
     def _read(self, stream: io.BufferedReader) -> bool:
-        """Take in every line; whether the input ended where it should."""
+        """Process every line. Returns whether the input is complete."""
         try:
             for line in read_lines(decompressed(stream)):
                 self._lines += 1
@@ -87,42 +88,42 @@ class FileLoad:
         except (EOFError, zlib.error, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            self._progress.note(f"{self._name}: damaged gzip after line {self._lines:,}; the lines before it are kept")
+            self._progress.note(f"{self._name}: damaged gzip after line {self._lines:,}; earlier lines are loaded")
             return False
         return True
 
-    def _take(self, line: Line) -> None:
+    def _take(self, line: InputLine) -> None:
         try:
             self._batch.append((line, to_record(line)))
             self._batch_bytes += len(line.content)
         except BadLine as error:
-            self._set_aside(line, str(error))
+            self._reject(line, str(error))
 
     def _send(self) -> None:
         batch, self._batch, self._batch_bytes = self._batch, [], 0
         if not batch:
             return
-        if self._parents_connection is not None:
-            create_parents(self._parents_connection, [record for _, record in batch])
+        if self._users_connection is not None:
+            create_referenced_rows(self._users_connection, [record for _, record in batch])
         result = self._store.insert([encode(record) for _, record in batch])
         self._stored += result.stored
         self._duplicates += result.duplicates
         for rejection in result.rejected:
-            self._set_aside(batch[rejection.index][0], _why(rejection))
+            self._reject(batch[rejection.index][0], _why(rejection))
 
-    def _set_aside(self, line: Line, reason: str) -> None:
+    def _reject(self, line: InputLine, reason: str) -> None:
         text = one_line(f"{self._name}:{line.number}: {reason}")
         self._rejects.add(line, text)
         if self._rejects.count <= REASONS_SHOWN:
             self._progress.note(text)
 
     @contextmanager
-    def _saying_how_far(self) -> Iterator[None]:
-        """What stops a load says what is stored by then, and that the same command goes on."""
+    def _reporting_what_is_stored(self) -> Iterator[None]:
+        """If a load stops, the error says how many records are stored, and that the same command continues."""
         try:
             yield
         except (DatabaseUnavailable, psycopg.OperationalError) as error:
-            raise DatabaseRefuses(f"{_words(error)}. {self._so_far()}") from error
+            raise DatabaseFailed(f"{_message(error)}. {self._so_far()}") from error
         except KeyboardInterrupt:
             interrupted = CommandError(f"interrupted. {self._so_far()}")
             interrupted.code = ExitCode.INTERRUPTED
@@ -135,25 +136,28 @@ class FileLoad:
         count = self._rejects.count
         typer.echo(
             f"{self._name}: {self._lines:,} lines: {self._stored:,} stored, "
-            f"{self._duplicates:,} already there, {count:,} set aside"
+            f"{self._duplicates:,} already in the log, {count:,} rejected"
         )
         if count:
             more = f"{count - REASONS_SHOWN:,} more reasons" if count > REASONS_SHOWN else "reasons"
-            typer.echo(f"Mend and load {self._rejects.path} ({more} in {self._rejects.reasons_path.name})", err=True)
+            typer.echo(
+                f"Fix the lines in {self._rejects.path} and load it ({more} in {self._rejects.reasons_path.name})",
+                err=True,
+            )
 
 
 def _check(files: list[str], rejected: Path | None) -> None:
-    """Refuse before anything is loaded. Raises WrongUse."""
+    """Check the arguments before anything is loaded. Raises UsageError."""
     for name in files:
         path = Path(name)
         if name == "-":
             continue
         if not path.exists() or path.is_dir():
-            raise WrongUse(f"{name}: {'is a directory' if path.is_dir() else 'no such file'}")
+            raise UsageError(f"{name}: {'is a directory' if path.is_dir() else 'no such file'}")
         if rejected is not None and rejected.exists() and rejected.samefile(path):
-            raise WrongUse(f"{name}: is also the file for rejects: give --rejected another name")
+            raise UsageError(f"{name}: is also the file for rejected lines: choose another one with --rejected")
     if len(set(files)) < len(files):
-        raise WrongUse("a file is named twice")
+        raise UsageError("the same file is given twice")
 
 
 @contextmanager
@@ -169,11 +173,11 @@ def _opened(name: str) -> Iterator[tuple[io.BufferedReader, int | None]]:
 
 def _why(rejection: Rejection) -> str:
     if rejection.reason.startswith("ForeignKeyViolation") and "user" in rejection.reason:
-        return "user_id: no such user in auth.users (--create-parents makes it)"
+        return "user_id: no such user in auth.users (--create-parents creates it)"
     return rejection.detail or rejection.reason
 
 
-def _words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     cause = error.__cause__ if isinstance(error, DatabaseUnavailable) else error
     if isinstance(error, DatabaseNotReady) or not isinstance(cause, psycopg.Error):
         return str(error)

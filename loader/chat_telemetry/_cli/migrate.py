@@ -1,4 +1,4 @@
-"""`chat-telemetry migrate`: bring a database up to date, show its state, undo the last step, or hand over the feed."""
+"""`chat-telemetry migrate`: apply migrations, show their state, roll back the last one, or hand over the feed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from chat_telemetry._cli.errors import CommandError, WrongUse
+from chat_telemetry._cli.errors import CommandError, UsageError
 from chat_telemetry._cli.migrations import apply_migrations, hand_over, migration_status, roll_back_last
 from chat_telemetry._cli.options import DatabaseUrl
 
@@ -17,18 +17,18 @@ from chat_telemetry._cli.options import DatabaseUrl
 def migrate(
     database_url: DatabaseUrl,
     status: Annotated[
-        bool, typer.Option("--status", help="Show which migrations are applied; change nothing.")
+        bool, typer.Option("--status", help="Show which migrations are applied, and change nothing.")
     ] = False,
     rollback: Annotated[bool, typer.Option("--rollback", help="Undo the last applied migration.")] = False,
     owner: Annotated[
         str | None,
-        typer.Option(metavar="SCHEMA", help="Hand the change feed over to this dbt target schema; apply nothing."),
+        typer.Option(metavar="SCHEMA", help="Hand the change feed over to this dbt target schema, and apply nothing."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --rollback.")] = False,
 ) -> None:
     """Apply the migrations that the database lacks."""
     if status + rollback + (owner is not None) > 1:
-        raise WrongUse("--status, --rollback and --owner exclude each other")
+        raise UsageError("--status, --rollback and --owner exclude each other")
     if owner is not None:
         _hand_over(database_url, owner)
     elif status:
@@ -46,9 +46,9 @@ def _apply(conninfo: str) -> None:
 
 def _hand_over(conninfo: str, owner: str) -> None:
     if not owner.strip():
-        raise WrongUse("--owner wants the schema of a dbt target, for example --owner chat_telemetry")
+        raise UsageError("--owner needs the schema of a dbt target, for example --owner chat_telemetry")
     hand_over(conninfo, owner)
-    typer.echo(f"the reports belong to the dbt target schema {owner}: runs of every other one are refused")
+    typer.echo(f"the dbt target schema {owner} owns the change feed: runs of other targets stop with an error")
 
 
 def _show_status(conninfo: str) -> None:
@@ -64,7 +64,7 @@ def _roll_back(conninfo: str, yes: bool) -> None:
         typer.echo("nothing to do: no migration is applied")
         return
     if not yes and not sys.stdin.isatty():
-        raise WrongUse("--rollback asks first: add --yes where nobody can answer")
+        raise UsageError("--rollback asks for confirmation and there is no terminal: add --yes")
     if not yes and not typer.confirm(f"Undo {newest}?", err=True):
         raise CommandError("nothing was rolled back")
     roll_back_last(conninfo, lambda name: typer.echo(f"rolled back {name}"))

@@ -1,7 +1,8 @@
-"""Applies the plain SQL files of `migrations/` with yoyo-migrations, one transaction a file, one process at a time.
+"""Applies the SQL files of `migrations/` with yoyo-migrations: one transaction per file, one process at a time.
 
-yoyo's own tables live in the schema `chat_telemetry_migrations`: in `public`, Supabase would serve them to everybody.
-A process killed between a file and its mark runs the file again, so every file can be run again.
+The tables of yoyo are in the schema `chat_telemetry_migrations`, because Supabase serves every table of `public` to API
+clients. If a process is killed after a file and before yoyo notes it, the next one applies the file again. Therefore
+every file is idempotent.
 """
 
 from __future__ import annotations
@@ -24,42 +25,43 @@ SCHEMA = "chat_telemetry_migrations"
 ADVISORY_LOCK = 0x63_68_61_74  # "chat"
 CONNECT_TIMEOUT_S = 10
 
-Report = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 class MigrationFailed(TelemetryError):
-    """A migration was refused by the database and nothing of it was kept; the message names it and the reason."""
+    """The database rejected a migration and rolled it back. The message names the migration and the reason."""
 
 
 @dataclass(frozen=True)
 class MigrationStatus:
-    """One migration file: its name, and whether this database has it."""
+    """One migration file, and whether it is applied to this database."""
 
     name: str
     applied: bool
 
 
-def apply_migrations(conninfo: str, report: Report = lambda name: None) -> list[str]:
-    """Apply what the database lacks, oldest first; return the names. `report` is told each one once it is done.
+def apply_migrations(conninfo: str, notify: Notify = lambda name: None) -> list[str]:
+    """Apply the migrations that the database lacks, oldest first, and return their names.
 
-    Raises MigrationFailed, and psycopg.OperationalError where the server cannot be reached.
+    Calls `notify` with the name of each applied migration. Raises MigrationFailed, and psycopg.OperationalError if the
+    server cannot be reached.
     """
     with _backend(conninfo) as backend:
-        return [_run(backend.apply_one, m, report) for m in backend.to_apply(_read())]
+        return [_run(backend.apply_one, m, notify) for m in backend.to_apply(_read())]
 
 
-def roll_back_last(conninfo: str, report: Report = lambda name: None) -> str | None:
-    """Undo the newest applied migration and return its name, or None where there is none.
+def roll_back_last(conninfo: str, notify: Notify = lambda name: None) -> str | None:
+    """Undo the newest applied migration and return its name. Returns None if no migration is applied.
 
-    Raises MigrationFailed where the migration refuses, for example because the log still has rows.
+    Raises MigrationFailed if the rollback stops, for example because the log still has rows.
     """
     with _backend(conninfo) as backend:
         newest = next(iter(backend.to_rollback(_read())), None)
-        return _run(backend.rollback_one, newest, report) if newest else None
+        return _run(backend.rollback_one, newest, notify) if newest else None
 
 
 def migration_status(conninfo: str) -> list[MigrationStatus]:
-    """All migrations, oldest first. Reads only: a database never touched reports none of them as applied."""
+    """All migrations, oldest first. Only reads: in a new database none of them is applied."""
     with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
         table = f"{SCHEMA}.{default_migration_table}"
         applied: set[str] = set()
@@ -69,9 +71,9 @@ def migration_status(conninfo: str) -> list[MigrationStatus]:
 
 
 def hand_over(conninfo: str, owner: str) -> None:
-    """Make the dbt target schema `owner` the one whose runs drain the feed; a drain in progress ends first.
+    """Make the dbt target schema `owner` the owner of the feed. Waits for a drain in progress.
 
-    Raises MigrationFailed if the database has no change feed yet.
+    Raises MigrationFailed if the database has no change feed.
     """
     with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
         try:
@@ -85,22 +87,22 @@ def _read() -> list[Migration]:
     return migrations
 
 
-def _run(step: Callable[[Migration], None], migration: Migration, report: Report) -> str:
+def _run(step: Callable[[Migration], None], migration: Migration, notify: Notify) -> str:
     name: str = migration.id
     try:
         step(migration)
     except psycopg.Error as error:
         hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""
         raise MigrationFailed(f"{name}: {error.diag.message_primary or error}{hint}") from error
-    report(name)
+    notify(name)
     return name
 
 
 @contextmanager
 def _backend(conninfo: str) -> Iterator[PostgresqlPsycopgBackend]:
-    """Hold the lock of this database's migrations, so that two deployments at once apply each file once.
+    """Hold the lock for migrations of this database, so that two deployments at the same time apply each file once.
 
-    The lock ends with its session: unlike a row in a table, it cannot be left behind by a killed process.
+    The lock ends with its session. A row in a table would stay if the process was killed.
     """
     with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as lock:
         lock.execute("select pg_catalog.pg_advisory_lock(%s)", [ADVISORY_LOCK])
@@ -120,6 +122,6 @@ def _prepare_schema(connection: psycopg.Connection) -> None:
             connection.execute(f"create schema {SCHEMA}")
         except psycopg.errors.InsufficientPrivilege as error:
             raise MigrationFailed(
-                f"{error.diag.message_primary}: migrate as the owner of the database, who may also create roles"
+                f"{error.diag.message_primary}: connect as the owner of the database with the privilege to create roles"
             ) from error
     connection.execute(f"revoke all on schema {SCHEMA} from public")

@@ -12,7 +12,7 @@ CONNECT_TIMEOUT_S = 10
 
 
 def _checked(conninfo: str) -> str:
-    """Refuse what libpq would read another way than its writer meant, and never quote it: it holds a password."""
+    """Reject a string that libpq would misread. The message does not quote it, because it holds a password."""
     try:
         parts = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError:
@@ -20,7 +20,7 @@ def _checked(conninfo: str) -> str:
     stray = not parts or "@" in f"{parts.get('host', '')}{parts.get('dbname', '')}"
     if stray or not all(port.isdecimal() for port in str((parts or {}).get("port", 5432)).split(",")):
         raise typer.BadParameter(
-            "expected postgresql://user:password@host:5432/database, special characters in the password as %XX"
+            "expected postgresql://user:password@host:5432/database, with special characters in the password as %XX"
         )
     return conninfo
 
@@ -39,7 +39,7 @@ DatabaseUrl = Annotated[
 
 
 def connect(conninfo: str) -> psycopg.Connection:
-    """A session in autocommit; raises psycopg.OperationalError within 10 s if the server does not answer."""
+    """A connection in autocommit. Raises psycopg.OperationalError within 10 s if the server does not answer."""
     return psycopg.connect(
         conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, application_name="chat-telemetry"
     )

@@ -1,4 +1,4 @@
-"""Progress of a load on stderr: a bar with rate and time left on a terminal, a line every ten seconds elsewhere."""
+"""Progress of a load on stderr: a bar with rate and time left on a terminal, otherwise a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LINE_EVERY_S = 10.0
 
 
 class LoadProgress:
-    """How far one input is: `size` is its length in bytes, None where it has none (a pipe)."""
+    """The progress of one input. `size` is its length in bytes, None for a pipe."""
 
     def __init__(self, name: str, size: int | None) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -41,7 +41,7 @@ class LoadProgress:
         self._bar.stop()
 
     def advance(self, position: int, lines: int) -> None:
-        """Tell that the input was read up to byte `position`, which is `lines` lines."""
+        """Show that the input was read up to byte `position`, which is `lines` lines."""
         now = time.monotonic()
         rate = f"{lines / max(now - self._started, 0.001):,.0f} lines/s"
         self._bar.update(self._task, completed=position, rate=rate)

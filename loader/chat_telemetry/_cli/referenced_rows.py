@@ -1,4 +1,4 @@
-"""Makes the users and conversations that records refer to, on a database whose tables ask for no more than keys."""
+"""Inserts the users and conversations that records refer to, if their tables require nothing but the keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import psycopg
 from chat_telemetry._cli.errors import CommandError
 from chat_telemetry._record import TelemetryRecord
 
-# In the order of their keys, so that two loads at once wait for each other and do not deadlock.
+# In the order of the keys, so that two loads at the same time do not deadlock.
 INSERT_USERS = """
     insert into auth.users (id)
     select distinct unnest(%s::uuid[]) as id order by id
@@ -24,10 +24,10 @@ INSERT_CONVERSATIONS = """
 """
 
 
-def create_parents(connection: psycopg.Connection, records: Iterable[TelemetryRecord]) -> None:
-    """Insert what is missing in auth.users and public.chat_conversations.
+def create_referenced_rows(connection: psycopg.Connection, records: Iterable[TelemetryRecord]) -> None:
+    """Insert the missing rows of auth.users and public.chat_conversations.
 
-    Raises CommandError where these tables need more than their keys or the role may not write them, as on Supabase.
+    Raises CommandError if these tables require other columns or the role may not insert, as on Supabase.
     """
     users = {record.user_id for record in records}
     conversations = {record.conversation_id: record.user_id for record in records if record.conversation_id}

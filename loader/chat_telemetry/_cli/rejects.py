@@ -1,4 +1,4 @@
-"""Lines set aside: verbatim in one file, to be mended and loaded, and on the same line of a second file the reason."""
+"""Rejected lines: unchanged in one file, to be fixed and loaded, and their reasons line by line in a second file."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from types import TracebackType
 from typing import IO
 
 from chat_telemetry._cli.errors import one_line
-from chat_telemetry._cli.input_lines import Line, read_lines
+from chat_telemetry._cli.input_lines import InputLine, read_lines
 
 SUFFIX = ".rejected.jsonl"
 
 
 def default_path(source: str) -> Path:
-    """Where the rejects of an input go: beside it; for stdin (`-`) in the working directory."""
+    """The file for the rejected lines of an input: next to it, and for stdin (`-`) in the working directory."""
     return Path(f"stdin{SUFFIX}" if source == "-" else f"{source}{SUFFIX}")
 
 
 class Rejects:
-    """The file `path` and its reasons, made when the first line is set aside.
+    """The file `path` and the file of reasons, created with the first rejected line.
 
-    Lines of an earlier load are kept, and not repeated: running the same load again leaves both files as they are.
+    Lines of an earlier load are kept and not repeated, so that the same load leaves both files unchanged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,8 +43,8 @@ class Rejects:
     ) -> None:
         self._files.close()
 
-    def add(self, line: Line, reason: str) -> None:
-        """Set `line` aside. `reason` names its place and what is wrong with it. Raises OSError."""
+    def add(self, line: InputLine, reason: str) -> None:
+        """Add a rejected line. `reason` names its file, its number and what is wrong with it. Raises OSError."""
         if self._lines is None or self._reasons is None:
             self._lines, self._reasons = self._open()
         self.count += 1

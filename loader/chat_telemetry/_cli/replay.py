@@ -1,4 +1,4 @@
-"""`chat-telemetry replay`: send what is in a journal directory and not in the database."""
+"""`chat-telemetry replay`: send the records of a journal directory that are not in the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from chat_telemetry._cli.errors import DatabaseRefuses, ExitCode, WrongUse, one_line
+from chat_telemetry._cli.errors import DatabaseFailed, ExitCode, UsageError, one_line
 from chat_telemetry._cli.options import DatabaseUrl, connect
 from chat_telemetry._delivery.dead_letters import FILE_NAME, DeadLetters
 from chat_telemetry._delivery.recovery import JOURNALS, Recovery
@@ -21,29 +21,30 @@ BATCH_LINES = 1000
 def replay(
     database_url: DatabaseUrl,
     journal_dir: Annotated[
-        Path, typer.Option(envvar="CHAT_TELEMETRY_JOURNAL_DIR", show_default=False, help="Where the journals are.")
+        Path,
+        typer.Option(envvar="CHAT_TELEMETRY_JOURNAL_DIR", show_default=False, help="The directory of the journals."),
     ],
-    dead_letters: Annotated[bool, typer.Option(help="Send records again that were refused before.")] = True,
+    dead_letters: Annotated[bool, typer.Option(help="Send the dead letters again, too.")] = True,
 ) -> None:
-    """Send the journals of processes that are gone, and the dead letters. Nothing is stored twice."""
+    """Send the dead letters and the journals of dead processes. Nothing is stored twice."""
     directory = journal_dir.absolute()
     if not directory.is_dir():
-        raise WrongUse(f"{journal_dir}: no such directory")
-    connect(database_url).close()  # its errors say more than those of a store, which are made for logs
+        raise UsageError(f"{journal_dir}: no such directory")
+    connect(database_url).close()  # its errors have more detail than those of a store, which must be safe to log
     with closing(Store(database_url)) as store:
-        sending = Sending(store, directory)
+        replay = Replay(store, directory)
         try:
             if dead_letters:
-                sending.send_dead_letters()
-            sending.send_journals()
+                replay.send_dead_letters()
+            replay.send_journals()
         except DatabaseUnavailable as error:
-            raise DatabaseRefuses(f"{error}. Run the same command again, nothing is stored twice") from error
-    if not sending.is_complete:
-        raise typer.Exit(ExitCode.NOT_ALL_DONE)
+            raise DatabaseFailed(f"{error}. Run the same command again, nothing is stored twice") from error
+    if not replay.is_complete:
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-class Sending:
-    """Sends what is in one directory, and prints what became of it."""
+class Replay:
+    """Sends the records of one directory and prints the outcome."""
 
     def __init__(self, store: Store, directory: Path) -> None:
         self.is_complete = True
@@ -53,24 +54,24 @@ class Sending:
         self._start_count()
 
     def send_dead_letters(self) -> None:
-        """Those that are refused again are dead letters again. Raises DatabaseUnavailable, OSError."""
+        """Records that are rejected again become dead letters again. Raises DatabaseUnavailable, OSError."""
         self._start_count()
         self._dead_letters.replay(BATCH_LINES, self._send)
         self._print_count("dead letters")
 
     def send_journals(self) -> None:
-        """Those of running processes are theirs to send. Raises DatabaseUnavailable, OSError."""
+        """Skips the journals of running processes, which send them. Raises DatabaseUnavailable, OSError."""
         self._start_count()
-        recovery = Recovery(self._directory, BATCH_LINES, self._send, self._report_unreadable)
+        recovery = Recovery(self._directory, BATCH_LINES, self._send, self._warn_unreadable)
         with closing(recovery):
-            while recovery.step():
+            while recovery.process_one_batch():
                 pass
         self._print_count("journals")
         if left := sum(1 for _ in self._directory.glob(JOURNALS)) - len(recovery.unreadable):
-            typer.echo(f"{left:,} journals are left to the processes that write them")
+            typer.echo(f"{left:,} journals belong to running processes, which send them")
 
     def _start_count(self) -> None:
-        self._lines = self._stored = self._refused = 0
+        self._lines = self._stored = self._rejected = 0
 
     def _send(self, lines: list[bytes]) -> None:
         result = self._store.insert(lines)
@@ -78,20 +79,20 @@ class Sending:
             self._dead_letters.add(lines[rejection.index], rejection)
         self._lines += len(lines)
         self._stored += result.stored
-        self._refused += len(result.rejected)
+        self._rejected += len(result.rejected)
 
     def _print_count(self, source: str) -> None:
-        there = self._lines - self._stored - self._refused
+        duplicates = self._lines - self._stored - self._rejected
         typer.echo(
-            f"{source}: {self._lines:,} records: {self._stored:,} stored, {there:,} already there, "
-            f"{self._refused:,} refused"
+            f"{source}: {self._lines:,} records: {self._stored:,} stored, {duplicates:,} already in the log, "
+            f"{self._rejected:,} rejected"
         )
-        if self._refused:
-            self._complain(f"refused records are in {self._directory / FILE_NAME}, each with its reason")
+        if self._rejected:
+            self._warn(f"the rejected records and the reasons are in {self._directory / FILE_NAME}")
 
-    def _report_unreadable(self, path: Path, error: OSError) -> None:
-        self._complain(f"{path}: {error.strerror}")
+    def _warn_unreadable(self, path: Path, error: OSError) -> None:
+        self._warn(f"{path}: {error.strerror}")
 
-    def _complain(self, text: str) -> None:
+    def _warn(self, text: str) -> None:
         self.is_complete = False
         typer.echo(one_line(text), err=True)

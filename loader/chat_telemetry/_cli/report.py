@@ -11,7 +11,7 @@ import typer
 from psycopg import errors as sqlstate
 from psycopg import sql
 
-from chat_telemetry._cli.errors import NotReady, WrongUse
+from chat_telemetry._cli.errors import NotReady, UsageError
 from chat_telemetry._cli.options import DatabaseUrl, connect
 from chat_telemetry._cli.tables import print_table
 
@@ -20,38 +20,38 @@ TABLE_ROWS = 20
 PERIODS: LiteralString = "'last_7_days', 'last_30_days', 'last_7_complete_days', 'previous_7_complete_days'"
 
 
-class Report(NamedTuple):
-    """How a report is shown: its order, and the columns that a narrow terminal gets."""
+class Layout(NamedTuple):
+    """How a report is shown: its order, and the columns for a narrow terminal."""
 
     order_by: LiteralString
     headline: tuple[str, ...]
 
 
-# How the project's own reports are shown; a report that a user added has all columns, ordered by the first two.
+# The reports of the project. A report that a user added is shown with all columns, ordered by the first two.
 REPORTS = {
-    "token_cost": Report(
+    "token_cost": Layout(
         "day desc, cost_usd desc nulls last, step, model",
         ("day", "step", "model", "call_count", "cost_usd"),
     ),
-    "latency": Report(
+    "latency": Layout(
         f"array_position(array[{PERIODS}, 'day'], period::text), period_start desc,"
         " array_position(array['ttfb', 'nl_to_sql', 'sql_execution', 'response_generation'], step::text)",
         ("period", "period_start", "step", "request_count", "p50_ms", "p95_ms", "p99_ms"),
     ),
-    "errors": Report(
+    "errors": Layout(
         "day desc, request_count desc, error_type, failed_step",
         ("day", "error_type", "failed_step", "request_count", "share_of_requests"),
     ),
-    "user_usage": Report(
+    "user_usage": Layout(
         "cost_usd desc nulls last, request_count desc, user_id",
         ("user_id", "request_count", "error_count", "cost_usd", "last_active_on"),
     ),
-    "sql_patterns": Report(
+    "sql_patterns": Layout(
         "occurrence_count desc, sql_fingerprint",
         ("occurrence_count", "error_count", "p95_execution_ms", "sql_shape"),
     ),
-    "off_topic": Report("day desc", ("day", "request_count", "off_topic_count", "off_topic_rate")),
-    "model_comparison": Report(
+    "off_topic": Layout("day desc", ("day", "request_count", "off_topic_count", "off_topic_rate")),
+    "model_comparison": Layout(
         f"array_position(array[{PERIODS}], period::text), request_count desc, sql_model, response_model",
         ("period", "sql_model", "request_count", "error_rate", "p95_ttfb_ms", "cost_per_request_usd"),
     ),
@@ -74,13 +74,13 @@ def report(
     output: Annotated[Format, typer.Option("--format", "-f", help="csv and json have exact numbers.")] = Format.TABLE,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, metavar="ROWS", help=f"Default: {TABLE_ROWS} of a table, all of csv and json."),
+        typer.Option(min=1, metavar="ROWS", help=f"Default: {TABLE_ROWS} in a table, all in csv and json."),
     ] = None,
 ) -> None:
     """Print one of the reports, newest or largest first."""
     with connect(database_url) as connection:
         if name not in REPORTS and name not in _reports(connection):
-            raise WrongUse(f"there is no report {name!r}: take one of {', '.join(REPORTS)}")
+            raise UsageError(f"there is no report {name!r}: choose one of {', '.join(REPORTS)}")
         try:
             if output is Format.TABLE:
                 show(connection, name, limit or TABLE_ROWS)
@@ -91,7 +91,7 @@ def report(
 
 
 def show(connection: psycopg.Connection, name: str, limit: int) -> None:
-    """Print the first `limit` rows as a table, with a note where there are more."""
+    """Print the first `limit` rows as a table, with a note if there are more."""
     counted = sql.SQL("select *, count(*) over () from ({}) as report {}").format(_rows(name), _limit(limit))
     cursor = connection.execute(counted)
     rows = cursor.fetchall()
@@ -102,11 +102,11 @@ def show(connection: psycopg.Connection, name: str, limit: int) -> None:
     if total > len(rows):
         typer.echo(f"{len(rows)} of {total:,} rows: --limit shows more")
     elif not rows:
-        typer.echo("no rows: nothing was asked in the days that this report covers")
+        typer.echo("no rows: the log has no chat requests in the days of this report")
 
 
 def _write(connection: psycopg.Connection, name: str, output: Format, limit: int | None) -> None:
-    """Let PostgreSQL write the rows: no number passes through a float."""
+    """PostgreSQL formats the rows, so that no number is rounded by a float."""
     rows = sql.SQL("{} {}").format(_rows(name), _limit(limit))
     stdout = sys.stdout.buffer
     if output is Format.CSV:
@@ -119,7 +119,7 @@ def _write(connection: psycopg.Connection, name: str, output: Format, limit: int
 
 
 def _reports(connection: psycopg.Connection) -> set[str]:
-    """The reports that this database has, those that users added included."""
+    """The reports in this database, including those that users added."""
     rows = connection.execute("select matviewname from pg_catalog.pg_matviews where schemaname = %s", [SCHEMA])
     return {name for (name,) in rows}
 

@@ -14,8 +14,8 @@ from rich.text import Text
 from chat_telemetry._cli.errors import one_line
 
 GAP = 2
-PROSE = 40  # a column wider than this holds SQL or sentences: it may be cut, ids and model names may not
-LONGEST = 60  # csv and json have all of it
+PROSE = 40  # a wider column holds SQL or sentences, which may be cut; ids and model names may not
+LONGEST = 60  # csv and json have the whole text
 SHORTEST = 24
 NO_VALUE = "\N{EN DASH}"
 
@@ -23,9 +23,9 @@ Rows = Sequence[Sequence[object]]
 
 
 def print_table(columns: Sequence[str], rows: Rows, headline: Sequence[str]) -> None:
-    """Print all columns where they fit, else those of `headline` with a line that says so.
+    """Print all columns if they fit, otherwise those of `headline` and a line that says so.
 
-    Without a terminal (a pipe, a file) there is no width to fit into.
+    Without a terminal (a pipe, a file) all columns fit.
     """
     console = Console(highlight=False)
     if _print_if_fits(console, columns, rows):
@@ -60,7 +60,7 @@ def _decimals(column: str) -> int:
 
 def _print_if_fits(console: Console, columns: Sequence[str], rows: Rows) -> bool:
     is_number = [any(isinstance(row[i], int | float | Decimal) for row in rows) for i in range(len(columns))]
-    # A heading above numbers may wrap at its underscores, so that it takes no more room than they do.
+    # A heading above numbers may wrap at its underscores, so that the column is only as wide as its numbers.
     headings = [name.replace("_", " ") if number else name for name, number in zip(columns, is_number, strict=True)]
     cells = [[format_value(name, value) for name, value in zip(columns, row, strict=True)] for row in rows]
     widths = [
@@ -75,14 +75,14 @@ def _print_if_fits(console: Console, columns: Sequence[str], rows: Rows) -> bool
         justify = "right" if number else "left"
         table.add_column(heading, justify=justify, vertical="bottom", width=width)  # type: ignore[arg-type]
     for row in cells:
-        # Text, not str: in a str Rich would take SQL's square brackets for markup.
+        # Text, because Rich would interpret square brackets of SQL in a str as markup.
         table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
     Console(width=room, highlight=False).print(table)
     return True
 
 
 def _shrink(widths: list[int], room: int) -> bool:
-    """Cut columns of prose until the table fits; whether it does."""
+    """Cut columns of prose until the table fits. Returns whether it does."""
     for i, width in enumerate(widths):
         excess = sum(widths) + GAP * (len(widths) - 1) - room
         if excess > 0 and width > PROSE:

@@ -1,7 +1,7 @@
-"""Records that the database refuses for good, kept with time and reason, to be mended and sent again.
+"""Records that the database permanently rejected, kept with time and reason, so that they can be fixed and sent again.
 
-All processes of a journal directory write one file. A replay renames it first, so that what is refused again goes to
-a new one.
+All processes of a journal directory append to one file. A replay renames it first, so that records that are rejected
+again go to a new file.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from chat_telemetry._delivery.store import Rejection
 from chat_telemetry._record import COLUMNS
 
 FILE_NAME = "dead-letters.jsonl"
-# The file is locked by others for an instant at a time; after so many tries something is wrong.
+# Other processes hold the lock for the time of one write, so this many tries only fail if something is wrong.
 LOCK_TRIES = 200
 LOCK_PAUSE_S = 0.01
+# A shorter array lacks the question, the last column that every record has.
+REQUIRED_VALUES = COLUMNS.index("user_question") + 1
 
 
 class DeadLetter(msgspec.Struct):
@@ -34,7 +36,7 @@ class DeadLetter(msgspec.Struct):
     rejected_at: datetime
     reason: str
     record: Any
-    """What was refused, keyed by column for whoever mends it; a line that was no JSON as a string."""
+    """The values of the rejected record by column, so that a person can fix them; a line that is not JSON as text."""
 
 
 class DeadLetters:
@@ -44,7 +46,7 @@ class DeadLetters:
         self._directory = directory
 
     def add(self, line: bytes, rejection: Rejection) -> None:
-        """Keep a refused line, with the server's own words. Raises OSError."""
+        """Keep a rejected line, with the text of the server's error. Raises OSError."""
         reason = f"{rejection.reason}: {rejection.detail}"
         letter = DeadLetter(datetime.now(UTC), reason, _record_of(line))
         self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
@@ -55,15 +57,15 @@ class DeadLetters:
             os.close(descriptor)
 
     def replay(self, batch_lines: int, send: Callable[[list[bytes]], object]) -> None:
-        """Send the lines of all letters; those that are refused again, `send` adds again.
+        """Send the lines of all letters. `send` adds those that are rejected again.
 
-        Raises OSError, and what `send` raises; then nothing is gone, and another replay goes on.
+        Raises OSError, and what `send` raises. Then no letter is deleted, and the next replay continues.
         """
         for letters in self._take():
             try:
                 while lines := letters.read_rest(batch_lines):
                     send([_line_of(letter) for letter in lines])
-                    letters.settle(lines)
+                    letters.acknowledge(lines)
             except BaseException:
                 letters.release()
                 raise
@@ -79,7 +81,7 @@ class DeadLetters:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     def _take(self) -> Iterator[Segment]:
-        """The file, renamed, and those of replays that were interrupted."""
+        """The file, renamed, and the files of replays that were interrupted."""
         for path in sorted(self._directory.glob("dead-letters*.jsonl")):
             descriptor = open_locked(path, os.O_RDWR)
             if descriptor is not None:
@@ -90,17 +92,21 @@ class DeadLetters:
 
 
 def _record_of(line: bytes) -> Any:
+    """The values by column. A line of an older version lacks the newest columns, which are the last ones."""
     try:
         values = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return line.decode(errors="replace")
-    if isinstance(values, list) and len(values) == len(COLUMNS):
-        return dict(zip(COLUMNS, values, strict=True))
+    if isinstance(values, list) and REQUIRED_VALUES <= len(values) <= len(COLUMNS):
+        return dict(zip(COLUMNS, values, strict=False))
     return values
 
 
 def _line_of(letter: bytes) -> bytes:
-    """The line of a letter's record, or of a bare one; what is none is sent as it is, for the database to refuse."""
+    """Encode the record of a dead letter, or a record without its letter.
+
+    Anything that is not a record is sent unchanged and rejected by the database.
+    """
     try:
         record = msgspec.json.decode(letter)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -109,6 +115,6 @@ def _line_of(letter: bytes) -> bytes:
         record = record["record"]
     if isinstance(record, str):
         return record.encode()
-    if isinstance(record, dict) and record.keys() <= {*COLUMNS, "sql_fingerprint"}:  # the database's to compute
+    if isinstance(record, dict) and record.keys() <= {*COLUMNS, "sql_fingerprint"}:  # which the database computes
         record = [record.get(column) for column in COLUMNS]
     return msgspec.json.encode(record)

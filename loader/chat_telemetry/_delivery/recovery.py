@@ -1,7 +1,7 @@
-"""Sends what dead processes left in their journals.
+"""Sends the lines in the journals of dead processes.
 
-A segment whose lock is free belongs to nobody who lives: its process was killed, or ended in an outage. One is taken
-at a time, so that several processes share the work and none holds many files.
+A segment that no process has locked belongs to a dead one: it was killed, or it ended during an outage. Recovery takes
+one segment at a time, so that several processes share the work and none opens many files.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from pathlib import Path
 from chat_telemetry._delivery.locked_files import open_locked
 from chat_telemetry._delivery.segment import Segment
 
-# So often a running process looks for the journals of others that died meanwhile.
+# A running process looks for journals of dead processes this often.
 LOOK_EVERY_S = 60.0
 JOURNALS = "journal-*.jsonl"
 
 
 class Recovery:
-    """Goes through the journals in one directory, batch by batch. For one thread at a time."""
+    """Works through the journals in one directory, batch by batch. For one thread at a time."""
 
     def __init__(
         self,
         directory: Path,
         batch_lines: int,
         send: Callable[[list[bytes]], object],
-        report_unreadable: Callable[[Path, OSError], object],
+        warn_unreadable: Callable[[Path, OSError], object],
     ) -> None:
-        """`send` raises what keeps the lines from being sent; then the next step sends them again."""
+        """If `send` raises, the next call sends the same lines again."""
         self._directory = directory
         self._batch_lines = batch_lines
         self._send = send
-        self._report_unreadable = report_unreadable
+        self._warn_unreadable = warn_unreadable
         self._segment: Segment | None = None
         self.unreadable: set[Path] = set()
-        """Journals that cannot be opened or read; the next process tries them anew."""
+        """Journals that cannot be opened or read. The next process tries them again."""
         self._next_look = 0.0
 
     @property
     def is_due(self) -> bool:
-        """Whether a step would find something to do, or has not looked for a minute."""
+        """Whether a segment is in progress, or the last look at the directory is a minute old."""
         return self._segment is not None or time.monotonic() >= self._next_look
 
-    def step(self) -> bool:
-        """Send one batch, or finish with a segment; False if there is none to be had."""
+    def process_one_batch(self) -> bool:
+        """Send one batch, or delete a finished segment. Returns False if there is nothing to recover."""
         if self._segment is None:
             self._segment = self._take_over_one()
         if self._segment is None:
@@ -60,14 +60,14 @@ class Recovery:
             return True
         if lines:
             self._send(lines)
-            segment.settle(lines)
+            segment.acknowledge(lines)
         else:
             self._segment = None
             segment.delete()
         return True
 
     def close(self) -> None:
-        """Leave the segment at hand to others, in a forked child: to the parent, who still has it."""
+        """Release the segment in progress: to other processes, or in a forked child to the parent."""
         if self._segment is not None:
             self._segment.release()
             self._segment = None
@@ -80,12 +80,12 @@ class Recovery:
                     if descriptor is not None:
                         return Segment(path, descriptor)
                 except FileNotFoundError:
-                    pass  # another process is done with it
+                    pass  # another process has finished it
                 except OSError as error:
                     self._set_aside(path, error)
         return None
 
     def _set_aside(self, path: Path, error: OSError) -> None:
-        """Not to stumble over the same file again and again."""
+        """Do not try this file again in this process."""
         self.unreadable.add(path)
-        self._report_unreadable(path, error)
+        self._warn_unreadable(path, error)

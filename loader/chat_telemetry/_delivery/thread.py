@@ -1,6 +1,6 @@
-"""The thread that takes batches from the queue to the database: its start, its life, a fork and the exit.
+"""The thread that sends batches from the queue to the database: start, loop, fork and exit.
 
-It ends when its queue is closed and empty, and at nothing else: whatever goes wrong is a reason to try again later.
+It ends only when its queue is closed and empty. Every exception is a reason to try again later.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from chat_telemetry._delivery.queue import LineQueue
 from chat_telemetry._delivery.recovery import Recovery
 from chat_telemetry._delivery.store import InsertResult, Rejection, Store
 from chat_telemetry._errors import TelemetryError
-from chat_telemetry._log import LimitedLog, logger
+from chat_telemetry._logger import LimitedLogger, logger
 from chat_telemetry._settings import Settings
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 15.0
 
 
-class Delivery:
-    """Delivers the lines of one queue through one store, and in between those that dead processes left."""
+class DeliveryThread:
+    """Delivers the lines of one queue through one store, and between them the lines of dead processes."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.exit_timeout = settings.exit_timeout
@@ -40,21 +40,21 @@ class Delivery:
             directory = Path(settings.journal_dir).absolute()
             journal = Journal(directory)
             self._dead_letters = DeadLetters(directory)
-            self._recovery = Recovery(directory, settings.batch_records, self._recover, self._report_unreadable)
+            self._recovery = Recovery(directory, settings.batch_records, self._send_recovered, self._warn_unreadable)
         self.queue = LineQueue(settings, journal)
         self.reset()
-        _deliveries.add(self)
+        _delivery_threads.add(self)
 
     def reset(self) -> None:
-        """No thread yet, nothing queued: at first, and in a forked child, which has only the thread that forked."""
+        """Forget the thread: at first, and in a forked child, where only the thread that forked exists."""
         self.running = False
-        self.log = LimitedLog()
+        self.limited_logger = LimitedLogger()
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._failures = 0
 
     def start(self) -> None:
-        """Start the thread, unless it runs."""
+        """Start the thread if it does not run."""
         _close_all_at_exit()
         with self._lock:
             if not self.running:
@@ -63,23 +63,23 @@ class Delivery:
                 try:
                     self._thread.start()
                 except RuntimeError:
-                    # No thread can be had now (limits, interpreter exit): the next record tries again.
+                    # No thread can start now (process limit, interpreter exit). The next record tries again.
                     self._thread, self.running = None, False
 
     def close(self, timeout: float) -> bool:
-        """Deliver what is queued and end the thread, within `timeout` seconds; False if anything was given up."""
+        """Deliver what is queued and end the thread, in at most `timeout` seconds. False if lines were given up."""
         deadline = time.monotonic() + timeout
         is_delivered = self.queue.close(timeout)
         if thread := self._thread:
             thread.join(max(0.0, deadline - time.monotonic()))
         if not self.running:
-            self.queue.close_journal()  # the thread has done so, if there was one
+            self.queue.close_journal()  # without a thread: otherwise the thread closes it
         if not is_delivered:
-            self.log.warn("closed before everything was delivered: %s", self.queue.stats())
+            self.limited_logger.warn("closed before everything was delivered: %s", self.queue.stats())
         return is_delivered
 
     def restart_in_child(self) -> None:
-        """Leave lines and connection to the parent process, who still delivers them."""
+        """Leave lines and connection to the parent process, which still delivers them."""
         self._store.forget_connection()
         if self._recovery is not None:
             self._recovery.close()
@@ -88,7 +88,7 @@ class Delivery:
 
     def _run(self) -> None:
         try:
-            while self._step():
+            while self._process_one_batch():
                 pass
         finally:
             self._store.close()
@@ -97,20 +97,19 @@ class Delivery:
             self.queue.close_journal()
             self.running = False
 
-    def _step(self) -> bool:
-        """Deliver a batch of the queue and one of the dead; False once the queue is closed and empty."""
+    def _process_one_batch(self) -> bool:
+        """Deliver one batch of the queue, and recover one if that is due. False once the queue is closed and empty."""
         try:
-            is_patient = self._recovery is None or not self._recovery.is_due
-            lines = self.queue.take(patiently=is_patient)
+            may_wait = self._recovery is None or not self._recovery.is_due
+            lines = self.queue.take(wait=may_wait)
             if lines is None:
                 return False
-            if fault := self.queue.journal_fault:
-                self.queue.journal_fault = None
-                self.log.warn("the journal cannot be written (%s): records wait in memory only", fault)
+            if error := self.queue.take_journal_error():
+                self.limited_logger.warn("the journal cannot be written (%s): records are in memory only", error)
             if lines:
                 self._deliver(lines)
-            is_recovering = self._recovery is not None and self._recovery.is_due and self._recovery.step()
-            if is_patient and not lines and not is_recovering:
+            is_recovering = self._recovery is not None and self._recovery.is_due and self._recovery.process_one_batch()
+            if may_wait and not lines and not is_recovering:
                 self._store.close()
         except Exception as error:
             self._wait_after(error)
@@ -118,49 +117,51 @@ class Delivery:
 
     def _deliver(self, lines: list[bytes]) -> None:
         result = self._send(lines)
-        self.queue.settle(stored=result.stored, duplicates=result.duplicates, rejected=len(result.rejected))
+        self.queue.acknowledge(stored=result.stored, duplicates=result.duplicates, rejected=len(result.rejected))
 
-    def _recover(self, lines: list[bytes]) -> None:
+    def _send_recovered(self, lines: list[bytes]) -> None:
         result = self._send(lines)
         counts = {"stored": result.stored, "duplicates": result.duplicates, "rejected": len(result.rejected)}
         self.queue.count(recovered=len(lines), **counts)
 
     def _send(self, lines: list[bytes]) -> InsertResult:
-        """Insert the lines, and see to those that were refused before anybody lets go of them."""
+        """Insert the lines, and keep the rejected ones as dead letters before any line is acknowledged."""
         result = self._store.insert(lines)
         if self._failures:
             self._failures = 0
-            logger.info("the database takes telemetry again")
+            logger.info("the database accepts telemetry again")
         for rejection in result.rejected:
-            self._reject(lines[rejection.index], rejection)
+            self._keep_rejected(lines[rejection.index], rejection)
         return result
 
-    def _reject(self, line: bytes, rejection: Rejection) -> None:
-        logger.debug("a record of %d bytes was refused: %s", len(line), rejection.reason)
-        self.log.warn("the database refuses a record for good: %s; see stats() for how many", rejection.reason)
+    def _keep_rejected(self, line: bytes, rejection: Rejection) -> None:
+        logger.debug("a record of %d bytes was rejected: %s", len(line), rejection.reason)
+        self.limited_logger.warn(
+            "the database permanently rejected a record: %s; stats() counts how many", rejection.reason
+        )
         if self._dead_letters is not None:
             try:
                 self._dead_letters.add(line, rejection)
             except OSError as error:
                 self.queue.count(journal_failures=1)
-                self.log.warn("a refused record could not be kept as a dead letter: %s", error.strerror)
+                self.limited_logger.warn("a rejected record could not be kept as a dead letter: %s", error.strerror)
 
-    def _report_unreadable(self, path: Path, error: OSError) -> None:
-        self.log.warn("a journal cannot be taken over: %s: %s", path, error.strerror)
+    def _warn_unreadable(self, path: Path, error: OSError) -> None:
+        self.limited_logger.warn("a journal cannot be recovered: %s: %s", path, error.strerror)
 
     def _wait_after(self, error: Exception) -> None:
         self._failures += 1
-        fault = str(error) if isinstance(error, TelemetryError) else f"delivery failed ({type(error).__name__})"
-        self.log.warn(f"{fault}; records wait in {'memory' if self._recovery is None else 'the journal'}")
+        reason = str(error) if isinstance(error, TelemetryError) else f"delivery failed ({type(error).__name__})"
+        self.limited_logger.warn(f"{reason}; records wait in {'memory' if self._recovery is None else 'the journal'}")
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10))
-        self.queue.pause(longest * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the clients of a restarted server
+        self.queue.pause(longest * random.uniform(0.5, 1.0))  # noqa: S311 - so that clients do not retry all at once
 
 
-_deliveries: weakref.WeakSet[Delivery] = weakref.WeakSet()
+_delivery_threads: weakref.WeakSet[DeliveryThread] = weakref.WeakSet()
 
 
 def _restart_all_in_child() -> None:
-    for delivery in list(_deliveries):
+    for delivery in list(_delivery_threads):
         delivery.restart_in_child()
 
 
@@ -173,10 +174,10 @@ def _close_all_at_exit() -> None:
 
 
 def _close_all() -> None:
-    """The clients share the time: each is closed once its own exit timeout, counted from now, is over."""
+    """Close every client. They share the time: each has its own exit timeout, counted from the same start."""
     started = time.monotonic()
-    deliveries = list(_deliveries)
-    for delivery in deliveries:
-        delivery.queue.seal()
-    for delivery in deliveries:
+    delivery_threads = list(_delivery_threads)
+    for delivery in delivery_threads:
+        delivery.queue.stop_accepting()
+    for delivery in delivery_threads:
         delivery.close(max(0.0, delivery.exit_timeout - (time.monotonic() - started)))

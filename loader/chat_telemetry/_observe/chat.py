@@ -1,4 +1,4 @@
-"""Watches one chat request and persists its record: durations, first byte, models, tokens, and what went wrong.
+"""Observes one chat request and persists its record: durations, first byte, models, tokens and failures.
 
 with observe_chat(user_id=user.id, user_question=question) as chat:
     with chat.step("nl_to_sql"):
@@ -15,9 +15,9 @@ from uuid import UUID
 
 from chat_telemetry._client import TelemetryClient
 from chat_telemetry._default_client import persist_telemetry
-from chat_telemetry._log import logger
-from chat_telemetry._observe.failures import failure_in, message_of, origins
-from chat_telemetry._observe.usage import ModelCall, begins_answer
+from chat_telemetry._logger import logger
+from chat_telemetry._observe.chat_failures import failure_in, message_of, origins
+from chat_telemetry._observe.usage import ModelCall, begins_response
 from chat_telemetry._record import TelemetryRecord
 
 Step = Literal["nl_to_sql", "sql_validation", "sql_execution", "response_generation"]
@@ -37,21 +37,22 @@ def observe_chat(
     conversation_id: UUID | None = None,
     client: TelemetryClient | None = None,
 ) -> ObservedChat:
-    """Watch one chat request, as `with` or `async with`, and persist its record when the block is left.
+    """Observe one chat request, as `with` or `async with`, and persist its record at the end of the block.
 
-    An exception that leaves the block is recorded (cancellation, a disconnected client and Ctrl-C too) and passes
-    through unchanged. Nothing here raises or waits, whatever it is given. `client` is the default one if None.
+    An exception that leaves the block is recorded, cancellation, a disconnected client and Ctrl-C included, and passes
+    through unchanged. Nothing here raises or waits, whatever the arguments are. If `client` is None, the default client
+    persists the record.
     """
     record = TelemetryRecord(user_id=user_id, user_question=user_question, conversation_id=conversation_id)
     return ObservedChat(record, client.persist if client else persist_telemetry)
 
 
 class ObservedChat:
-    """One chat request under way. For one thread or task at a time, as a request runs its steps one by one."""
+    """A chat request in progress. For one thread or task at a time, because a request runs its steps one by one."""
 
     record: TelemetryRecord
-    """What will be persisted. Set on it what nobody can measure: generated_sql, result_row_count, ai_response,
-    follow_up_suggestions, is_off_topic. What is set here is not overwritten by what was measured."""
+    """The record that will be persisted. Set the columns that cannot be measured: generated_sql, result_row_count,
+    ai_response, follow_up_suggestions, is_off_topic. A measured value never overwrites one that is set here."""
 
     def __init__(self, record: TelemetryRecord, persist: Callable[[TelemetryRecord], bool]) -> None:
         self.record = record
@@ -64,45 +65,46 @@ class ObservedChat:
         self._first_byte: float | None = None
 
     def step(self, name: Step) -> ObservedStep:
-        """Time a step, as `with` or `async with`; an exception in it is recorded as this step's.
+        """Time a step, as `with` or `async with`. An exception in the block is recorded as a failure of this step.
 
-        A step that is entered again, to repair the SQL for example, adds to its duration. `sql_validation` has no
-        duration of its own.
+        A step that is entered again, for example to repair the SQL, adds to its duration. `sql_validation` has no
+        duration column.
         """
         return ObservedStep(self, name)
 
     def first_byte(self) -> None:
-        """The user sees the answer begin now. Only the first call counts."""
+        """The user sees the first text of the response now. Only the first call counts."""
         if self._first_byte is None:
             self._first_byte = time.perf_counter()
 
     def usage(self, response: Response) -> Response:
-        """Take model and tokens from a model's response, and return it.
+        """Read model and tokens from a model response, and return the same object.
 
-        In the step `response_generation` or in none they are the answer's and count as `response_*`, and the
-        response's id is kept; in every other step they count as `sql_*`. Several calls add up; the last model stays.
+        In the step `response_generation` and outside of all steps they count as `response_*`, and the id of the model
+        response is kept. In every other step they count as `sql_*`. The tokens of several calls add up; the last model
+        is kept.
         """
         _guarded(self._new_call().read, response)
         return response
 
     def stream(self, chunks: Stream) -> ObservedStream[Stream]:
-        """Pass the chunks of a model's stream through unchanged, and take model and tokens from them as they come.
+        """Pass the chunks of a model response through unchanged, and read model and tokens from them.
 
-        They count for the step in which this is called, as with `usage`; the first text of the answer is the first
-        byte. OpenAI's Chat Completions tell their tokens only with `stream_options={"include_usage": True}`.
+        They count for the step in which this method is called, as in `usage`. The first text of the response is the
+        first byte. OpenAI's Chat Completions report tokens only with `stream_options={"include_usage": True}`.
         """
         call = self._new_call()
-        is_answer = _role(self._step) == "response"
+        is_response = _role(self._step) == "response"
 
         def note(chunk: object) -> None:
             _guarded(call.read, chunk)
-            if is_answer and self._first_byte is None and _guarded(begins_answer, chunk):
+            if is_response and self._first_byte is None and _guarded(begins_response, chunk):
                 self.first_byte()
 
         return ObservedStream(chunks, note)
 
     def fail(self, error: BaseException) -> None:
-        """Record an exception that will not leave the block, because its handler answers the user, for example."""
+        """Record an exception that does not leave the block, for example because a handler replies to the user."""
         _guarded(self._fail, error)
 
     def __enter__(self) -> ObservedChat:
@@ -122,9 +124,16 @@ class ObservedChat:
         self._calls.append((_role(self._step), call))
         return call
 
-    def _leave_step(self, name: str, seconds: float, error: BaseException | None) -> None:
+    def enter_step(self, name: str) -> str | None:
+        """For ObservedStep: make this the current step, and return the outer one."""
+        outer, self._step = self._step, name
+        return outer
+
+    def leave_step(self, name: str, outer: str | None, seconds: float, error: BaseException | None) -> None:
+        """For ObservedStep: add the duration, note the exception, and make `outer` the current step again."""
+        self._step = outer
         self._seconds[name] = self._seconds.get(name, 0.0) + seconds
-        # An error belongs to the innermost step that it left, also where an outer one raised another from it.
+        # An exception belongs to the innermost step that it left, even if an outer step raised another one from it.
         if error is not None and not (
             self._failure and (self._failure[0] is error or self._failure[0] is error.__cause__)
         ):
@@ -144,7 +153,7 @@ class ObservedChat:
                 self._fail(error)
             self._fill_measured()
         finally:
-            self._failure = None  # or its traceback would keep the request's variables
+            self._failure = None  # because its traceback would keep the variables of the request alive
             self._persist(self.record)
 
     def _fill_measured(self) -> None:
@@ -166,19 +175,18 @@ class ObservedChat:
 
 
 class ObservedStep:
-    """One step of a chat request, timed from entering to leaving."""
+    """One step of a chat request, timed from entry to exit."""
 
     def __init__(self, chat: ObservedChat, name: str) -> None:
         self._chat = chat
         self._name = name
 
     def __enter__(self) -> None:
-        self._outer, self._chat._step = self._chat._step, self._name
+        self._outer = self._chat.enter_step(self._name)
         self._started = time.perf_counter()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._chat._step = self._outer
-        self._chat._leave_step(self._name, time.perf_counter() - self._started, error)
+        self._chat.leave_step(self._name, self._outer, time.perf_counter() - self._started, error)
 
     async def __aenter__(self) -> None:
         self.__enter__()
@@ -188,7 +196,7 @@ class ObservedStep:
 
 
 class ObservedStream(Generic[Stream_co]):
-    """A stream of chunks, to be iterated over once, as the one inside it: with `for` or with `async for`."""
+    """A stream of chunks that can be iterated once, with `for` or `async for`, like the stream inside it."""
 
     def __init__(self, chunks: Stream_co, note: Callable[[object], None]) -> None:
         self._chunks = chunks
@@ -206,16 +214,16 @@ class ObservedStream(Generic[Stream_co]):
 
 
 def _guarded(function: Callable[..., Any], *args: object) -> Any:
-    """Whatever goes wrong while watching is no reason to fail the chat request."""
+    """Call the function. An exception while observing must not fail the chat request."""
     try:
         return function(*args)
     except Exception as error:
-        logger.debug("a chat request was not watched in full: %s in %s", type(error).__name__, function.__name__)
+        logger.debug("a chat request was not observed in full: %s in %s", type(error).__name__, function.__name__)
         return None
 
 
 def _role(step: str | None) -> str:
-    """The prefix of the columns that a model's call counts for."""
+    """The prefix of the columns for which a model call counts."""
     return "response" if step in (None, "response_generation") else "sql"
 
 

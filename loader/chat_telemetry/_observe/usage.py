@@ -1,7 +1,8 @@
-"""Reads model, response id and tokens from what the packages of OpenAI, Anthropic and Google return, importing none.
+"""Reads model, response id and tokens from the model responses of OpenAI, Anthropic and Google.
 
-Known by their fields: OpenAI's Responses and Chat Completions, Anthropic's Messages and Gemini's generate_content, as
-objects or as dicts of the same (Gemini's also in the camelCase of its wire format), whole or chunk by chunk.
+It imports none of their packages. It recognizes OpenAI's Responses and Chat Completions, Anthropic's Messages and
+Gemini's generate_content by their fields: whole responses and chunks of streams, as objects or as dicts, for Gemini
+also in the camelCase of its wire format.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Shape:
-    """One kind of usage: the field that tells it from those after it, and the fields that add up to each count."""
+    """The usage of one API: the field that identifies it, and the fields that add up to each count."""
 
     known_by: str
     input: tuple[str, ...]
@@ -64,14 +65,14 @@ _TEXT_EVENTS = (
 
 @dataclass
 class ModelCall:
-    """One call of a model, read from its response or from the chunks of its stream, as far as they have come."""
+    """One model call, read from its response or from those chunks of its stream that have arrived."""
 
     model: str | None = None
     response_id: str | None = None
     _counts: dict[str, int] = field(default_factory=dict)
 
     def read(self, part: object) -> None:
-        """Take what a response or chunk says; a later chunk overrides an earlier one, since streams count upwards."""
+        """Read a model response or a chunk. A later chunk overrides an earlier one: streams report running totals."""
         self._read(part)
         for name in _ENVELOPES:
             if (inner := _get(part, name)) is not None:
@@ -79,17 +80,17 @@ class ModelCall:
 
     @property
     def input_tokens(self) -> int | None:
-        """Tokens that the model read, cached ones included; None if the response did not say."""
+        """Tokens that the model read, cached ones included. None if the response does not report them."""
         return self._sum("input")
 
     @property
     def output_tokens(self) -> int | None:
-        """Tokens that the model wrote, its hidden reasoning included; None if the response did not say."""
+        """Tokens that the model wrote, hidden reasoning included. None if the response does not report them."""
         return self._sum("output")
 
     @property
     def cached_tokens(self) -> int | None:
-        """How many of the input tokens came from the provider's cache: 0 where a response speaks of none."""
+        """How many of the input tokens came from the provider's cache. 0 if a response reports input tokens only."""
         cached = self._sum("cached")
         return 0 if cached is None and self.input_tokens is not None else cached
 
@@ -111,10 +112,10 @@ class ModelCall:
         return sum(counts) if counts else None
 
 
-def begins_answer(chunk: object) -> bool:
-    """Whether a chunk of a stream has text for the user in it, so that somebody sees the answer begin.
+def begins_response(chunk: object) -> bool:
+    """Whether a chunk of a stream has text for the user.
 
-    Events that announce, reason, call tools or sum up have none; a chunk of a kind that is not known counts.
+    Events that announce, reason, call tools or summarize have none. A chunk of an unknown kind counts as text.
     """
     if (kind := _get(chunk, "type")) is not None:
         return any(kind == event and bool(_get_path(chunk, text)) for event, text in _TEXT_EVENTS)

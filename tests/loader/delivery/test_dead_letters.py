@@ -112,13 +112,13 @@ def test_a_refused_record_is_a_letter_before_it_leaves_the_journal(
 ) -> None:
     poison = log.record(user_id=uuid4())
     with log.client(journal_dir=tmp_path) as client:
-        settle = client._queue.settle
+        acknowledge = client._queue.acknowledge
 
-        def settle_after_the_letter(**counts: int) -> None:
+        def acknowledge_after_the_letter(**counts: int) -> None:
             assert len(letters(tmp_path)) == client.stats().rejected + counts["rejected"]
-            settle(**counts)
+            acknowledge(**counts)
 
-        monkeypatch.setattr(client._queue, "settle", settle_after_the_letter)
+        monkeypatch.setattr(client._queue, "acknowledge", acknowledge_after_the_letter)
         client.persist(poison)
         client.persist(log.record())
         assert client.flush()
@@ -140,5 +140,5 @@ def test_a_letter_that_cannot_be_kept_is_counted_and_the_rest_goes_on(
         assert client.stats() == Stats(accepted=2, stored=1, rejected=1, journal_failures=1)
     os.close(holder)
     assert caplog.messages[-1] == (
-        "a refused record could not be kept as a dead letter: Resource temporarily unavailable"
+        "a rejected record could not be kept as a dead letter: Resource temporarily unavailable"
     )

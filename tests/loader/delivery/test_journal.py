@@ -29,12 +29,12 @@ def on_disk(directory: Path) -> list[bytes]:
     return [line for path in sorted(directory.iterdir()) for line in path.read_bytes().splitlines()]
 
 
-def settle_all(lines: LineQueue) -> list[bytes]:
+def acknowledge_all(lines: LineQueue) -> list[bytes]:
     settled: list[bytes] = []
     while lines.stats().pending:
         batch = lines.take() or []
         settled += batch
-        lines.settle(stored=len(batch), duplicates=0, rejected=0)
+        lines.acknowledge(stored=len(batch), duplicates=0, rejected=0)
     return settled
 
 
@@ -45,7 +45,7 @@ def test_a_line_is_on_disk_when_put_returns_and_gone_when_it_is_settled(tmp_path
     assert on_disk(tmp_path) == [b"1", b"2"]
     assert lines.take() == [b"1", b"2"]
     assert lines.take() == [b"1", b"2"], "what was not settled is returned again"
-    lines.settle(stored=1, duplicates=1, rejected=0)
+    lines.acknowledge(stored=1, duplicates=1, rejected=0)
     assert on_disk(tmp_path) == []
     assert lines.stats() == Stats(accepted=2, stored=1, duplicates=1)
 
@@ -60,7 +60,7 @@ def test_nothing_is_made_before_the_first_line(tmp_path: Path) -> None:
 def test_the_bounds_on_memory_are_none_on_the_journal(tmp_path: Path) -> None:
     lines = queue(tmp_path, max_queue_records=2, batch_records=10)
     assert all(lines.put(b"%d" % number) for number in range(100))
-    assert settle_all(lines) == [b"%d" % number for number in range(100)]
+    assert acknowledge_all(lines) == [b"%d" % number for number in range(100)]
 
 
 def test_segments_are_bounded_and_each_is_deleted_once_it_is_settled(
@@ -74,7 +74,7 @@ def test_segments_are_bounded_and_each_is_deleted_once_it_is_settled(
     assert files == 5
     while files:
         batch = lines.take() or []
-        lines.settle(stored=len(batch), duplicates=0, rejected=0)
+        lines.acknowledge(stored=len(batch), duplicates=0, rejected=0)
         if not lines.stats().pending:
             break
         files = len(list(tmp_path.iterdir()))
@@ -91,7 +91,7 @@ def test_a_segment_that_cannot_be_emptied_makes_room_for_another(
     lines = queue(tmp_path)
     for line in (b"1", b"2"):
         lines.put(line)
-        assert settle_all(lines) == [line]
+        assert acknowledge_all(lines) == [line]
     assert on_disk(tmp_path) == []
 
 
@@ -101,11 +101,11 @@ def test_a_line_that_a_finalizer_puts_while_its_segment_is_emptied_stays(
 ) -> None:
     lines = queue(tmp_path)
     lines.put(b"first")
-    is_settled, ftruncate = Segment.is_settled, os.ftruncate
+    is_finished, ftruncate = Segment.is_finished, os.ftruncate
     finalizer = iter([b"the finalizer's, which is longer"])
 
     def settled_before(segment: Segment) -> bool:
-        was_settled = is_settled.__get__(segment)
+        was_settled = is_finished.__get__(segment)
         for line in finalizer:
             lines.put(line)
         return was_settled
@@ -116,13 +116,13 @@ def test_a_line_that_a_finalizer_puts_while_its_segment_is_emptied_stays(
             lines.put(line)
 
     if moment == "before":
-        monkeypatch.setattr(Segment, "is_settled", property(settled_before))
+        monkeypatch.setattr(Segment, "is_finished", property(settled_before))
     else:
         monkeypatch.setattr(os, "ftruncate", truncate_first)
-    assert settle_all(lines) == [b"first", b"the finalizer's, which is longer"]
+    assert acknowledge_all(lines) == [b"first", b"the finalizer's, which is longer"]
     for line in (b"next", b"and next"):
         lines.put(line)
-    assert settle_all(lines) == [b"next", b"and next"]
+    assert acknowledge_all(lines) == [b"next", b"and next"]
     assert on_disk(tmp_path) == []
     assert lines.stats() == Stats(accepted=4, stored=4)
 
@@ -132,7 +132,7 @@ def test_lines_put_while_a_batch_is_under_way_stay(tmp_path: Path) -> None:
     lines.put(b"1")
     assert lines.take() == [b"1"]
     lines.put(b"2")
-    lines.settle(stored=1, duplicates=0, rejected=0)
+    lines.acknowledge(stored=1, duplicates=0, rejected=0)
     assert lines.take() == [b"2"]
 
 
@@ -141,13 +141,13 @@ def test_a_journal_that_cannot_be_written_is_counted_and_lines_go_to_memory(tmp_
     lines = queue(tmp_path / "journal", max_queue_records=2)
     assert [lines.put(line) for line in (b"1", b"2", b"3")] == [True, True, False]
     assert lines.stats() == Stats(accepted=2, pending=2, dropped=1, journal_failures=3)
-    assert lines.journal_fault == "File exists"
+    assert (lines.take_journal_error(), lines.take_journal_error()) == ("File exists", None)
     assert lines.take() == [b"1", b"2"]
-    lines.settle(stored=2, duplicates=0, rejected=0)
+    lines.acknowledge(stored=2, duplicates=0, rejected=0)
     (tmp_path / "journal").unlink()
     assert lines.put(b"4")
     assert on_disk(tmp_path / "journal") == [b"4"]
-    assert settle_all(lines) == [b"4"]
+    assert acknowledge_all(lines) == [b"4"]
 
 
 def test_lines_in_memory_and_on_disk_add_up(tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_lines_in_memory_and_on_disk_add_up(tmp_path: Path) -> None:
     assert lines.stats() == Stats(accepted=2, pending=2, journal_failures=1)
     assert lines.take() == [b"in memory"]
     assert not lines.close(0)
-    assert lines.stats() == Stats(accepted=2, pending=1, left=1, journal_failures=1)
-    lines.settle(stored=1, duplicates=0, rejected=0)
-    assert lines.stats() == Stats(accepted=2, stored=1, left=1, journal_failures=1)
+    assert lines.stats() == Stats(accepted=2, pending=1, left_in_journal=1, journal_failures=1)
+    lines.acknowledge(stored=1, duplicates=0, rejected=0)
+    assert lines.stats() == Stats(accepted=2, stored=1, left_in_journal=1, journal_failures=1)
     assert lines.take() is None
 
 
@@ -173,13 +173,13 @@ def test_what_a_close_leaves_in_the_journal_is_left_and_not_lost(tmp_path: Path,
         lines.put(line)
     lines.take()
     assert not lines.close(0)
-    assert lines.stats() == Stats(accepted=3, left=1, pending=2)
+    assert lines.stats() == Stats(accepted=3, left_in_journal=1, pending=2)
     if is_stored:
-        lines.settle(stored=2, duplicates=0, rejected=0)
-        assert lines.stats() == Stats(accepted=3, left=1, stored=2)
+        lines.acknowledge(stored=2, duplicates=0, rejected=0)
+        assert lines.stats() == Stats(accepted=3, left_in_journal=1, stored=2)
     else:
         lines.pause(60)
-        assert lines.stats() == Stats(accepted=3, left=3)
+        assert lines.stats() == Stats(accepted=3, left_in_journal=3)
     assert lines.take() is None
     assert lines.flush(float("inf")) is False
     lines.close_journal()
@@ -192,7 +192,7 @@ def test_what_a_close_leaves_in_the_journal_is_left_and_not_lost(tmp_path: Path,
 def test_a_closed_journal_leaves_no_empty_file(tmp_path: Path) -> None:
     lines = queue(tmp_path)
     lines.put(b"1")
-    assert settle_all(lines) == [b"1"]
+    assert acknowledge_all(lines) == [b"1"]
     lines.close(0)
     lines.close_journal()
     assert list(tmp_path.iterdir()) == []
@@ -207,7 +207,7 @@ def test_a_reset_leaves_the_file_and_its_lock_to_the_parent(tmp_path: Path) -> N
     lines.put(b"the child's")
     assert sorted(on_disk(tmp_path)) == [b"the child's", b"the parent's"]
     assert len(list(tmp_path.iterdir())) == 2
-    assert settle_all(lines) == [b"the child's"]
+    assert acknowledge_all(lines) == [b"the child's"]
 
 
 def test_delivery_that_keeps_up_reads_nothing_back_and_one_that_does_not_loses_nothing(
@@ -227,18 +227,18 @@ def test_delivery_that_keeps_up_reads_nothing_back_and_one_that_does_not_loses_n
         return put_now
 
     for count in (2, 20, 2, 20):  # a segment has 12
-        assert put(count) == settle_all(lines)
+        assert put(count) == acknowledge_all(lines)
     assert reads == []
-    assert put(60) == settle_all(lines)
+    assert put(60) == acknowledge_all(lines)
     assert reads
     del reads[:]
     behind = put(30)
     batch = lines.take() or []
-    lines.settle(stored=len(batch), duplicates=0, rejected=0)
+    lines.acknowledge(stored=len(batch), duplicates=0, rejected=0)
     assert batch == behind[:3]
     behind += put(30)
-    assert settle_all(lines) == behind[3:]
-    assert put(20) == settle_all(lines)
+    assert acknowledge_all(lines) == behind[3:]
+    assert put(20) == acknowledge_all(lines)
 
 
 def test_chat_code_does_not_wait_for_a_slow_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,9 +266,9 @@ def test_chat_code_does_not_wait_for_a_slow_read(tmp_path: Path, monkeypatch: py
 def test_an_impatient_taker_gets_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_module, "IDLE_S", 3600)
     lines = queue(tmp_path, max_batch_age=3600)
-    assert lines.take(patiently=False) == []
+    assert lines.take(wait=False) == []
     lines.put(b"1")
-    assert lines.take(patiently=False) == [b"1"]
-    lines.settle(stored=1, duplicates=0, rejected=0)
-    lines.seal()
-    assert lines.take(patiently=False) is None
+    assert lines.take(wait=False) == [b"1"]
+    lines.acknowledge(stored=1, duplicates=0, rejected=0)
+    lines.stop_accepting()
+    assert lines.take(wait=False) is None

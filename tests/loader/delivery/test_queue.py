@@ -30,9 +30,9 @@ def test_lines_come_out_in_order_and_stay_until_they_are_settled() -> None:
         assert lines.put(line)
     assert lines.take() == [b"1", b"2"]
     assert lines.take() == [b"1", b"2"]
-    lines.settle(stored=1, duplicates=1, rejected=0)
+    lines.acknowledge(stored=1, duplicates=1, rejected=0)
     assert lines.take() == [b"3"]
-    lines.settle(stored=0, duplicates=0, rejected=1)
+    lines.acknowledge(stored=0, duplicates=0, rejected=1)
     assert lines.stats() == Stats(accepted=3, stored=1, duplicates=1, rejected=1)
 
 
@@ -41,7 +41,7 @@ def test_a_full_queue_turns_the_newest_line_away() -> None:
     assert [lines.put(line) for line in (b"1", b"2", b"3")] == [True, True, False]
     assert lines.take() == [b"1", b"2"]
     assert not lines.put(b"4"), "a batch under way takes room still"
-    lines.settle(stored=2, duplicates=0, rejected=0)
+    lines.acknowledge(stored=2, duplicates=0, rejected=0)
     assert lines.put(b"5")
     assert lines.stats() == Stats(accepted=3, stored=2, pending=1, dropped=2)
 
@@ -50,7 +50,7 @@ def test_a_queue_is_full_by_its_bytes_too() -> None:
     lines = queue(max_queue_bytes=10)
     assert [lines.put(b"x" * size) for size in (6, 5, 4, 1)] == [True, False, True, False]
     lines.take()
-    lines.settle(stored=2, duplicates=0, rejected=0)
+    lines.acknowledge(stored=2, duplicates=0, rejected=0)
     assert lines.put(b"x" * 10)
 
 
@@ -62,7 +62,7 @@ def test_a_batch_ends_before_the_line_that_would_make_it_too_large() -> None:
     while lines.stats().pending:
         batch = lines.take() or []
         sizes.append([len(line) for line in batch])
-        lines.settle(stored=len(batch), duplicates=0, rejected=0)
+        lines.acknowledge(stored=len(batch), duplicates=0, rejected=0)
     assert sizes == [[20], [6, 4], [1]]
 
 
@@ -103,7 +103,7 @@ def test_a_flush_waits_for_what_was_accepted_before_it() -> None:
     flusher, flushed = in_thread(lambda: lines.flush(float("inf")))
     wait_until(lambda: lines._waiters)
     lines.take()
-    lines.settle(stored=1, duplicates=0, rejected=0)
+    lines.acknowledge(stored=1, duplicates=0, rejected=0)
     flusher.join(5)
     assert flushed == [True]
 
@@ -116,7 +116,7 @@ def test_flush_and_close_end_in_time_though_nobody_takes(timeout: float) -> None
     assert not lines.flush(timeout)
     assert not lines.close(timeout)
     assert time.monotonic() - started < 1
-    assert lines.stats() == Stats(accepted=1, lost=1)
+    assert lines.stats() == Stats(accepted=1, discarded_at_exit=1)
     assert not lines.flush(timeout), "what was given up is not delivered"
     assert lines.flush(float("inf")) is False
 
@@ -134,10 +134,10 @@ def test_a_closed_queue_turns_lines_away_and_ends_its_taker() -> None:
 def test_a_sealed_queue_hands_out_what_it_has() -> None:
     lines = queue(max_batch_age=60)
     lines.put(b"1")
-    lines.seal()
+    lines.stop_accepting()
     assert not lines.put(b"2")
     assert lines.take() == [b"1"]
-    lines.settle(stored=1, duplicates=0, rejected=0)
+    lines.acknowledge(stored=1, duplicates=0, rejected=0)
     assert lines.take() is None
 
 
@@ -148,13 +148,13 @@ def test_a_batch_under_way_when_time_is_up_counts_as_what_becomes_of_it(is_store
         lines.put(line)
     lines.take()
     assert not lines.close(0)
-    assert lines.stats() == Stats(accepted=3, lost=1, pending=2)
+    assert lines.stats() == Stats(accepted=3, discarded_at_exit=1, pending=2)
     if is_stored:
-        lines.settle(stored=2, duplicates=0, rejected=0)
-        assert lines.stats() == Stats(accepted=3, lost=1, stored=2)
+        lines.acknowledge(stored=2, duplicates=0, rejected=0)
+        assert lines.stats() == Stats(accepted=3, discarded_at_exit=1, stored=2)
     else:
         lines.pause(60)
-        assert lines.stats() == Stats(accepted=3, lost=3)
+        assert lines.stats() == Stats(accepted=3, discarded_at_exit=3)
     assert lines.take() is None
 
 

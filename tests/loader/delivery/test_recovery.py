@@ -34,7 +34,7 @@ class Sent:
         self.recovery = Recovery(directory, 2, self.lines.extend, lambda path, _: self.unreadable.append(path))
 
     def all(self) -> list[bytes]:
-        while self.recovery.step():
+        while self.recovery.process_one_batch():
             pass
         return self.lines
 
@@ -60,7 +60,7 @@ def test_of_two_that_look_at_once_one_gets_each_journal(tmp_path: Path) -> None:
     for number in range(6):
         leave(tmp_path, b"%d a" % number, b"%d b" % number, b"%d c" % number)
     first, second = Sent(tmp_path), Sent(tmp_path)
-    while first.recovery.step() | second.recovery.step():
+    while first.recovery.process_one_batch() | second.recovery.process_one_batch():
         pass
     assert sorted(first.lines + second.lines) == [b"%d %c" % (n, c) for n in range(6) for c in b"abc"]
     assert first.lines
@@ -70,7 +70,7 @@ def test_of_two_that_look_at_once_one_gets_each_journal(tmp_path: Path) -> None:
 def test_a_recovery_that_ends_midway_is_begun_again_by_the_next(tmp_path: Path) -> None:
     leave(tmp_path, b"1", b"2", b"3")
     first = Sent(tmp_path)
-    first.recovery.step()
+    first.recovery.process_one_batch()
     assert Sent(tmp_path).all() == [], "still held"
     first.recovery.close()
     assert Sent(tmp_path).all() == [b"1", b"2", b"3"]
@@ -89,8 +89,8 @@ def test_lines_that_could_not_be_sent_are_sent_by_the_next_step(tmp_path: Path) 
     trying = Recovery(tmp_path, 2, send, lambda *_: None)
     for _ in range(2):
         with pytest.raises((DatabaseUnavailable, ConnectionResetError)):
-            trying.step()
-    while trying.step():
+            trying.process_one_batch()
+    while trying.process_one_batch():
         pass
     assert sent == [b"1"]
     assert trying.unreadable == set()
@@ -153,7 +153,7 @@ def test_a_client_looks_again_from_time_to_time(
         assert client.flush()
         leave(tmp_path, encode(log.record()))
         wait_until(lambda: client.persist(log.record()) and client.stats().recovered == 1)
-    assert caplog.messages == [f"a journal cannot be taken over: {tmp_path}/journal-0.jsonl: Is a directory"]
+    assert caplog.messages == [f"a journal cannot be recovered: {tmp_path}/journal-0.jsonl: Is a directory"]
 
 
 def test_what_is_no_record_becomes_a_dead_letter(log: Log, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,27 +29,27 @@ def test_lines_are_read_in_order_until_they_are_settled(segment: Segment) -> Non
         segment.append(line)
     assert segment.read(2) == [b"one", b"two"]
     assert segment.read(9) == [b"one", b"two", b"three"]
-    segment.settle([b"one", b"two"])
+    segment.acknowledge([b"one", b"two"])
     assert segment.read(9) == [b"three"]
-    segment.settle([b"three"])
+    segment.acknowledge([b"three"])
     assert segment.read(9) == []
-    assert segment.is_settled
+    assert segment.is_finished
 
 
 def test_a_read_ends_at_about_its_bytes_but_returns_a_line_however_long(segment: Segment) -> None:
     for line in (b"x" * 5000, b"y" * 20, b"z" * 20, b"w" * 9000):
         segment.append(line)
     assert segment.read(1, 10) == [b"x" * 5000]
-    segment.settle([b"x" * 5000])
+    segment.acknowledge([b"x" * 5000])
     assert segment.read(9, 50) == [b"y" * 20, b"z" * 20]
     assert segment.read(9, 30) == [b"y" * 20]
-    segment.settle([b"y" * 20, b"z" * 20])
+    segment.acknowledge([b"y" * 20, b"z" * 20])
     assert segment.read(9, 30) == [b"w" * 9000]
 
 
 def test_a_cleared_segment_is_an_empty_file_that_takes_lines_again(segment: Segment) -> None:
     segment.append(b"one")
-    segment.settle([b"one"])
+    segment.acknowledge([b"one"])
     segment.clear()
     assert segment.path.stat().st_size == 0
     segment.append(b"two")

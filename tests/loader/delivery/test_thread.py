@@ -85,8 +85,8 @@ def test_records_wait_for_a_table_that_is_not_there_yet(log: Log, caplog: pytest
         assert client.flush()
         assert client.stats() == Stats(accepted=1, stored=1)
     assert caplog.messages == [
-        "the database refuses telemetry, UndefinedTable (42P01): run `chat-telemetry migrate`; records wait in memory",
-        "the database takes telemetry again",
+        "the database rejects telemetry, UndefinedTable (42P01): run `chat-telemetry migrate`; records wait in memory",
+        "the database accepts telemetry again",
     ]
 
 

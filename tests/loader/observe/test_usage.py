@@ -11,7 +11,7 @@ import pytest
 from google import genai
 from google.genai.types import HttpOptions
 
-from chat_telemetry._observe.usage import ModelCall, begins_answer
+from chat_telemetry._observe.usage import ModelCall, begins_response
 from tests.providers import ANSWER, WIRE, running_provider
 
 MESSAGES: Any = [{"role": "user", "content": "How many orders?"}]
@@ -49,7 +49,7 @@ def read(*parts: object) -> tuple[str | None, str | None, int | None, int | None
 
 
 def first_with_text(chunks: list[Any]) -> Any:
-    return next(chunk for chunk in chunks if begins_answer(chunk))
+    return next(chunk for chunk in chunks if begins_response(chunk))
 
 
 RESPONSES = ("gpt-4o-mini-2024-07-18", "resp_6867f1cae59481a0", 1412, 38, 1024)
@@ -188,4 +188,4 @@ def test_a_mock_in_somebody_s_tests_tells_nothing() -> None:
 
 @pytest.mark.parametrize(("chunk", "begins"), [("There", True), ("", False), (b"There", True), (object(), True)])
 def test_a_chunk_of_an_unknown_kind_begins_the_answer_unless_it_is_empty(chunk: object, begins: bool) -> None:
-    assert begins_answer(chunk) is begins
+    assert begins_response(chunk) is begins

@@ -1,4 +1,4 @@
-"""Runs dbt on the demo's database as a process of its own, and turns its log into progress."""
+"""Runs dbt on the database of the demo in a child process, and shows its events as progress."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pathlib import Path
 from chat_telemetry._cli.errors import CommandError, one_line
 from chat_telemetry._cli.sql_project import project_directory
 
-# The events of dbt's log that tell of one finished seed, model or test.
+# The events of dbt for a finished seed, model or test.
 FINISHED = ("LogSeedResult", "LogModelResult", "LogTestResult")
 
 PORT = "CHAT_TELEMETRY_DBT_PORT"
-# dbt 1.12 reads a .env file of the working directory or above it, where an application keeps what is not the demo's.
+# dbt 1.12 reads a .env file in the working directory or above it, which may belong to an application.
 NO_DOTENV = {"PYTHON_DOTENV_DISABLED": "1"}
 
 Notify = Callable[[str, int, int], None]
 
 
 def build(directory: Path, port: int, notify: Notify) -> int:
-    """`dbt build` as telemetry_transformer; return how many seeds, models and tests it ran.
+    """Run `dbt build` as telemetry_transformer. Returns how many seeds, models and tests it ran.
 
-    `notify` is told of each that is finished: its name, its number, and how many there are. Raises CommandError with
-    dbt's own words if one fails.
+    Calls `notify` for each finished node with its name, its number and the total. Raises CommandError with the messages
+    of dbt if one fails.
     """
     arguments = [
         "build",
@@ -45,18 +45,18 @@ def build(directory: Path, port: int, notify: Notify) -> int:
         errors="replace",
     ) as process:
         try:
-            finished, faults = _follow(process.stdout or [], notify)
+            finished, errors = _follow(process.stdout or [], notify)
         except BaseException:
-            process.terminate()  # else an interrupted demo would leave it at work
+            process.terminate()  # otherwise it would continue after an interrupted demo
             raise
     if process.returncode:
-        words = "; ".join(faults) or "it says nothing more"
-        raise CommandError(f"dbt build failed: {words} (log: {directory / 'logs' / 'dbt.log'})")
+        messages = "; ".join(errors) or "dbt gave no reason"
+        raise CommandError(f"dbt build failed: {messages} (see {directory / 'logs' / 'dbt.log'})")
     return finished
 
 
 def command(port: int) -> str:
-    """How to run dbt again by hand."""
+    """The shell command that runs dbt on this database again."""
     dbt = Path(sys.executable).with_name("dbt")
     return f"{PORT}={port} {shlex.join([str(dbt), 'build', *_paths()])}"
 
@@ -67,19 +67,19 @@ def _paths() -> list[str]:
 
 
 def _follow(lines: Iterable[str], notify: Notify) -> tuple[int, list[str]]:
-    """Pass dbt's log on; return how many nodes finished, and its errors."""
-    finished, faults = 0, []
+    """Pass the events of dbt to `notify`. Returns how many nodes finished, and the error messages."""
+    finished, errors = 0, []
     for line in lines:
         try:
             event = json.loads(line)
             info, data = event["info"], event["data"]
         except (ValueError, KeyError, TypeError):
-            faults.append(one_line(line))  # no event: a traceback or a warning of Python
+            errors.append(one_line(line))  # not an event: a traceback or a warning of Python
             continue
         if info["name"] in FINISHED:
             finished += 1
-            # One number, two names: a test's event calls it otherwise than a model's.
+            # The events of tests and of models have different names for the total.
             notify(data["node_info"]["node_name"], data["index"], data.get("total") or data["num_models"])
         if info["level"] == "error":
-            faults.append(one_line(info["msg"]))
-    return finished, faults
+            errors.append(one_line(info["msg"]))
+    return finished, errors

@@ -1,7 +1,7 @@
-"""Chat requests of an imagined shop, for the demo: varied, plausible, and the same for the same moment.
+"""Generates the chat requests of an imaginary shop for the demo: varied, plausible and repeatable.
 
-Each day is cut into slots and each slot holds one request whose id and contents follow from its day and number. So the
-generator can run again and again: what it made before comes out alike, and only new slots are new.
+Each day is divided into slots of one request. The id and the contents of a request are computed from its day and slot,
+so that a later call repeats the earlier requests and adds those of the new slots.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from chat_telemetry._record import TelemetryRecord
 
 NAMESPACE = UUID("3d7f0c52-9b1e-5f64-8a5d-1f6f0d2c7b11")
 USER_COUNT = 140
-USER_WEIGHTS = [1 / (rank + 1) ** 0.8 for rank in range(USER_COUNT)]  # few users ask most
+USER_WEIGHTS = [1 / (rank + 1) ** 0.8 for rank in range(USER_COUNT)]  # a few users ask most of the questions
 DAYS = 30
-# Of a day's requests, the share of each hour (UTC): an office day with a dip at noon.
+# The weight of each hour (UTC) in the requests of a day: office hours with a dip at noon.
 HOURS = (1, 1, 1, 1, 1, 2, 4, 9, 15, 19, 20, 18, 12, 15, 19, 19, 17, 12, 8, 6, 5, 4, 2, 1)
 WEEKEND_SHARE = 0.35
 SWITCH_DAY = 15
 
 
 class Model(NamedTuple):
-    """A model: the name that its provider logs, and the milliseconds per output token it is imagined to take."""
+    """A model: the name that its provider reports, and its milliseconds per output token."""
 
     name: str
     ms_per_token: float
@@ -55,7 +55,7 @@ PAIRS = (
 
 
 class Failure(NamedTuple):
-    """A way to fail: what is logged, and how likely a request is to end so."""
+    """A kind of failure: the values in the log, and its probability."""
 
     error_type: str
     failed_step: str | None
@@ -94,7 +94,7 @@ def _slots(day: date, per_day: float) -> int:
 
 
 def _moment(day: date, slot: int, slots: int) -> datetime:
-    """When slot number `slot` of the day asks: the busier an hour, the more slots fall into it."""
+    """The time of the request in slot number `slot`. A busier hour has more slots."""
     busy_until = list(accumulate(HOURS))
     place = (slot + random.Random(f"{day}-{slot}-moment").random()) / slots * busy_until[-1]  # noqa: S311
     hour = bisect_right(busy_until, place)
@@ -129,7 +129,7 @@ def _request(day: date, slot: int, moment: datetime) -> TelemetryRecord:
 
 def _models(day: date, dice: random.Random) -> tuple[Model, Model]:
     sql_model, response_model, _ = dice.choices(PAIRS, [weight for _, _, weight in PAIRS])[0]
-    # Its parity changes on the 15th of each month and at no other time.
+    # Even and odd alternate on the 15th of each month.
     switches = day.year * 12 + day.month + (day.day >= SWITCH_DAY)
     if sql_model is response_model is GPT_4O_MINI and switches % 2:
         return GPT_41_MINI, GPT_41_MINI
@@ -142,7 +142,7 @@ def _failure(dice: random.Random) -> Failure | None:
 
 
 def _ask(record: TelemetryRecord, dice: random.Random) -> int:
-    """Fill in the question and the SQL that answers it; return how many rows that finds."""
+    """Set the question and its SQL. Returns how many rows the SQL finds."""
     if record.is_off_topic:
         record.user_question = dice.choice(_script()["off_topic"])
         return 0
@@ -150,13 +150,13 @@ def _ask(record: TelemetryRecord, dice: random.Random) -> int:
     values = {name: dice.choice(choices) for name, choices in _script()["values"].items()}
     record.user_question = template["text"].format(**values)
     sql = template["sql"].format(**values)
-    # Models vary in case and line breaks; the fingerprint sees through that.
+    # Models vary case and line breaks, which the fingerprint ignores.
     record.generated_sql = dice.choice([sql, sql, sql, sql.lower(), sql.replace(" FROM ", "\nFROM ", 1)])
     return 1 if template["rows"] == 1 else dice.randint(0, template["rows"])
 
 
 def _understand(record: TelemetryRecord, model: Model, dice: random.Random) -> None:
-    """The call that writes the SQL, or tells that there is none to write."""
+    """The model call that writes the SQL, or finds the question off-topic."""
     if record.error_type == "unexpected":
         record.generated_sql = None
         return
@@ -171,7 +171,7 @@ def _understand(record: TelemetryRecord, model: Model, dice: random.Random) -> N
 
 
 def _look_up(record: TelemetryRecord, rows: int, dice: random.Random) -> None:
-    """The SQL runs, until the statement timeout at most."""
+    """The SQL runs, at most until the statement timeout."""
     if record.error_type == "sql_execution":
         record.sql_execution_duration_ms = STATEMENT_TIMEOUT_MS + dice.randint(0, 40)
         return
@@ -180,7 +180,7 @@ def _look_up(record: TelemetryRecord, rows: int, dice: random.Random) -> None:
 
 
 def _respond(record: TelemetryRecord, model: Model, dice: random.Random) -> None:
-    """The call that writes the answer; one that breaks off was heard, but neither finished nor counted."""
+    """The model call that writes the response. An interrupted one has a first byte, but neither duration nor tokens."""
     record.response_model = model.name
     first_byte = _milliseconds(180 + 12 * model.ms_per_token, 0.4, dice)
     before = (record.nl_to_sql_duration_ms or 0) + (record.sql_execution_duration_ms or 0)

@@ -1,4 +1,4 @@
-"""The steps of the demo. Each can be run again after it was killed at any point."""
+"""The stages of the demo. Each of them can be run again after it was killed at any point."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from chat_telemetry import _default_client
 from chat_telemetry._cli.demo import dbt, server
 from chat_telemetry._cli.demo.generator import generate
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
-from chat_telemetry._cli.errors import CommandError, WrongUse
+from chat_telemetry._cli.errors import CommandError, UsageError
 from chat_telemetry._cli.options import connect
-from chat_telemetry._cli.referenced_rows import create_parents
+from chat_telemetry._cli.referenced_rows import create_referenced_rows
 from chat_telemetry._cli.report import REPORTS, show
 from chat_telemetry._settings import DATABASE_URL
 
 REPORT_ROWS = 5
-BURST = 10_000  # half of what the client holds
+BURST = 10_000  # half of what the queue of the client holds
 FLUSH_TIMEOUT_S = 60.0
 
 GOODBYE = """\
@@ -42,24 +42,24 @@ Stop, or stop and delete  {cli} demo{where} --stop, {cli} demo{where} --delete""
 def run(directory: Path, port: int, requests: int) -> None:
     """Server, chat requests, dbt, reports. Raises CommandError, EmbeddedServerError."""
     with server.only_one(directory):
-        with _step("PostgreSQL 18 with the database `chat`"):
+        with _stage("PostgreSQL 18 with the database `chat`"):
             postgres = server.start(directory, port)
             server.prepare(postgres)
         if postgres.port != port:
-            typer.echo(f"    it listens on port {postgres.port}: {port} was taken when it started", err=True)
-        with _step("chat requests of the last 30 days through persist_telemetry"):
+            typer.echo(f"    it listens on port {postgres.port}, because {port} was in use when it started", err=True)
+        with _stage("chat requests of the last 30 days through persist_telemetry"):
             _send(postgres, requests)
         typer.echo(f"    {_default_client.stats()}", err=True)
-        with _step("dbt build") as progress:
+        with _stage("dbt build") as progress:
             count = dbt.build(directory, postgres.port, progress)
         typer.echo(f"    {count} seeds, reports and tests, all passed", err=True)
         _show(postgres, directory)
 
 
 def end(directory: Path, delete: bool) -> None:
-    """Stop the server, and delete the directory if told to. Raises WrongUse where there is no demo."""
+    """Stop the server, and delete the directory if `delete`. Raises UsageError if there is no demo."""
     if not (directory / server.LOCK_FILE).exists():
-        raise WrongUse(f"there is no demo in {directory}")
+        raise UsageError(f"there is no demo in {directory}")
     with server.only_one(directory):
         typer.echo("stopped" if server.stop(directory) else "not running")
         if delete:
@@ -68,8 +68,8 @@ def end(directory: Path, delete: bool) -> None:
 
 
 @contextmanager
-def _step(name: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Say what is being done, and how long it took. Yields what tells of progress within it."""
+def _stage(name: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show the name of a stage and how long it took. Yields a function that shows progress within it."""
     console = Console(stderr=True, highlight=False)
     started = time.monotonic()
     with console.status(name) as status:
@@ -78,16 +78,16 @@ def _step(name: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _send(postgres: EmbeddedPostgres, count: int) -> None:
-    """The demo's chat application: it knows persist_telemetry, and its role may insert and no more."""
+    """The chat application of the demo: it calls persist_telemetry, and its role may insert only."""
     os.environ[DATABASE_URL] = postgres.conninfo(server.DATABASE, "service_role")
     records = generate(count, datetime.now(UTC))
     with connect(postgres.conninfo(server.DATABASE)) as connection:
         while burst := list(islice(records, BURST)):
-            create_parents(connection, burst)
+            create_referenced_rows(connection, burst)
             for record in burst:
                 _default_client.persist_telemetry(record)
             if not _default_client.flush(FLUSH_TIMEOUT_S):
-                raise CommandError(f"not everything was stored: {_default_client.stats()}; run the demo again")
+                raise CommandError(f"not every record was stored: {_default_client.stats()}; run the demo again")
 
 
 def _show(postgres: EmbeddedPostgres, directory: Path) -> None:
@@ -108,7 +108,7 @@ def _show(postgres: EmbeddedPostgres, directory: Path) -> None:
 
 
 def _own_command() -> str:
-    """What to type for this command line: a path where the shell would not find it."""
+    """How to call this command line in a shell: by its path if it is not in PATH."""
     own = Path(sys.executable).with_name("chat-telemetry")
     if shutil.which("chat-telemetry") == str(own):
         return own.name

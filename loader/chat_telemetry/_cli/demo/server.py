@@ -1,4 +1,4 @@
-"""The demo's own PostgreSQL: one cluster in a directory, used by one demo command at a time."""
+"""The PostgreSQL of the demo: one cluster in a directory, used by one demo command at a time."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ INITDB_TIMEOUT_S = 60
 
 @contextmanager
 def only_one(directory: Path) -> Iterator[None]:
-    """Hold the demo's lock, which ends with the process; raises CommandError if another one holds it."""
+    """Hold the lock of the demo, which ends with the process. Raises CommandError if another process holds it."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / LOCK_FILE).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise CommandError(f"another demo is at work in {directory}: wait for it to end") from error
+            raise CommandError(f"another demo runs in {directory}: wait until it ends") from error
         yield
 
 
 def start(directory: Path, port: int) -> EmbeddedPostgres:
-    """The running server; `port` is taken where it is free, else the next one that is."""
+    """Start the server, on `port` or the next free one."""
     server = EmbeddedPostgres(directory, port=_free_port(port))
     initialised = directory / INITIALISED
     if not initialised.exists():
@@ -51,7 +51,7 @@ def start(directory: Path, port: int) -> EmbeddedPostgres:
 
 
 def prepare(server: EmbeddedPostgres) -> None:
-    """The migrated database `chat`, and the three roles able to log in."""
+    """Create and migrate the database `chat`, and let the three roles log in."""
     with connect(server.conninfo()) as connection:
         if not connection.execute("select from pg_database where datname = %s", [DATABASE]).fetchall():
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
@@ -59,16 +59,16 @@ def prepare(server: EmbeddedPostgres) -> None:
     with connect(server.conninfo(DATABASE)) as connection:
         connection.execute("alter role service_role login")
         for role in ("telemetry_reader", "telemetry_transformer"):
-            _let_in(connection, role)
+            _let_log_in(connection, role)
 
 
 def reader_url(server: EmbeddedPostgres) -> str:
-    """What a BI tool connects with."""
+    """The connection string for a BI tool."""
     return f"postgresql://telemetry_reader:{PASSWORD}@127.0.0.1:{server.port}/{DATABASE}"
 
 
 def stop(directory: Path) -> bool:
-    """Stop the server of `directory`; whether there was one running."""
+    """Stop the server of `directory`. Returns whether it ran."""
     if not (directory / INITIALISED).exists():
         return False
     server = EmbeddedPostgres(directory)
@@ -78,22 +78,22 @@ def stop(directory: Path) -> bool:
 
 
 def _clear(server: EmbeddedPostgres) -> None:
-    """A first run was killed: its cluster may be half made, and its initdb may still be at it."""
+    """Delete the incomplete cluster of a first run that was killed. Its initdb may still run."""
     deadline = time.monotonic() + INITDB_TIMEOUT_S
-    while _initdb_is_at_work(server.data) and time.monotonic() < deadline:
+    while _initdb_runs(server.data) and time.monotonic() < deadline:
         time.sleep(0.1)
-    # What initdb itself had started ended with it, but pg_ctl takes it for alive until somebody reaps it.
+    # The server that initdb started is dead, but until its parent reaps it pg_ctl considers it alive.
     with suppress(EmbeddedServerError):
         server.stop("immediate")
     shutil.rmtree(server.data, ignore_errors=True)
 
 
-def _initdb_is_at_work(data: Path) -> bool:
+def _initdb_runs(data: Path) -> bool:
     processes = psutil.process_iter(["name", "cmdline"])
     return any(p.info["name"] == "initdb" and str(data) in (p.info["cmdline"] or ()) for p in processes)
 
 
-def _let_in(connection: psycopg.Connection, role: str) -> None:
+def _let_log_in(connection: psycopg.Connection, role: str) -> None:
     statement = sql.SQL("alter role {} login password {}").format(sql.Identifier(role), sql.Literal(PASSWORD))
     connection.execute(statement)
 
@@ -101,11 +101,11 @@ def _let_in(connection: psycopg.Connection, role: str) -> None:
 def _free_port(wanted: int) -> int:
     for port in range(wanted, min(wanted + PORTS_TRIED, 65_536)):
         with socket.socket() as probe:
-            # As PostgreSQL does: a port that a server has just left may be taken again at once.
+            # PostgreSQL sets this option, too: without it the port of a server that has just stopped looks used.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
-    raise CommandError(f"no port is free from {wanted} on: give another --port")
+    raise CommandError(f"no port from {wanted} on is free: choose another --port")

@@ -1,10 +1,10 @@
-"""What an exception in a chat request is called in its record: error_type, failed_step and error_message."""
+"""The error_type, failed_step and error_message of an exception in a chat request."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-# By the step it was raised in: what went wrong, and the step that the user saw fail.
+# By the step in which the exception was raised: error_type, and failed_step as the user sees it.
 FAILURES = {
     "nl_to_sql": ("sql_generation", "understanding"),
     "sql_validation": ("sql_validation", "understanding"),
@@ -12,16 +12,16 @@ FAILURES = {
     "response_generation": ("response_generation", "response"),
 }
 MAX_MESSAGE = 2_000
-"""Characters of an error message that are kept."""
+"""Characters kept of an error message."""
 
 
 def failure_in(step: str | None) -> tuple[str, str | None]:
-    """`error_type` and `failed_step` of an exception that was raised in this step, or outside of all."""
+    """`error_type` and `failed_step` of an exception that was raised in this step; None means outside of all steps."""
     return FAILURES.get(step or "", ("unexpected", None))
 
 
 def origins(error: BaseException) -> Iterator[BaseException]:
-    """The exception, those that it was raised from or while handling, and those that a group of them holds."""
+    """The exception, its causes and contexts, and the exceptions in an ExceptionGroup."""
     waiting, seen = [error], set()
     while waiting:
         origin = waiting.pop()
@@ -33,7 +33,7 @@ def origins(error: BaseException) -> Iterator[BaseException]:
 
 
 def message_of(error: BaseException) -> str:
-    """The exception's type and its own words, as far as it has any, cut to MAX_MESSAGE characters."""
+    """The type of the exception and its text, if it has one, cut to MAX_MESSAGE characters."""
     name = type(error).__name__
     try:
         text = str(error)

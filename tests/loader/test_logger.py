@@ -5,16 +5,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from chat_telemetry import _log
-from chat_telemetry._log import LimitedLog
+from chat_telemetry import _logger
+from chat_telemetry._logger import LimitedLogger
 
 
 def test_each_kind_of_warning_is_logged_once_a_minute(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(_log, "time", SimpleNamespace(monotonic=lambda: now))
-    limited = LimitedLog()
+    monkeypatch.setattr(_logger, "time", SimpleNamespace(monotonic=lambda: now))
+    limited = LimitedLogger()
     limited.warn("refused %s", "a")
     limited.warn("refused %s", "b")
     limited.warn("full")
@@ -33,7 +33,7 @@ def test_a_log_filter_that_raises_stays_without_effect(caplog: pytest.LogCapture
     logger = logging.getLogger("chat_telemetry")
     logger.addFilter(fail)
     try:
-        LimitedLog().warn("full")
+        LimitedLogger().warn("full")
     finally:
         logger.removeFilter(fail)
     assert caplog.messages == []
