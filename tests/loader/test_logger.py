@@ -15,18 +15,18 @@ def test_each_kind_of_warning_is_logged_once_a_minute(
     now = 1000.0
     monkeypatch.setattr(_logger, "time", SimpleNamespace(monotonic=lambda: now))
     limited = LimitedLogger()
-    limited.warn("refused %s", "a")
-    limited.warn("refused %s", "b")
+    limited.warn("rejected %s", "a")
+    limited.warn("rejected %s", "b")
     limited.warn("full")
     now += 59
-    limited.warn("refused %s", "c")
+    limited.warn("rejected %s", "c")
     now += 1
-    limited.warn("refused %s", "d")
-    assert caplog.messages == ["refused a", "full", "refused d"]
+    limited.warn("rejected %s", "d")
+    assert caplog.messages == ["rejected a", "full", "rejected d"]
     assert {record.name for record in caplog.records} == {"chat_telemetry"}
 
 
-def test_a_log_filter_that_raises_stays_without_effect(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_logging_filter_that_raises_does_not_reach_the_caller(caplog: pytest.LogCaptureFixture) -> None:
     def fail(record: logging.LogRecord) -> bool:
         raise RuntimeError
 

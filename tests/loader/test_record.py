@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -20,23 +21,18 @@ from chat_telemetry import TelemetryRecord
 from chat_telemetry._errors import InvalidRecord
 from chat_telemetry._record import COLUMNS, encode
 from tests.conftest import Database
-
-USER = UUID("6f0f6a3e-3f7b-5a0e-9d2e-0c7d8a4b1f00")
-
-
-def record(**columns: object) -> TelemetryRecord:
-    return TelemetryRecord(**{"user_id": USER, "user_question": "How many orders?", **columns})
+from tests.loader.conftest import USER, record
 
 
 def decode(line: bytes | str) -> TelemetryRecord:
     return msgspec.json.decode(line, type=TelemetryRecord)
 
 
-def fields(of: TelemetryRecord) -> dict:
+def fields(of: TelemetryRecord) -> dict[str, Any]:
     return dict(zip(COLUMNS, json.loads(encode(of)), strict=True))
 
 
-def test_the_columns_are_those_of_the_table_less_the_one_that_the_database_computes(database: Database) -> None:
+def test_the_columns_are_those_of_the_table_without_the_one_that_the_database_computes(database: Database) -> None:
     with database.connect() as connection:
         rows = connection.execute(
             "select attname from pg_attribute where attrelid = 'public.chat_telemetry_log'::regclass and attnum > 0 "
@@ -45,7 +41,7 @@ def test_the_columns_are_those_of_the_table_less_the_one_that_the_database_compu
     assert [*COLUMNS] == [name for (name,) in rows if name != "sql_fingerprint"]
 
 
-def test_a_record_needs_a_user_and_a_question_only() -> None:
+def test_a_record_needs_only_a_user_and_a_question() -> None:
     before = datetime.now(UTC)
     minimal = TelemetryRecord(user_id=USER, user_question="How many orders?")
     assert type(minimal.log_id) is UUID
@@ -55,24 +51,24 @@ def test_a_record_needs_a_user_and_a_question_only() -> None:
         "log_id", "user_id", "created_at", "user_question", "is_off_topic",
     }  # fmt: skip
     with pytest.raises(TypeError, match="user_question"):
-        TelemetryRecord(user_id=USER)
+        TelemetryRecord(user_id=USER)  # type: ignore[call-arg]
 
 
-def test_keys_grow_with_time() -> None:
+def test_keys_ascend_with_time() -> None:
     keys = [record().log_id for _ in range(1000)]
     assert keys == sorted(keys)
     assert len({*keys}) == 1000
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_forked_children_make_keys_of_their_own() -> None:
-    record()  # the generator has its state before the forks that copy it
+def test_forked_children_create_different_keys() -> None:
+    record()  # initializes the generator, whose state the forks copy
     keys: set[bytes] = set()
     for _ in range(4):
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
-            os.write(write, b"".join(record().log_id.bytes[6:] for _ in range(50)))  # less the milliseconds
+            os.write(write, b"".join(record().log_id.bytes[6:] for _ in range(50)))  # without the milliseconds
             os._exit(0)
         os.close(write)
         with os.fdopen(read, "rb") as pipe:
@@ -83,7 +79,7 @@ def test_forked_children_make_keys_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "complaint"),
+    ("column", "value", "reason"),
     [
         ("user_id", None, "Expected `uuid`, got `null`"),
         ("user_question", 3, "Expected `str`, got `int`"),
@@ -93,13 +89,13 @@ def test_forked_children_make_keys_of_their_own() -> None:
         ("created_at", "yesterday", "Invalid RFC3339 encoded datetime"),
     ],
 )
-def test_a_strict_reading_names_the_place_at_fault(column: str, value: object, complaint: str) -> None:
+def test_strict_decoding_names_the_invalid_column(column: str, value: object, reason: str) -> None:
     line = json.dumps([*{**fields(record()), column: value}.values()])
-    with pytest.raises(msgspec.ValidationError, match=re.escape(f"{complaint} - at `$[{COLUMNS.index(column)}]`")):
+    with pytest.raises(msgspec.ValidationError, match=re.escape(f"{reason} - at `$[{COLUMNS.index(column)}]`")):
         decode(line)
 
 
-def test_a_line_has_a_value_for_each_column_and_no_more() -> None:
+def test_a_line_has_exactly_one_value_for_each_column() -> None:
     values = [*fields(record()).values()]
     with pytest.raises(msgspec.ValidationError, match="at most length 26"):
         decode(json.dumps([*values, "a fingerprint"]))
@@ -107,59 +103,59 @@ def test_a_line_has_a_value_for_each_column_and_no_more() -> None:
         decode(json.dumps(values[:1]))
 
 
-UTC_OR_NOT = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-8))])
+TIME_ZONES = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-8))])
 
 
 @given(
     text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     suggestions=st.none() | st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))),
     number=st.none() | st.integers(-(2**31), 2**31 - 1),
-    moment=st.datetimes(timezones=UTC_OR_NOT),
+    moment=st.datetimes(timezones=TIME_ZONES),
 )
-def test_reading_a_line_gives_the_record_back(
+def test_decoding_a_line_returns_the_record(
     text: str, suggestions: list[str] | None, number: int | None, moment: datetime
 ) -> None:
-    made = record(
+    original = record(
         user_question=text, follow_up_suggestions=suggestions, ttfb_ms=number, created_at=moment, response_id=str(USER)
     )
-    line = encode(made)
-    assert decode(line) == made
+    line = encode(original)
+    assert decode(line) == original
     assert b"\n" not in line
 
 
-def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
-    mended = fields(record(ai_response="\ud800x\udc00", follow_up_suggestions=["x", "\udfff"]))
-    assert mended["ai_response"] == "\ufffdx\ufffd"
-    assert mended["follow_up_suggestions"] == ["x", "\ufffd"]
+def test_a_lone_surrogate_becomes_the_replacement_character() -> None:
+    sanitized = fields(record(ai_response="\ud800x\udc00", follow_up_suggestions=["x", "\udfff"]))
+    assert sanitized["ai_response"] == "\ufffdx\ufffd"
+    assert sanitized["follow_up_suggestions"] == ["x", "\ufffd"]
 
 
-def test_two_surrogates_that_make_a_pair_become_their_character() -> None:
+def test_a_pair_of_surrogates_becomes_its_character() -> None:
     assert fields(record(user_question="\ud83d\ude00"))["user_question"] == "\N{GRINNING FACE}"
 
 
 class Extended(TelemetryRecord, kw_only=True):
-    """As an application may add to a record what its redact hook wants to know."""
+    """An application may add to a record what its redact hook needs to know."""
 
     user_id: UUID
     tenant: str
 
 
-def test_a_subclass_is_sent_as_the_record_that_it_is() -> None:
-    made = Extended(user_id=USER, user_question="How many orders?", tenant="north")
-    assert fields(made)["user_id"] == str(USER)
-    assert fields(made)["user_question"] == "How many orders?"
+def test_a_subclass_is_sent_with_the_columns_of_the_log_only() -> None:
+    sent = fields(Extended(user_id=USER, user_question="How many orders?", tenant="north"))
+    assert sent["user_id"] == str(USER)
+    assert sent["user_question"] == "How many orders?"
 
 
-def test_encoding_leaves_the_record_as_it_was() -> None:
-    made = record(user_question="a\ud800b", created_at=datetime(2026, 1, 1))
-    encode(made)
-    assert made.user_question == "a\ud800b"
-    assert made.created_at == datetime(2026, 1, 1)
+def test_encoding_does_not_change_the_record() -> None:
+    original = record(user_question="a\ud800b", created_at=datetime(2026, 1, 1))
+    encode(original)
+    assert original.user_question == "a\ud800b"
+    assert original.created_at == datetime(2026, 1, 1)
 
 
-@pytest.mark.parametrize("moment", [datetime(2026, 3, 29, 2, 30), "2026-03-29T02:30:00", "2026-03-29 02:30"])
-def test_a_moment_without_time_zone_is_one_of_utc(moment: object) -> None:
-    assert datetime.fromisoformat(fields(record(created_at=moment))["created_at"]) == datetime(
+@pytest.mark.parametrize("time", [datetime(2026, 3, 29, 2, 30), "2026-03-29T02:30:00", "2026-03-29 02:30"])
+def test_a_time_without_a_time_zone_is_utc(time: object) -> None:
+    assert datetime.fromisoformat(fields(record(created_at=time))["created_at"]) == datetime(
         2026, 3, 29, 2, 30, tzinfo=UTC
     )
 
@@ -172,11 +168,11 @@ class Text(str):
 
 
 class Moment(datetime):
-    """As pandas, pendulum and freezegun have them."""
+    """A subclass of datetime, like those of pandas, pendulum and freezegun."""
 
 
 class Count(int):
-    """As numpy has them: integers that are not exactly `int`."""
+    """An integer that is not exactly an `int`, like those of numpy."""
 
 
 class Step(enum.StrEnum):
@@ -207,11 +203,11 @@ def test_other_types_of_numbers_become_json_numbers(number: object, expected: fl
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_a_number_that_is_none_becomes_null(number: float) -> None:
+def test_nan_and_infinity_become_null(number: float) -> None:
     assert fields(record(ttfb_ms=number))["ttfb_ms"] is None
 
 
-def test_relatives_of_the_declared_types_are_taken_for_what_they_are() -> None:
+def test_values_of_similar_types_are_converted() -> None:
     key = uuid_utils.uuid7()
     sent = fields(
         record(
@@ -231,18 +227,18 @@ def test_relatives_of_the_declared_types_are_taken_for_what_they_are() -> None:
     assert sent["ttfb_ms"] == "12.4"
 
 
-@pytest.mark.parametrize("thing", [None, {}, "record", 7, object(), TelemetryRecord])
-def test_what_is_no_record_is_refused_by_the_name_of_its_type(thing: object) -> None:
-    with pytest.raises(InvalidRecord, match=f"expected TelemetryRecord, got {type(thing).__name__}"):
-        encode(thing)
+@pytest.mark.parametrize("value", [None, {}, "record", 7, object(), TelemetryRecord])
+def test_anything_that_is_not_a_record_is_rejected_with_its_type(value: object) -> None:
+    with pytest.raises(InvalidRecord, match=f"expected TelemetryRecord, got {type(value).__name__}"):
+        encode(value)  # type: ignore[arg-type]
 
 
-def test_a_refusal_never_quotes_the_value() -> None:
+def test_the_message_of_a_rejection_never_quotes_the_value() -> None:
     class Secret:
         def __repr__(self) -> str:
             return "hunter2"
 
     for columns in ({"ai_response": Secret()}, {"created_at": "hunter2"}, {"user_question": {"hunter2": Secret()}}):
-        with pytest.raises(InvalidRecord) as refusal:
+        with pytest.raises(InvalidRecord) as rejection:
             encode(record(**columns))
-        assert "hunter2" not in str(refusal.value)
+        assert "hunter2" not in str(rejection.value)

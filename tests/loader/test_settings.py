@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import inspect
 import logging
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chat_telemetry import TelemetryClient
 from chat_telemetry._settings import Settings, database_url, from_environment
 
 
-def test_without_variables_the_defaults_hold() -> None:
+def test_without_variables_every_setting_has_its_default() -> None:
     assert from_environment({}) == Settings()
 
 
-def test_each_setting_has_a_variable_of_its_name() -> None:
+def test_each_setting_has_an_environment_variable() -> None:
     environment = {
         "CHAT_TELEMETRY_MAX_QUEUE_RECORDS": "7",
         "CHAT_TELEMETRY_MAX_QUEUE_BYTES": "1000",
@@ -38,12 +43,32 @@ def test_each_setting_has_a_variable_of_its_name() -> None:
         max_text_chars=1000,
         max_name_chars=50,
     )
+    assert len(environment) == len(fields(Settings))
+
+
+def test_the_client_has_a_parameter_for_each_setting_with_the_same_type_and_default() -> None:
+    parameters = [*inspect.signature(TelemetryClient).parameters.values()]
+    assert [parameter.name for parameter in parameters[:2]] == ["dsn", "redact"]
+    assert [(parameter.name, parameter.annotation, parameter.default) for parameter in parameters[2:]] == [
+        (setting.name, setting.type, setting.default) for setting in fields(Settings)
+    ]
+
+
+def test_each_setting_of_a_client_reaches_the_code_that_uses_it(tmp_path: Path) -> None:
+    defaults = {setting.name: setting.default for setting in fields(Settings)}
+    numbers = {name: 2 * default for name, default in defaults.items() if isinstance(default, int | float)}
+    changed: dict[str, Any] = {**numbers, "enabled": False, "journal_dir": tmp_path}
+    given = Settings(**changed)
+    client = TelemetryClient("host=/nowhere", **asdict(given))
+    assert client._queue._settings == given
+    assert client._enabled == given.enabled
+    assert (client._max_text_chars, client._max_name_chars) == (given.max_text_chars, given.max_name_chars)
+    assert client._delivery.exit_timeout == given.exit_timeout
+    assert client._delivery._store._connect_timeout == given.connect_timeout
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "0", "1.5", "nan", "inf"])
-def test_a_variable_that_makes_no_sense_is_named_and_its_default_used(
-    text: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_invalid_variable_is_logged_and_its_default_used(text: str, caplog: pytest.LogCaptureFixture) -> None:
     environment = {"CHAT_TELEMETRY_BATCH_RECORDS": text, "CHAT_TELEMETRY_EXIT_TIMEOUT": "2"}
     with caplog.at_level(logging.WARNING, logger="chat_telemetry"):
         assert from_environment(environment) == Settings(exit_timeout=2.0)
@@ -51,22 +76,22 @@ def test_a_variable_that_makes_no_sense_is_named_and_its_default_used(
 
 
 @pytest.mark.parametrize("text", ["FALSE", "0", "no", " off "])
-def test_telemetry_can_be_switched_off_in_many_words(text: str) -> None:
+def test_telemetry_can_be_switched_off_by_several_words(text: str) -> None:
     assert not from_environment({"CHAT_TELEMETRY_ENABLED": text}).enabled
 
 
-def test_a_switch_that_makes_no_sense_is_named_and_stays_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_switch_is_logged_and_telemetry_stays_on(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="chat_telemetry"):
         assert from_environment({"CHAT_TELEMETRY_ENABLED": "maybe"}).enabled
     assert caplog.messages == ["CHAT_TELEMETRY_ENABLED must be true or false: using True"]
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
-def test_a_setting_in_code_that_makes_no_sense_is_an_error(value: float) -> None:
+def test_a_setting_that_is_not_above_zero_is_an_error(value: float) -> None:
     with pytest.raises(ValueError, match="max_batch_age must be above zero"):
         Settings(max_batch_age=value)
 
 
-def test_an_empty_database_url_is_none() -> None:
+def test_an_empty_database_url_counts_as_missing() -> None:
     assert database_url({"CHAT_TELEMETRY_DATABASE_URL": ""}) is None
     assert database_url({"CHAT_TELEMETRY_DATABASE_URL": "service=chat"}) == "service=chat"

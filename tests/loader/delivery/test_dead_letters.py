@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -21,11 +22,11 @@ from tests.loader.conftest import Log
 REJECTED = Rejection(0, "ForeignKeyViolation (23503)", "no such user")
 
 
-def letters(directory: Path) -> list[dict]:
+def letters(directory: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (directory / "dead-letters.jsonl").read_text().splitlines()]
 
 
-def test_a_letter_has_time_reason_and_the_record_as_it_was(log: Log, tmp_path: Path) -> None:
+def test_a_letter_has_the_time_the_reason_and_the_unchanged_record(log: Log, tmp_path: Path) -> None:
     record = log.record(user_question="Größe?")
     DeadLetters(tmp_path / "new").add(encode(record), REJECTED)
     (letter,) = letters(tmp_path / "new")
@@ -35,32 +36,32 @@ def test_a_letter_has_time_reason_and_the_record_as_it_was(log: Log, tmp_path: P
     assert (tmp_path / "new" / "dead-letters.jsonl").stat().st_mode & 0o777 == 0o600
 
 
-def test_many_may_add_at_once(tmp_path: Path) -> None:
+def test_many_threads_can_add_letters_at_the_same_time(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         lines = [b'{"n":%d}' % number for number in range(200)]
         list(pool.map(lambda line: DeadLetters(tmp_path).add(line, REJECTED), lines))
     assert sorted(letter["record"]["n"] for letter in letters(tmp_path)) == list(range(200))
 
 
-def test_a_replay_sends_the_lines_and_those_refused_again_are_letters_again(log: Log, tmp_path: Path) -> None:
+def test_a_replay_sends_the_lines_and_those_rejected_again_become_letters_again(log: Log, tmp_path: Path) -> None:
     kept = DeadLetters(tmp_path)
-    lines = [encode(log.record()), b"no JSON", encode(log.record()), b'{"n":2}', b"[1]"]
+    lines = [encode(log.record()), b"not JSON", encode(log.record()), b'{"n":2}', b"[1]"]
     for line in lines:
         kept.add(line, REJECTED)
     sent: list[bytes] = []
 
     def send(batch: list[bytes]) -> None:
         sent.extend(batch)
-        if b"no JSON" in batch:
-            kept.add(b"no JSON", REJECTED)
+        if b"not JSON" in batch:
+            kept.add(b"not JSON", REJECTED)
 
     kept.replay(2, send)
     assert sent == lines
-    assert [letter["record"] for letter in letters(tmp_path)] == ["no JSON"]
+    assert [letter["record"] for letter in letters(tmp_path)] == ["not JSON"]
     assert [path.name for path in tmp_path.iterdir()] == ["dead-letters.jsonl"]
 
 
-def test_a_replay_that_fails_is_continued_by_the_next(tmp_path: Path) -> None:
+def test_a_replay_that_failed_is_continued_by_the_next_one(tmp_path: Path) -> None:
     kept = DeadLetters(tmp_path)
     kept.add(b"[1]", REJECTED)
 
@@ -76,23 +77,23 @@ def test_a_replay_that_fails_is_continued_by_the_next(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mended_file_needs_no_last_line_feed_and_may_hold_bare_records(log: Log, tmp_path: Path) -> None:
+def test_an_edited_file_may_lack_the_last_line_feed_and_hold_records_without_letters(log: Log, tmp_path: Path) -> None:
     record, bare = (json.dumps(dict(zip(COLUMNS, json.loads(encode(log.record())), strict=True))) for _ in range(2))
     letter = f'{{"rejected_at":"2026-11-23T08:00:00Z","reason":"r","record":{record}}}'
     (tmp_path / "dead-letters.jsonl").write_text(f"{letter}\n{bare}")
     sent: list[bytes] = []
     DeadLetters(tmp_path).replay(9, sent.extend)
-    assert [json.loads(line) for line in sent] == [[*json.loads(mended).values()] for mended in (record, bare)]
+    assert [json.loads(line) for line in sent] == [[*json.loads(text).values()] for text in (record, bare)]
 
 
-def test_the_fingerprint_of_an_exported_row_is_left_to_the_database(tmp_path: Path) -> None:
+def test_the_fingerprint_of_an_exported_row_is_not_sent(tmp_path: Path) -> None:
     (tmp_path / "dead-letters.jsonl").write_text('{"user_question":"How many?","sql_fingerprint":"f"}')
     sent: list[bytes] = []
     DeadLetters(tmp_path).replay(9, sent.extend)
     assert [json.loads(line) for line in sent] == [[None] * 5 + ["How many?"] + [None] * 20]
 
 
-def test_a_record_with_a_mistyped_column_is_sent_whole_to_be_refused(tmp_path: Path) -> None:
+def test_a_record_with_a_misspelled_column_is_sent_unchanged_so_that_the_database_rejects_it(tmp_path: Path) -> None:
     (tmp_path / "dead-letters.jsonl").write_text('{"record":{"user_id":"u","user_qestion":"How many?"}}')
     sent: list[bytes] = []
     DeadLetters(tmp_path).replay(9, sent.extend)
@@ -150,7 +151,7 @@ def test_adding_waits_for_a_lock_that_another_process_holds_for_a_moment(tmp_pat
     assert [letter["record"] for letter in letters(tmp_path)] == [[1], [2]]
 
 
-def test_a_file_that_somebody_else_replays_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_another_process_replays_is_skipped(tmp_path: Path) -> None:
     kept = DeadLetters(tmp_path)
     kept.add(b"{}", REJECTED)
     descriptor = open_locked(tmp_path / "dead-letters.jsonl", os.O_RDWR)
@@ -159,10 +160,10 @@ def test_a_file_that_somebody_else_replays_is_left_alone(tmp_path: Path) -> None
     os.close(descriptor)
 
 
-def test_a_refused_record_is_a_letter_before_it_leaves_the_journal(
+def test_a_rejected_record_becomes_a_letter_before_it_leaves_the_journal(
     log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    poison = log.record(user_id=uuid4())
+    invalid = log.record(user_id=uuid4())
     with log.client(journal_dir=tmp_path) as client:
         acknowledge = client._queue.acknowledge
 
@@ -171,16 +172,16 @@ def test_a_refused_record_is_a_letter_before_it_leaves_the_journal(
             acknowledge(**counts)
 
         monkeypatch.setattr(client._queue, "acknowledge", acknowledge_after_the_letter)
-        client.persist(poison)
+        client.persist(invalid)
         client.persist(log.record())
         assert client.flush()
         assert client.stats() == Stats(accepted=2, stored=1, rejected=1)
     (letter,) = letters(tmp_path)
-    assert letter["record"]["log_id"] == str(poison.log_id)
+    assert letter["record"]["log_id"] == str(invalid.log_id)
     assert "ForeignKeyViolation (23503)" in letter["reason"]
 
 
-def test_a_letter_that_cannot_be_kept_is_counted_and_the_rest_goes_on(
+def test_a_letter_that_cannot_be_written_is_counted_and_delivery_continues(
     log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(dead_letters, "LOCK_TRIES", 2)

@@ -4,6 +4,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def _copied_segments(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(journal_module, "COPIED_SEGMENTS", request.param)
 
 
-def queue(directory: Path, **settings: float) -> LineQueue:
+def queue(directory: Path, **settings: Any) -> LineQueue:
     return LineQueue(Settings(**{"max_batch_age": 0.001, **settings}), Journal(directory))
 
 
@@ -31,40 +32,40 @@ def on_disk(directory: Path) -> list[bytes]:
 
 
 def acknowledge_all(lines: LineQueue) -> list[bytes]:
-    settled: list[bytes] = []
+    acknowledged: list[bytes] = []
     while lines.stats().pending:
         batch = lines.take() or []
-        settled += batch
+        acknowledged += batch
         lines.acknowledge(stored=len(batch), duplicates=0, rejected=0)
-    return settled
+    return acknowledged
 
 
-def test_a_line_is_on_disk_when_put_returns_and_gone_when_it_is_settled(tmp_path: Path) -> None:
+def test_a_line_is_on_disk_when_put_returns_and_gone_when_it_is_acknowledged(tmp_path: Path) -> None:
     lines = queue(tmp_path)
     assert lines.put(b"1")
     assert lines.put(b"2")
     assert on_disk(tmp_path) == [b"1", b"2"]
     assert lines.take() == [b"1", b"2"]
-    assert lines.take() == [b"1", b"2"], "what was not settled is returned again"
+    assert lines.take() == [b"1", b"2"], "lines that were not acknowledged are returned again"
     lines.acknowledge(stored=1, duplicates=1, rejected=0)
     assert on_disk(tmp_path) == []
     assert lines.stats() == Stats(accepted=2, stored=1, duplicates=1)
 
 
-def test_nothing_is_made_before_the_first_line(tmp_path: Path) -> None:
+def test_no_file_is_created_before_the_first_line(tmp_path: Path) -> None:
     lines = queue(tmp_path / "journal")
     lines.close(0)
     lines.close_journal()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_bounds_on_memory_are_none_on_the_journal(tmp_path: Path) -> None:
+def test_the_journal_is_not_limited_by_memory_bounds(tmp_path: Path) -> None:
     lines = queue(tmp_path, max_queue_records=2, batch_records=10)
     assert all(lines.put(b"%d" % number) for number in range(100))
     assert acknowledge_all(lines) == [b"%d" % number for number in range(100)]
 
 
-def test_segments_are_bounded_and_each_is_deleted_once_it_is_settled(
+def test_segments_have_a_limited_size_and_are_deleted_when_all_their_lines_are_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 100)
@@ -82,13 +83,13 @@ def test_segments_are_bounded_and_each_is_deleted_once_it_is_settled(
     assert [path.stat().st_size for path in tmp_path.iterdir()] == [0]
 
 
-def test_a_segment_that_cannot_be_emptied_makes_room_for_another(
+def test_a_segment_that_cannot_be_truncated_is_replaced_by_a_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(descriptor: int, length: int) -> None:
+    def fail(descriptor: int, length: int) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(os, "ftruncate", refuse)
+    monkeypatch.setattr(os, "ftruncate", fail)
     lines = queue(tmp_path)
     for line in (b"1", b"2"):
         lines.put(line)
@@ -97,7 +98,7 @@ def test_a_segment_that_cannot_be_emptied_makes_room_for_another(
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_line_that_a_finalizer_puts_while_its_segment_is_emptied_stays(
+def test_a_line_that_a_finalizer_puts_while_the_segment_is_cleared_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     lines = queue(tmp_path)
@@ -105,11 +106,11 @@ def test_a_line_that_a_finalizer_puts_while_its_segment_is_emptied_stays(
     is_finished, ftruncate = Segment.is_finished, os.ftruncate
     finalizer = iter([b"the finalizer's, which is longer"])
 
-    def settled_before(segment: Segment) -> bool:
-        was_settled = is_finished.__get__(segment)
+    def check_first(segment: Segment) -> bool:
+        was_finished: bool = is_finished.__get__(segment)
         for line in finalizer:
             lines.put(line)
-        return was_settled
+        return was_finished
 
     def truncate_first(descriptor: int, length: int) -> None:
         ftruncate(descriptor, length)
@@ -117,7 +118,7 @@ def test_a_line_that_a_finalizer_puts_while_its_segment_is_emptied_stays(
             lines.put(line)
 
     if moment == "before":
-        monkeypatch.setattr(Segment, "is_finished", property(settled_before))
+        monkeypatch.setattr(Segment, "is_finished", property(check_first))
     else:
         monkeypatch.setattr(os, "ftruncate", truncate_first)
     assert acknowledge_all(lines) == [b"first", b"the finalizer's, which is longer"]
@@ -128,7 +129,7 @@ def test_a_line_that_a_finalizer_puts_while_its_segment_is_emptied_stays(
     assert lines.stats() == Stats(accepted=4, stored=4)
 
 
-def test_lines_put_while_a_batch_is_under_way_stay(tmp_path: Path) -> None:
+def test_lines_put_while_a_batch_is_being_sent_stay(tmp_path: Path) -> None:
     lines = queue(tmp_path)
     lines.put(b"1")
     assert lines.take() == [b"1"]
@@ -137,7 +138,7 @@ def test_lines_put_while_a_batch_is_under_way_stay(tmp_path: Path) -> None:
     assert lines.take() == [b"2"]
 
 
-def test_a_journal_that_cannot_be_written_is_counted_and_lines_go_to_memory(tmp_path: Path) -> None:
+def test_failed_journal_writes_are_counted_and_their_lines_go_to_memory(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("a file where the directory should be")
     lines = queue(tmp_path / "journal", max_queue_records=2)
     assert [lines.put(line) for line in (b"1", b"2", b"3")] == [True, True, False]
@@ -151,7 +152,7 @@ def test_a_journal_that_cannot_be_written_is_counted_and_lines_go_to_memory(tmp_
     assert acknowledge_all(lines) == [b"4"]
 
 
-def test_lines_in_memory_and_on_disk_add_up(tmp_path: Path) -> None:
+def test_the_counters_of_lines_in_memory_and_on_disk_add_up(tmp_path: Path) -> None:
     directory = tmp_path / "journal"
     lines = queue(directory)
     directory.write_text("")
@@ -168,7 +169,7 @@ def test_lines_in_memory_and_on_disk_add_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_stored", [True, False])
-def test_what_a_close_leaves_in_the_journal_is_left_and_not_lost(tmp_path: Path, is_stored: bool) -> None:
+def test_lines_in_the_journal_at_close_are_left_there_and_not_discarded(tmp_path: Path, is_stored: bool) -> None:
     lines = queue(tmp_path, batch_records=2)
     for line in (b"1", b"2", b"3"):
         lines.put(line)
@@ -186,7 +187,7 @@ def test_what_a_close_leaves_in_the_journal_is_left_and_not_lost(tmp_path: Path,
     lines.close_journal()
     (path,) = tmp_path.iterdir()
     descriptor = open_locked(path, os.O_RDWR)
-    assert descriptor is not None, "free for another process"
+    assert descriptor is not None, "another process can take it over"
     os.close(descriptor)
 
 
@@ -200,7 +201,7 @@ def test_a_closed_journal_leaves_no_empty_file(tmp_path: Path) -> None:
 
 
 def test_a_reset_leaves_the_file_and_its_lock_to_the_parent(tmp_path: Path) -> None:
-    """In one process the lock goes with the descriptor; that a parent keeps it is shown with real forks."""
+    """In one process, closing the descriptor releases the lock. The fault tests show that a parent keeps it."""
     lines = queue(tmp_path)
     lines.put(b"the parent's")
     lines.reset()
@@ -211,21 +212,26 @@ def test_a_reset_leaves_the_file_and_its_lock_to_the_parent(tmp_path: Path) -> N
     assert acknowledge_all(lines) == [b"the child's"]
 
 
-def test_delivery_that_keeps_up_reads_nothing_back_and_one_that_does_not_loses_nothing(
+def test_delivery_that_keeps_up_reads_nothing_from_disk_and_slow_delivery_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "COPIED_SEGMENTS", 2)
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 100)
     reads: list[int] = []
     pread = os.pread
-    monkeypatch.setattr(os, "pread", lambda *args: reads.append(args[1]) or pread(*args))
+
+    def count_and_read(descriptor: int, size: int, offset: int) -> bytes:
+        reads.append(size)
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", count_and_read)
     lines = queue(tmp_path, batch_records=3)
     numbers = iter(range(1000))
 
     def put(count: int) -> list[bytes]:
-        put_now = [b"line %03d" % next(numbers) for _ in range(count)]
-        assert all(lines.put(line) for line in put_now)
-        return put_now
+        new_lines = [b"line %03d" % next(numbers) for _ in range(count)]
+        assert all(lines.put(line) for line in new_lines)
+        return new_lines
 
     for count in (2, 20, 2, 20):  # a segment has 12
         assert put(count) == acknowledge_all(lines)
@@ -269,7 +275,7 @@ def test_chat_code_does_not_wait_for_a_slow_read(tmp_path: Path, monkeypatch: py
     taker.join(20)
 
 
-def test_an_impatient_taker_gets_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_take_without_waiting_returns_the_lines_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_module, "IDLE_S", 3600)
     lines = queue(tmp_path, max_batch_age=3600)
     assert lines.take(wait=False) == []

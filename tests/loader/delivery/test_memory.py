@@ -23,7 +23,7 @@ def everything_in(memory: Memory) -> list[bytes]:
         pytest.param({"max_bytes": 5}, b"ccc", id="too many bytes"),
     ],
 )
-def test_a_line_that_does_not_fit_is_an_error_and_changes_nothing(limits: dict[str, int], line: bytes) -> None:
+def test_appending_a_line_that_does_not_fit_raises_and_changes_nothing(limits: dict[str, int], line: bytes) -> None:
     memory = memory_of(b"a", b"bb", **limits)
     for _ in range(2):
         with pytest.raises(OSError, match="No buffer space available"):
@@ -32,12 +32,12 @@ def test_a_line_that_does_not_fit_is_an_error_and_changes_nothing(limits: dict[s
     assert len(memory) == 2
 
 
-def test_memory_can_be_filled_to_the_last_byte_and_the_last_line() -> None:
+def test_memory_can_be_filled_to_its_last_line_and_its_last_byte() -> None:
     memory = memory_of(b"a", b"bb", b"ccc", max_lines=3, max_bytes=6)
     assert everything_in(memory) == [b"a", b"bb", b"ccc"]
 
 
-def test_acknowledged_lines_make_room_for_as_many_bytes_and_lines() -> None:
+def test_acknowledged_lines_make_room_for_as_many_lines_and_bytes() -> None:
     memory = memory_of(b"a", b"bb", b"ccc", max_lines=3, max_bytes=6)
     memory.acknowledge([b"a", b"bb"])
     assert len(memory) == 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,18 +14,19 @@ from chat_telemetry._stats import Stats
 from tests.loader.conftest import wait_until
 
 
-def queue(**settings: float) -> LineQueue:
+def queue(**settings: Any) -> LineQueue:
     return LineQueue(Settings(**{"max_batch_age": 0.001, **settings}))
 
 
 def in_thread(action: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
-    answers: list[object] = []
-    thread = threading.Thread(target=lambda: answers.append(action()), daemon=True)
+    """Run the action in a thread. Returns the thread, and a list to which it appends the result."""
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.append(action()), daemon=True)
     thread.start()
-    return thread, answers
+    return thread, results
 
 
-def test_lines_come_out_in_order_and_stay_until_they_are_settled() -> None:
+def test_lines_are_taken_in_order_and_stay_until_they_are_acknowledged() -> None:
     lines = queue(batch_records=2)
     for line in (b"1", b"2", b"3"):
         assert lines.put(line)
@@ -36,17 +38,17 @@ def test_lines_come_out_in_order_and_stay_until_they_are_settled() -> None:
     assert lines.stats() == Stats(accepted=3, stored=1, duplicates=1, rejected=1)
 
 
-def test_a_full_queue_turns_the_newest_line_away() -> None:
+def test_a_full_queue_rejects_new_lines() -> None:
     lines = queue(max_queue_records=2)
     assert [lines.put(line) for line in (b"1", b"2", b"3")] == [True, True, False]
     assert lines.take() == [b"1", b"2"]
-    assert not lines.put(b"4"), "a batch under way takes room still"
+    assert not lines.put(b"4"), "the current batch still takes room"
     lines.acknowledge(stored=2, duplicates=0, rejected=0)
     assert lines.put(b"5")
     assert lines.stats() == Stats(accepted=3, stored=2, pending=1, dropped=2)
 
 
-def test_a_queue_is_full_by_its_bytes_too() -> None:
+def test_a_queue_is_also_full_when_it_has_too_many_bytes() -> None:
     lines = queue(max_queue_bytes=10)
     assert [lines.put(b"x" * size) for size in (6, 5, 4, 1)] == [True, False, True, False]
     lines.take()
@@ -66,7 +68,7 @@ def test_a_batch_ends_before_the_line_that_would_make_it_too_large() -> None:
     assert sizes == [[20], [6, 4], [1]]
 
 
-def test_a_batch_waits_for_its_age_unless_it_is_full() -> None:
+def test_a_batch_waits_for_max_batch_age_unless_it_is_full() -> None:
     lines = queue(max_batch_age=0.3, batch_records=2)
     started = time.monotonic()
     lines.put(b"1")
@@ -77,7 +79,7 @@ def test_a_batch_waits_for_its_age_unless_it_is_full() -> None:
     assert time.monotonic() - started < 0.6
 
 
-def test_a_waiting_taker_is_woken_by_the_first_line_and_again_by_a_full_batch() -> None:
+def test_take_wakes_up_for_the_first_line_and_again_for_a_full_batch() -> None:
     lines = queue(max_batch_age=60, batch_records=3)
     taker, taken = in_thread(lines.take)
     for line, wake_at in ((b"1", 1), (b"2", 3), (b"3", 3)):
@@ -87,7 +89,7 @@ def test_a_waiting_taker_is_woken_by_the_first_line_and_again_by_a_full_batch() 
     assert taken == [[b"1", b"2", b"3"]]
 
 
-def test_a_flush_sends_a_batch_that_still_waits_to_fill() -> None:
+def test_a_flush_ends_the_wait_for_a_full_batch() -> None:
     lines = queue(max_batch_age=60)
     lines.put(b"1")
     taker, taken = in_thread(lines.take)
@@ -96,7 +98,7 @@ def test_a_flush_sends_a_batch_that_still_waits_to_fill() -> None:
     assert taken == [[b"1"]]
 
 
-def test_a_flush_waits_for_what_was_accepted_before_it() -> None:
+def test_a_flush_waits_for_every_line_accepted_before_it() -> None:
     lines = queue()
     assert lines.flush(0)
     lines.put(b"1")
@@ -109,7 +111,7 @@ def test_a_flush_waits_for_what_was_accepted_before_it() -> None:
 
 
 @pytest.mark.parametrize("timeout", [-1, 0, 0.05])
-def test_flush_and_close_end_in_time_though_nobody_takes(timeout: float) -> None:
+def test_flush_and_close_end_in_time_if_no_thread_takes_lines(timeout: float) -> None:
     lines = queue()
     lines.put(b"1")
     started = time.monotonic()
@@ -117,11 +119,11 @@ def test_flush_and_close_end_in_time_though_nobody_takes(timeout: float) -> None
     assert not lines.close(timeout)
     assert time.monotonic() - started < 1
     assert lines.stats() == Stats(accepted=1, discarded_at_exit=1)
-    assert not lines.flush(timeout), "what was given up is not delivered"
+    assert not lines.flush(timeout), "a line that was given up is not delivered"
     assert lines.flush(float("inf")) is False
 
 
-def test_a_closed_queue_turns_lines_away_and_ends_its_taker() -> None:
+def test_a_closed_queue_rejects_lines_and_ends_a_waiting_take() -> None:
     lines = queue()
     taker, taken = in_thread(lines.take)
     assert lines.close(0)
@@ -131,7 +133,7 @@ def test_a_closed_queue_turns_lines_away_and_ends_its_taker() -> None:
     assert lines.stats() == Stats(dropped=1)
 
 
-def test_a_sealed_queue_hands_out_what_it_has() -> None:
+def test_a_queue_that_stopped_accepting_delivers_the_lines_it_has() -> None:
     lines = queue(max_batch_age=60)
     lines.put(b"1")
     lines.stop_accepting()
@@ -142,7 +144,7 @@ def test_a_sealed_queue_hands_out_what_it_has() -> None:
 
 
 @pytest.mark.parametrize("is_stored", [True, False])
-def test_a_batch_under_way_when_time_is_up_counts_as_what_becomes_of_it(is_stored: bool) -> None:
+def test_a_batch_being_sent_when_a_close_times_out_is_counted_by_its_outcome(is_stored: bool) -> None:
     lines = queue(batch_records=2)
     for line in (b"1", b"2", b"3"):
         lines.put(line)
@@ -158,7 +160,7 @@ def test_a_batch_under_way_when_time_is_up_counts_as_what_becomes_of_it(is_store
     assert lines.take() is None
 
 
-def test_a_taker_is_told_when_nothing_came_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_take_returns_an_empty_batch_if_no_line_came_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_module, "IDLE_S", 0.01)
     assert queue().take() == []
 
@@ -191,13 +193,13 @@ def test_a_flush_that_begins_during_a_pause_makes_it_short() -> None:
     flusher.join(5)
 
 
-def test_a_pause_is_as_long_as_it_says_while_nobody_does() -> None:
+def test_a_pause_has_its_full_length_if_no_flush_waits() -> None:
     started = time.monotonic()
     queue().pause(0.3)
     assert time.monotonic() - started >= 0.3
 
 
-def test_whoever_holds_the_lock_may_put_as_a_signal_handler_does() -> None:
+def test_a_thread_that_holds_the_lock_can_put_a_line_like_a_signal_handler() -> None:
     lines = queue()
     with lines._lock:
         putter, _ = in_thread(lambda: lines.put(b"other thread"))
@@ -206,12 +208,12 @@ def test_whoever_holds_the_lock_may_put_as_a_signal_handler_does() -> None:
     assert lines.stats().accepted == 2
 
 
-def test_a_reset_queue_starts_anew_though_its_lock_is_held() -> None:
+def test_a_reset_queue_is_empty_and_usable_even_if_its_lock_was_held() -> None:
     lines = queue()
     lines.put(b"1")
     with lines._lock:
         lines.reset()
-        putter, answers = in_thread(lambda: lines.put(b"2"))
+        putter, accepted = in_thread(lambda: lines.put(b"2"))
         putter.join(5)
-    assert answers == [True]
+    assert accepted == [True]
     assert lines.stats() == Stats(accepted=1, pending=1)

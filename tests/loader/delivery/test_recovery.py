@@ -17,7 +17,7 @@ from tests.loader.conftest import Log, adds_up, wait_until
 
 
 def leave(directory: Path, *lines: bytes) -> Path:
-    """What a process leaves that is killed."""
+    """Write the journal of a process that was killed."""
     segment = Segment.create(directory)
     for line in lines:
         segment.append(line)
@@ -26,7 +26,7 @@ def leave(directory: Path, *lines: bytes) -> Path:
 
 
 class Sent:
-    """Takes what a recovery sends."""
+    """Collects the lines that a recovery sends."""
 
     def __init__(self, directory: Path) -> None:
         self.lines: list[bytes] = []
@@ -39,16 +39,16 @@ class Sent:
         return self.lines
 
 
-def test_every_line_of_every_dead_process_is_sent_and_the_files_are_deleted(tmp_path: Path) -> None:
+def test_every_line_of_dead_processes_is_sent_and_their_files_are_deleted(tmp_path: Path) -> None:
     leave(tmp_path, b"1", b"2", b"3")
     leave(tmp_path)
     leave(tmp_path, b"4")
-    (tmp_path / "notes.txt").write_text("of somebody else")
+    (tmp_path / "notes.txt").write_text("not a journal")
     assert Sent(tmp_path).all() == [b"1", b"2", b"3", b"4"]
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_the_journal_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
+def test_the_journal_of_a_running_process_is_skipped(tmp_path: Path) -> None:
     alive = Segment.create(tmp_path)
     alive.append(b"1")
     assert Sent(tmp_path).all() == []
@@ -56,7 +56,7 @@ def test_the_journal_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     assert Sent(tmp_path).all() == [b"1"]
 
 
-def test_of_two_that_look_at_once_one_gets_each_journal(tmp_path: Path) -> None:
+def test_each_journal_is_recovered_by_one_of_two_concurrent_recoveries(tmp_path: Path) -> None:
     for number in range(6):
         leave(tmp_path, b"%d a" % number, b"%d b" % number, b"%d c" % number)
     first, second = Sent(tmp_path), Sent(tmp_path)
@@ -67,16 +67,16 @@ def test_of_two_that_look_at_once_one_gets_each_journal(tmp_path: Path) -> None:
     assert second.lines
 
 
-def test_a_recovery_that_ends_midway_is_begun_again_by_the_next(tmp_path: Path) -> None:
+def test_a_recovery_that_ended_early_is_repeated_by_the_next_one(tmp_path: Path) -> None:
     leave(tmp_path, b"1", b"2", b"3")
     first = Sent(tmp_path)
     first.recovery.process_one_batch()
-    assert Sent(tmp_path).all() == [], "still held"
+    assert Sent(tmp_path).all() == [], "the first one has locked it"
     first.recovery.close()
     assert Sent(tmp_path).all() == [b"1", b"2", b"3"]
 
 
-def test_lines_that_could_not_be_sent_are_sent_by_the_next_step(tmp_path: Path) -> None:
+def test_lines_that_could_not_be_sent_are_sent_by_the_next_call(tmp_path: Path) -> None:
     leave(tmp_path, b"1")
     sent: list[bytes] = []
     faults = [DatabaseUnavailable("down"), ConnectionResetError()]
@@ -96,7 +96,7 @@ def test_lines_that_could_not_be_sent_are_sent_by_the_next_step(tmp_path: Path) 
     assert trying.unreadable == set()
 
 
-def test_a_last_line_that_was_cut_off_is_sent_too_for_the_database_to_judge(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_sent_so_that_the_database_rejects_it(tmp_path: Path) -> None:
     path = leave(tmp_path, b"1", b"2")
     with path.open("ab") as file:
         file.write(b'{"log_id": "01')
@@ -104,7 +104,7 @@ def test_a_last_line_that_was_cut_off_is_sent_too_for_the_database_to_judge(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_opened_or_read_is_reported_once_and_is_in_nobodys_way(
+def test_a_journal_that_cannot_be_opened_or_read_is_reported_once_and_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = tmp_path / "journal-0.jsonl"
@@ -126,7 +126,7 @@ def test_what_cannot_be_opened_or_read_is_reported_once_and_is_in_nobodys_way(
     assert damaged.read_bytes() == b"damaged\n"
 
 
-def test_a_client_recovers_with_its_first_record_and_its_counters_add_up(log: Log, tmp_path: Path) -> None:
+def test_a_client_recovers_journals_after_its_first_record_and_its_counters_add_up(log: Log, tmp_path: Path) -> None:
     dead = [log.record() for _ in range(1200)]
     stored = log.record()
     with log.client() as client:
@@ -143,7 +143,7 @@ def test_a_client_recovers_with_its_first_record_and_its_counters_add_up(log: Lo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_client_looks_again_from_time_to_time(
+def test_a_client_looks_for_journals_again_after_a_while(
     log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(recovery, "LOOK_EVERY_S", 0.05)
@@ -156,23 +156,25 @@ def test_a_client_looks_again_from_time_to_time(
     assert caplog.messages == [f"a journal cannot be recovered: {tmp_path}/journal-0.jsonl: Is a directory"]
 
 
-def test_what_is_no_record_becomes_a_dead_letter(log: Log, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_that_is_not_a_record_becomes_a_dead_letter(
+    log: Log, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     torn = b'{"log_id": "01'
-    rubbish = [b"\0" * 4096, b"\xff\xfe", b"[]", b"1", b"\\u0000", torn]
+    invalid = [b"\0" * 4096, b"\xff\xfe", b"[]", b"1", b"\\u0000", torn]
     good = log.record()
-    leave(tmp_path, *rubbish[:3], encode(good), *rubbish[3:])
+    leave(tmp_path, *invalid[:3], encode(good), *invalid[3:])
     with caplog.at_level(logging.DEBUG), log.client(journal_dir=tmp_path) as client:
         client.persist(log.record())
         wait_until(lambda: client.stats().recovered == 7)
-        assert client.stats().rejected == len(rubbish)
+        assert client.stats().rejected == len(invalid)
     assert good.log_id in log.stored_ids()
     letters = [json.loads(line) for line in (tmp_path / "dead-letters.jsonl").read_text().splitlines()]
     assert [letter["record"] for letter in letters][-1] == torn.decode()
-    assert len(letters) == len(rubbish)
+    assert len(letters) == len(invalid)
     assert all(letter["reason"] for letter in letters)
 
 
-def test_a_flush_does_not_wait_for_the_dead(log: Log, tmp_path: Path) -> None:
+def test_a_flush_does_not_wait_for_recovery(log: Log, tmp_path: Path) -> None:
     leave(tmp_path, *(encode(log.record()) for _ in range(3000)))
     with log.client(journal_dir=tmp_path, batch_records=10) as client:
         client.persist(log.record())

@@ -14,17 +14,17 @@ from chat_telemetry._delivery.segment import Segment
 
 @pytest.fixture
 def segment(tmp_path: Path) -> Iterator[Segment]:
-    segment = Segment.create(tmp_path / "made" / "journal")
+    segment = Segment.create(tmp_path / "new" / "journal")
     yield segment
     segment.release()
 
 
-def test_nobody_else_may_look_into_a_segment_nor_its_directory(segment: Segment) -> None:
+def test_only_the_owner_can_read_a_segment_and_its_directory(segment: Segment) -> None:
     assert segment.path.stat().st_mode & 0o777 == 0o600
     assert segment.path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_lines_are_read_in_order_until_they_are_settled(segment: Segment) -> None:
+def test_lines_are_read_in_order_until_they_are_acknowledged(segment: Segment) -> None:
     for line in (b"one", b"two", b"three"):
         segment.append(line)
     assert segment.read(2) == [b"one", b"two"]
@@ -36,7 +36,7 @@ def test_lines_are_read_in_order_until_they_are_settled(segment: Segment) -> Non
     assert segment.is_finished
 
 
-def test_a_read_ends_at_about_its_bytes_but_returns_a_line_however_long(segment: Segment) -> None:
+def test_a_read_returns_about_as_many_bytes_as_asked_for_but_at_least_one_line(segment: Segment) -> None:
     for line in (b"x" * 5000, b"y" * 20, b"z" * 20, b"w" * 9000):
         segment.append(line)
     assert segment.read(1, 10) == [b"x" * 5000]
@@ -47,7 +47,7 @@ def test_a_read_ends_at_about_its_bytes_but_returns_a_line_however_long(segment:
     assert segment.read(9, 30) == [b"w" * 9000]
 
 
-def test_a_cleared_segment_is_an_empty_file_that_takes_lines_again(segment: Segment) -> None:
+def test_a_cleared_segment_is_an_empty_file_that_accepts_lines_again(segment: Segment) -> None:
     segment.append(b"one")
     segment.acknowledge([b"one"])
     segment.clear()
@@ -56,7 +56,7 @@ def test_a_cleared_segment_is_an_empty_file_that_takes_lines_again(segment: Segm
     assert segment.read(9) == [b"two"]
 
 
-def test_a_line_that_does_not_fit_leaves_no_part_of_it(segment: Segment) -> None:
+def test_a_line_that_does_not_fit_on_the_disk_leaves_no_part_of_it(segment: Segment) -> None:
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     segment.append(b"one")
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, unlimited[1]))
@@ -71,7 +71,7 @@ def test_a_line_that_does_not_fit_leaves_no_part_of_it(segment: Segment) -> None
     assert segment.read(9) == [b"one", b"two"]
 
 
-def test_a_file_has_one_owner_until_that_one_lets_go(segment: Segment) -> None:
+def test_a_file_has_one_owner_until_it_is_released(segment: Segment) -> None:
     assert open_locked(segment.path, os.O_RDWR) is None
     other = Segment.create(segment.path.parent)
     other.release()
@@ -80,31 +80,29 @@ def test_a_file_has_one_owner_until_that_one_lets_go(segment: Segment) -> None:
     os.close(descriptor)
 
 
-@pytest.mark.parametrize("fate", ["deleted", "replaced"])
-def test_a_file_that_its_owner_did_away_with_meanwhile_is_not_taken(
-    fate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", ["deleted", "replaced"])
+def test_a_file_that_was_deleted_or_replaced_before_it_was_locked_is_not_returned(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "journal-1.jsonl"
     path.touch()
     flock = fcntl.flock
 
-    def do_away_first(descriptor: int, operation: int) -> None:
+    def change_first(descriptor: int, operation: int) -> None:
         path.unlink()
-        if fate == "replaced":
+        if change == "replaced":
             path.touch()
         flock(descriptor, operation)
 
-    monkeypatch.setattr(fcntl, "flock", do_away_first)
+    monkeypatch.setattr(fcntl, "flock", change_first)
     assert open_locked(path, os.O_RDWR) is None
 
 
-def test_a_file_system_without_locks_is_an_error_and_leaves_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(descriptor: int, operation: int) -> None:
+def test_a_file_system_without_locks_raises_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int, operation: int) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", fail)
     with pytest.raises(OSError, match="No locks"):
         Segment.create(tmp_path)
     assert list(tmp_path.iterdir()) == []

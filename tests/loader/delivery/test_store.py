@@ -31,12 +31,12 @@ def lines(*records: TelemetryRecord) -> list[bytes]:
     return [encode(record) for record in records]
 
 
-awkward_texts = [
+unusual_texts = [
     "\0", "\0\0", "\\\0", "\\\\\0u0000", "a\\u0000", "\\\\u0000", "\ud800", "\udc00\ud800", "'; --", "],[",
 ]  # fmt: skip
-any_text = st.text(st.characters(codec=None)) | st.sampled_from(awkward_texts)
+any_text = st.text(st.characters(codec=None)) | st.sampled_from(unusual_texts)
 any_integer = st.none() | st.integers(-(2**31), 2**31 - 1)
-any_columns = st.fixed_dictionaries(
+any_columns: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
     {"user_question": any_text, "is_off_topic": st.booleans()},
     optional={
         "ai_response": st.none() | any_text,
@@ -47,7 +47,7 @@ any_columns = st.fixed_dictionaries(
         "result_row_count": any_integer,
         "ttfb_ms": any_integer,
         "response_cached_tokens": any_integer,
-        "created_at": st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.none() | st.just(UTC)),
+        "created_at": st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.sampled_from([None, UTC])),
     },
 )
 
@@ -60,7 +60,7 @@ def _without_nul(value: Any) -> Any:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batch=st.lists(any_columns, min_size=1, max_size=20))
-def test_whatever_a_record_holds_comes_back_from_the_table(log: Log, store: Store, batch: list[dict]) -> None:
+def test_all_values_of_a_record_are_stored_unchanged(log: Log, store: Store, batch: list[dict[str, Any]]) -> None:
     records = [log.record(**columns) for columns in batch]
     assert store.insert(lines(*records)) == InsertResult(stored=len(records), duplicates=0)
     with log.database.connect() as connection:
@@ -84,7 +84,7 @@ def test_a_batch_sent_twice_is_stored_once(log: Log, store: Store) -> None:
     assert sorted(log.stored_ids()) == sorted([first.log_id, second.log_id])
 
 
-def test_floats_are_rounded_and_numbers_in_text_are_read(log: Log, store: Store) -> None:
+def test_floats_are_rounded_and_numbers_as_text_are_parsed(log: Log, store: Store) -> None:
     record = log.record(ttfb_ms=12.5, nl_to_sql_duration_ms=12.4, sql_input_tokens="31", sql_output_tokens=1e3)
     assert store.insert(lines(record)).stored == 1
     assert log.query(
@@ -97,11 +97,11 @@ def test_the_database_computes_the_fingerprint(log: Log, store: Store) -> None:
     assert log.query("select count(distinct sql_fingerprint), count(*) from public.chat_telemetry_log") == [(1, 2)]
 
 
-def test_poison_rows_are_named_and_the_rest_of_their_batch_is_stored(log: Log, store: Store) -> None:
+def test_invalid_rows_are_found_and_the_rest_of_their_batch_is_stored(log: Log, store: Store) -> None:
     records = [log.record() for _ in range(500)]
     records[0].ttfb_ms = 2**31
     records[250].user_id = uuid4()
-    records[499].user_id = "hunter2"
+    records[499].user_id = "hunter2"  # type: ignore[assignment]
     result = store.insert(lines(*records))
     assert (result.stored, result.duplicates) == (497, 0)
     assert [(rejection.index, rejection.reason) for rejection in result.rejected] == [
@@ -115,26 +115,27 @@ def test_poison_rows_are_named_and_the_rest_of_their_batch_is_stored(log: Log, s
 
 
 @pytest.mark.parametrize("line", [b'["018f5c1e', b"5", b"[]", b"{}", b"null", b"]["])
-def test_a_line_that_is_no_record_does_not_stop_its_neighbours(log: Log, store: Store, line: bytes) -> None:
+def test_a_line_that_is_not_a_record_does_not_stop_the_other_lines(log: Log, store: Store, line: bytes) -> None:
     result = store.insert([*lines(log.record()), line, *lines(log.record())])
     assert result.stored == 2
     assert [rejection.index for rejection in result.rejected] == [1]
 
 
-def test_a_column_that_the_table_requires_is_named(log: Log, store: Store) -> None:
+def test_the_reason_names_a_required_column_that_is_missing(log: Log, store: Store) -> None:
     (rejection,) = store.insert(lines(log.record(user_question=None))).rejected
     assert rejection.reason == "NotNullViolation (23502) of user_question"
 
 
-def test_a_value_too_long_for_its_index_is_the_fault_of_its_row(log: Log, store: Store) -> None:
+def test_a_value_that_is_too_long_for_its_index_rejects_its_row(log: Log, store: Store) -> None:
     incompressible = "".join(uuid4().hex for _ in range(500))
     result = store.insert(lines(log.record(error_type=incompressible), log.record()))
     assert result.stored == 1
     assert [rejection.reason for rejection in result.rejected] == ["ProgramLimitExceeded (54000)"]
 
 
-def conversations(log: Log) -> set[tuple]:
-    return {*log.query("select log_id, conversation_id from public.chat_telemetry_log")}
+def conversations(log: Log) -> set[tuple[UUID, UUID | None]]:
+    rows = log.query("select log_id, conversation_id from public.chat_telemetry_log")
+    return {(log_id, conversation_id) for log_id, conversation_id in rows}
 
 
 def test_a_conversation_that_does_not_exist_is_stored_as_null(log: Log, store: Store) -> None:
@@ -161,7 +162,7 @@ def test_a_conversation_that_the_role_cannot_see_is_kept(log: Log, store: Store,
     assert conversations(log) == {(record.log_id, log.conversation_id) for record in known} | {(unknown.log_id, None)}
 
 
-def test_a_missing_user_is_no_missing_conversation(log: Log, store: Store) -> None:
+def test_a_missing_user_rejects_the_row_even_if_the_conversation_is_missing_too(log: Log, store: Store) -> None:
     result = store.insert(lines(log.record(user_id=uuid4(), conversation_id=uuid4()), log.record()))
     assert result.stored == 1
     assert [rejection.reason for rejection in result.rejected] == [
@@ -169,19 +170,19 @@ def test_a_missing_user_is_no_missing_conversation(log: Log, store: Store) -> No
     ]
 
 
-def test_a_database_without_the_table_asks_for_the_migrations(log: Log, store: Store) -> None:
+def test_the_error_of_a_missing_table_says_run_migrate(log: Log, store: Store) -> None:
     log.execute("drop table public.chat_telemetry_log cascade")
     with pytest.raises(DatabaseNotReady, match=r"UndefinedTable \(42P01\): run `chat-telemetry migrate`"):
         store.insert(lines(log.record()))
 
 
-def test_a_role_that_may_not_write_asks_for_the_grant(log: Log, store: Store) -> None:
+def test_the_error_of_a_missing_privilege_says_which_role_to_grant(log: Log, store: Store) -> None:
     log.execute("revoke insert on public.chat_telemetry_log from service_role")
     with pytest.raises(DatabaseNotReady, match=r"\(42501\): .*`grant telemetry_writer to <role>`"):
         store.insert(lines(log.record()))
 
 
-def test_a_read_only_standby_is_asked_again_over_a_new_connection(log: Log, store: Store) -> None:
+def test_after_a_read_only_error_the_next_insert_opens_a_new_connection(log: Log, store: Store) -> None:
     log.execute(f"alter role {WRITER} in database {log.database.name} set default_transaction_read_only = on")
     with pytest.raises(DatabaseUnavailable, match=r"ReadOnlySqlTransaction \(25006\)"):
         store.insert(lines(log.record()))
@@ -190,12 +191,12 @@ def test_a_read_only_standby_is_asked_again_over_a_new_connection(log: Log, stor
 
 
 def raise_in_first_insert(log: Log, error_code: str) -> None:
-    """Let a trigger raise an error of this SQLSTATE in the first insert, and in no other."""
+    """Create a trigger that raises an error with this SQLSTATE, in the first insert only."""
     log.execute(f"""
         create sequence attempts;
         create function fail_once() returns trigger language plpgsql security definer as $$
         begin
-            if nextval('attempts') = 1 then raise exception 'as ordered' using errcode = '{error_code}'; end if;
+            if nextval('attempts') = 1 then raise exception 'raised by the test' using errcode = '{error_code}'; end if;
             return new;
         end $$;
         create trigger fail_once before insert on public.chat_telemetry_log execute function fail_once();
@@ -217,7 +218,7 @@ def raise_in_first_insert(log: Log, error_code: str) -> None:
         pytest.param("XX002", id="index corrupted"),
     ],
 )
-def test_a_batch_that_met_a_fault_of_the_server_can_be_sent_again(log: Log, store: Store, error_code: str) -> None:
+def test_a_batch_can_be_sent_again_after_an_error_that_no_row_causes(log: Log, store: Store, error_code: str) -> None:
     raise_in_first_insert(log, error_code)
     batch = lines(log.record())
     with pytest.raises(DatabaseUnavailable, match=rf"\({error_code}\)"):
@@ -226,14 +227,14 @@ def test_a_batch_that_met_a_fault_of_the_server_can_be_sent_again(log: Log, stor
 
 
 @pytest.mark.parametrize("error_code", ["P0001", "22000", "XX000"])
-def test_any_other_error_rejects_the_row_that_caused_it(log: Log, store: Store, error_code: str) -> None:
+def test_any_other_error_rejects_its_row(log: Log, store: Store, error_code: str) -> None:
     raise_in_first_insert(log, error_code)
     (rejection,) = store.insert(lines(log.record())).rejected
     assert f"({error_code})" in rejection.reason
-    assert rejection.detail == "as ordered"
+    assert rejection.detail == "raised by the test"
 
 
-def test_a_cut_connection_is_made_again(log: Log, store: Store) -> None:
+def test_a_terminated_connection_is_opened_again(log: Log, store: Store) -> None:
     store.insert(lines(log.record()))
     assert log.cut_connections() == 1
     record = log.record()
@@ -242,8 +243,8 @@ def test_a_cut_connection_is_made_again(log: Log, store: Store) -> None:
     assert store.insert(lines(record)).stored == 1
 
 
-def test_the_session_has_the_loaders_name_and_poolers_find_nothing_to_refuse(log: Log, store: Store) -> None:
-    for _ in range(10):  # more often than psycopg lets a statement go unprepared
+def test_the_session_has_the_name_of_the_loader_and_no_prepared_statements(log: Log, store: Store) -> None:
+    for _ in range(10):  # by default, psycopg prepares a statement that was executed five times
         store.insert(lines(log.record()))
     assert log.query(f"select application_name from pg_stat_activity where usename = '{WRITER}'") == [
         ("chat-telemetry",)
@@ -253,7 +254,7 @@ def test_the_session_has_the_loaders_name_and_poolers_find_nothing_to_refuse(log
 
 
 @pytest.mark.parametrize(("seconds", "sent"), [(0.1, "2"), (7.4, "7")])
-def test_connecting_and_waiting_for_a_dead_server_have_time_limits(log: Log, seconds: float, sent: str) -> None:
+def test_a_connection_has_timeouts_for_connecting_and_for_a_dead_server(log: Log, seconds: float, sent: str) -> None:
     with closing(Store(log.conninfo, connect_timeout=seconds)) as store:
         parameters = store._connected().info.get_parameters()
     expected = {"connect_timeout": sent, "keepalives": "1", "keepalives_idle": "15", "tcp_user_timeout": "30000"}
@@ -279,18 +280,18 @@ def test_a_connection_string_overrides_the_loaders_defaults(log: Log) -> None:
         ("postgresql://app:%hunter2@127.0.0.1/chat", "the connection string is invalid"),
     ],
 )
-def test_what_is_said_of_a_failed_connection_shows_no_part_of_a_password(conninfo: str, fault: str) -> None:
+def test_the_error_of_a_failed_connection_contains_no_part_of_a_password(conninfo: str, fault: str) -> None:
     with pytest.raises(DatabaseUnavailable, match=fault) as failure:
         Store(conninfo).insert([b"{}"])
     assert "hunter2" not in str(failure.value)
 
 
-def test_a_wrong_name_is_told_from_a_server_that_is_down(postgres: Server, database: Database) -> None:
+def test_the_error_of_a_wrong_database_name_says_that_it_does_not_exist(postgres: Server, database: Database) -> None:
     with pytest.raises(DatabaseUnavailable, match="does not exist"):
         Store(make_conninfo(database.conninfo, dbname="no_such_database")).insert([b"{}"])
 
 
-def test_statements_are_one_round_trip_each_and_commit_by_themselves(log: Log, store: Store) -> None:
+def test_an_insert_commits_by_itself(log: Log, store: Store) -> None:
     store.insert(lines(log.record(), log.record()))
     connection = store._connected()
     assert connection.autocommit

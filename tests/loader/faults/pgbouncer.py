@@ -1,4 +1,4 @@
-"""A pgbouncer in transaction mode: each transaction may run in another session of the server."""
+"""A pgbouncer in transaction mode, so that each transaction may run in another session of the server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MISSING = "pgbouncer is not installed: apt-get install pgbouncer"
 
 @contextmanager
 def pgbouncer(host: str, port: int, *, user: str, password: str, pool_size: int) -> Iterator[int]:
-    """Run one in front of the server, for one user, and yield its port on 127.0.0.1."""
+    """Run pgbouncer in front of the server, for one user. Yields its port on 127.0.0.1."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None and os.environ.get("CI") == "true":
         pytest.fail(MISSING)
@@ -29,7 +29,7 @@ def pgbouncer(host: str, port: int, *, user: str, password: str, pool_size: int)
     own_port = _free_port()
     with tempfile.TemporaryDirectory(prefix="ctpgb-") as name:
         directory = Path(name)
-        directory.chmod(0o755)  # as root, it runs as another user
+        directory.chmod(0o755)  # if the tests run as root, pgbouncer runs as another user
         (directory / "users.txt").write_text(f'"{user}" "{password}"\n')
         (directory / "pgbouncer.ini").write_text(f"""
             [databases]

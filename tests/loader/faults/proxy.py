@@ -1,4 +1,4 @@
-"""A TCP proxy in front of PostgreSQL that loses answers: the server has committed, and the client never hears of it."""
+"""A TCP proxy in front of PostgreSQL that drops replies: the server has committed, but the client does not know it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from types import TracebackType
 COMPLETED = b"INSERT 0 "
 
 
-class AnswerSwallower:
-    """Listens on 127.0.0.1:`port`. Every second answer to an INSERT ends the connection instead of arriving."""
+class ReplyDroppingProxy:
+    """Listens on 127.0.0.1:`port`. Instead of passing on every second reply to an INSERT, it ends the connection."""
 
     def __init__(self, host: str, port: int) -> None:
-        self.swallows = True
-        self.swallowed = 0
+        self.is_dropping = True
+        self.dropped = 0
         self._server = (host, port)
-        self._answers = 0
+        self._replies = 0
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
 
-    def __enter__(self) -> AnswerSwallower:
+    def __enter__(self) -> ReplyDroppingProxy:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -39,10 +39,10 @@ class AnswerSwallower:
                 threading.Thread(target=self._pass_on, args=(client, server, False), daemon=True).start()
                 threading.Thread(target=self._pass_on, args=(server, client, True), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+    def _pass_on(self, source: socket.socket, target: socket.socket, is_reply: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if is_answer and COMPLETED in data and self._swallow():
+                if is_reply and COMPLETED in data and self._drops_this_one():
                     break
                 target.sendall(data)
         for end in (source, target):
@@ -50,9 +50,9 @@ class AnswerSwallower:
                 end.shutdown(socket.SHUT_RDWR)
         source.close()
 
-    def _swallow(self) -> bool:
+    def _drops_this_one(self) -> bool:
         with self._lock:
-            self._answers += 1
-            is_swallowed = self.swallows and self._answers % 2 == 0
-            self.swallowed += is_swallowed
-            return is_swallowed
+            self._replies += 1
+            is_dropped = self.is_dropping and self._replies % 2 == 0
+            self.dropped += is_dropped
+            return is_dropped

@@ -1,4 +1,4 @@
-"""Whatever happens to the server, or between it and the chat processes: accepted is stored, once."""
+"""Accepted records are stored once, whatever happens to the server or to the connections of the chat processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.conftest import Server
 from tests.loader.conftest import WRITER, wait_until
 from tests.loader.faults.conftest import ON_NEWEST_SERVER, Workers
 from tests.loader.faults.pgbouncer import pgbouncer
-from tests.loader.faults.proxy import AnswerSwallower
+from tests.loader.faults.proxy import ReplyDroppingProxy
 
 pytestmark = ON_NEWEST_SERVER
 faults = pytest.mark.faults
@@ -35,7 +35,7 @@ def wait_for_more(workers: Workers, count: int = 100) -> None:
 
 
 @pytest.mark.parametrize("crashes", [1, pytest.param(20, marks=faults)])
-def test_a_server_that_crashes_and_comes_back(workers: Workers, postgres: Server, crashes: int) -> None:
+def test_the_server_crashes_and_restarts(workers: Workers, postgres: Server, crashes: int) -> None:
     workers.start(3)
     for _ in range(crashes):
         wait_for_more(workers)
@@ -46,7 +46,7 @@ def test_a_server_that_crashes_and_comes_back(workers: Workers, postgres: Server
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=faults)])
-def test_connections_cut_every_100_ms(workers: Workers, seconds: int) -> None:
+def test_all_connections_are_terminated_every_100_ms(workers: Workers, seconds: int) -> None:
     workers.start(3)
     cuts = 0
     end = time.monotonic() + seconds
@@ -56,40 +56,40 @@ def test_connections_cut_every_100_ms(workers: Workers, seconds: int) -> None:
     workers.end()
     assert cuts > seconds
     assert workers.assert_accepted_is_stored() == workers.sum("stored") + workers.sum("duplicates")
-    print(cuts, "cuts")
+    print(cuts, "connections terminated")
 
 
 @pytest.mark.parametrize("enough", [10, pytest.param(300, marks=faults)])
-def test_answers_to_commits_that_never_arrive(workers: Workers, postgres: Server, enough: int) -> None:
-    with AnswerSwallower(*address(postgres)) as proxy:
+def test_replies_to_commits_never_arrive(workers: Workers, postgres: Server, enough: int) -> None:
+    with ReplyDroppingProxy(*postgres.address()) as proxy:
         workers.start(3, dsn=over_tcp(workers, proxy.port))
-        wait_until(lambda: proxy.swallowed >= enough, 20 + enough)
-        proxy.swallows = False
+        wait_until(lambda: proxy.dropped >= enough, 20 + enough)
+        proxy.is_dropping = False
         workers.end()
-    assert workers.sum("duplicates") >= enough, "a retry met rows that were stored already"
+    assert workers.sum("duplicates") >= enough, "a retry found its rows in the table"
     assert workers.assert_accepted_is_stored() == workers.sum("stored") + workers.sum("duplicates")
 
 
 @pytest.mark.parametrize("records", [300, pytest.param(10_000, marks=faults)])
-def test_pgbouncer_in_transaction_mode(workers: Workers, postgres: Server, records: int) -> None:
-    with pgbouncer(*address(postgres), user=WRITER, password=WRITER, pool_size=2) as port:
+def test_pgbouncer_pools_transactions(workers: Workers, postgres: Server, records: int) -> None:
+    with pgbouncer(*postgres.address(), user=WRITER, password=WRITER, pool_size=2) as port:
         workers.start(4, dsn=over_tcp(workers, port), records=records)
         workers.end()
     assert workers.assert_accepted_is_stored() == 4 * records == workers.sum("stored")
 
 
-def test_poison_rows_among_five_hundred(workers: Workers) -> None:
-    for worker in workers.start(2, poison=3, records=497, pause=0, settings={"max_batch_age": 2}):
+def test_three_of_five_hundred_rows_are_rejected(workers: Workers) -> None:
+    for worker in workers.start(2, invalid=3, records=497, pause=0, settings={"max_batch_age": 2}):
         assert worker.end() == 0
     assert workers.assert_accepted_is_stored() == 2 * 497
     assert (workers.sum("stored"), workers.sum("rejected")) == (2 * 497, 2 * 3)
     letters = [json.loads(line) for line in (workers.journal_dir / "dead-letters.jsonl").read_text().splitlines()]
-    poison = [str(log_id) for worker in workers.all for log_id in worker.poison]
-    assert sorted(letter["record"]["log_id"] for letter in letters) == sorted(poison)
+    invalid = [str(log_id) for worker in workers.all for log_id in worker.invalid]
+    assert sorted(letter["record"]["log_id"] for letter in letters) == sorted(invalid)
     assert workers.journals() == []
 
 
-def test_a_disk_that_is_full_sends_records_to_memory(workers: Workers) -> None:
+def test_records_go_to_memory_if_the_disk_is_full(workers: Workers) -> None:
     with workers.log.database.connect() as other, other.transaction():
         other.execute("lock table public.chat_telemetry_log in access exclusive mode")
         started = workers.start(2, file_size_limit=100_000)
@@ -100,7 +100,7 @@ def test_a_disk_that_is_full_sends_records_to_memory(workers: Workers) -> None:
     assert workers.journals() == []
 
 
-def test_an_exit_while_the_database_is_dead_is_bounded_and_loses_nothing(workers: Workers) -> None:
+def test_an_exit_during_an_outage_ends_in_time_and_loses_nothing(workers: Workers) -> None:
     settings = {"exit_timeout": 1}
     started = time.monotonic()
     for worker in workers.start(2, dsn="host=127.0.0.1 port=1", records=100, closes=False, settings=settings):
@@ -111,7 +111,7 @@ def test_an_exit_while_the_database_is_dead_is_bounded_and_loses_nothing(workers
     assert workers.assert_accepted_is_stored() >= 200
 
 
-def test_without_a_journal_the_loss_is_what_the_counters_say(workers: Workers, postgres: Server) -> None:
+def test_without_a_journal_the_counters_say_how_many_records_are_lost(workers: Workers, postgres: Server) -> None:
     if not postgres.embedded:
         pytest.skip("only the embedded server can be stopped")
     workers.start(3, settings={"journal_dir": None}, close_timeout=1)
@@ -124,16 +124,9 @@ def test_without_a_journal_the_loss_is_what_the_counters_say(workers: Workers, p
         postgres.embedded.start()
     accepted, stored, lost = (workers.sum(counter) for counter in ("accepted", "stored", "discarded_at_exit"))
     assert lost > 50
-    # What was under way in the crash may have been stored without an answer: at most a batch for each process.
+    # A batch that was being sent during the crash may be stored without a reply: at most one for each process.
     assert accepted == stored + lost
     assert 0 <= len(workers.log.stored_ids()) - stored <= 3 * 500
-
-
-def address(postgres: Server) -> tuple[str, int]:
-    if postgres.embedded:
-        return "127.0.0.1", postgres.embedded.port
-    with postgres.connect() as connection:
-        return connection.info.host, connection.info.port
 
 
 def over_tcp(workers: Workers, port: int) -> str:

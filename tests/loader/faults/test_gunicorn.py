@@ -1,4 +1,4 @@
-"""gunicorn --preload with four workers, some of which are killed while they answer."""
+"""gunicorn --preload with four workers, some of which are killed while they handle requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = ON_NEWEST_SERVER
 
 
 class Users:
-    """Threads that ask one question after the other, and what they were told."""
+    """Threads that send one request after the other, and the replies that they got."""
 
     def __init__(self, port: int, count: int) -> None:
         self.tried: set[UUID] = set()
@@ -59,7 +59,7 @@ class Users:
 
 @contextmanager
 def gunicorn(workers: Workers) -> Iterator[int]:
-    """Run it for one journal directory; end it gracefully."""
+    """Run gunicorn with the journal directory of these workers, and end it gracefully."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         environment = {
             **os.environ,
@@ -80,11 +80,11 @@ def gunicorn(workers: Workers) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(40, marks=pytest.mark.faults)])
-def test_preloaded_workers_that_are_killed_lose_nothing(workers: Workers, kills: int) -> None:
+def test_preloaded_workers_that_are_killed_lose_no_record(workers: Workers, kills: int) -> None:
     with gunicorn(workers) as port, Users(port, 8) as users:
         wait_until(lambda: len(users.pids) == 4, 60)
         for killed in range(1, kills + 1):
-            with suppress(ProcessLookupError):  # it answered, and was killed, just before
+            with suppress(ProcessLookupError):  # it was killed in the round before, after its reply
                 os.kill(random.choice(sorted(users.pids)), signal.SIGKILL)
             users.pids.clear()
             wait_until(lambda: len(users.pids) >= 3 and len(users.accepted) > 100 * killed, 60)  # noqa: B023
@@ -92,4 +92,4 @@ def test_preloaded_workers_that_are_killed_lose_nothing(workers: Workers, kills:
     stored = set(workers.log.stored_ids()) - workers.all[0].accepted
     assert users.accepted - stored == set()
     assert stored - users.tried == {UUID(int=1)}
-    print(f"{len(users.accepted):,} records accepted and stored, none lost, none doubled,", kills, "kills")
+    print(f"{len(users.accepted):,} records accepted and stored, none lost, none duplicated,", kills, "kills")

@@ -1,6 +1,6 @@
-"""A chat process under load, made to be killed. It says on stdout which records it tries and which were accepted.
+"""A chat process under load that tests kill. It reports on stdout which records it tries and which were accepted.
 
-Its one argument is a `Plan` in JSON. It stops at the end of stdin, unless the plan says how many records it makes.
+Its one argument is a `Plan` in JSON. It stops at the end of stdin, unless the plan limits the number of records.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 import threading
+from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
@@ -23,27 +24,27 @@ class Plan(msgspec.Struct, kw_only=True):
 
     dsn: str
     user_id: UUID
-    settings: dict[str, int | float | str | None]
+    settings: dict[str, Any]
     threads: int = 1
     tasks: int = 0
-    """Of asyncio, instead of threads."""
+    """Tasks of asyncio, instead of threads."""
     records: int = 0
-    """For each thread or task; 0: until the end of stdin."""
-    poison: int = 0
-    """So many records by a user that does not exist, besides."""
+    """For each thread or task. 0: as many as it can until the end of stdin."""
+    invalid: int = 0
+    """How many records of a user that does not exist it persists first."""
     forks: int = 0
-    """Children that share the load once the first record is made, and end without a word as multiprocessing's do."""
+    """Forked children that persist records too, and end without exit hooks, like those of multiprocessing."""
     spawns: int = 0
     pause: float = 0.001
     close_timeout: float = 120.0
     closes: bool = True
     file_size_limit: int = 0
-    """In bytes: what the journal meets as a full disk."""
+    """In bytes. For the journal, a file of this size is a full disk. 0: no limit."""
 
 
-def say(word: str, what: object) -> None:
+def report(event: str, value: object) -> None:
     """In one write, so that a kill leaves whole lines."""
-    os.write(1, f"{word} {what}\n".encode())
+    os.write(1, f"{event} {value}\n".encode())
 
 
 def main(plan: Plan) -> None:
@@ -52,13 +53,15 @@ def main(plan: Plan) -> None:
     client = TelemetryClient(plan.dsn, **plan.settings)
     stop = threading.Event()
     if not plan.records:
-        threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
-    for _ in range(plan.poison):
+        threading.Thread(target=stop_at_end_of_stdin, args=[stop], daemon=True).start()
+    for _ in range(plan.invalid):
         ask(client, plan, uuid4())
     if plan.forks or plan.spawns:
         ask(client, plan, plan.user_id)
     children = [fork(client, plan) for _ in range(plan.forks)]
-    spawned = [multiprocessing.get_context("spawn").Process(target=be_child, args=[plan]) for _ in range(plan.spawns)]
+    spawned = [
+        multiprocessing.get_context("spawn").Process(target=run_spawned_child, args=[plan]) for _ in range(plan.spawns)
+    ]
     for process in spawned:
         process.start()
     if plan.tasks:
@@ -71,14 +74,19 @@ def main(plan: Plan) -> None:
         process.join()
     if plan.closes:
         client.close(plan.close_timeout)
-        say("stats", msgspec.json.encode(client.stats()).decode())
+        report("stats", msgspec.json.encode(client.stats()).decode())
+
+
+def stop_at_end_of_stdin(stop: threading.Event) -> None:
+    sys.stdin.read()
+    stop.set()
 
 
 def ask(client: TelemetryClient, plan: Plan, user_id: UUID) -> None:
     record = TelemetryRecord(user_id=user_id, user_question="How many orders?", ai_response="Twelve. " * 60)
-    say("trying" if user_id == plan.user_id else "poison", record.log_id)
+    report("trying" if user_id == plan.user_id else "invalid", record.log_id)
     if client.persist(record):
-        say("accepted", record.log_id)
+        report("accepted", record.log_id)
 
 
 def chat(client: TelemetryClient, plan: Plan, stop: threading.Event) -> None:
@@ -116,7 +124,7 @@ def fork(client: TelemetryClient, plan: Plan) -> int:
     return child
 
 
-def be_child(plan: Plan) -> None:
+def run_spawned_child(plan: Plan) -> None:
     chat(TelemetryClient(plan.dsn, **plan.settings), msgspec.structs.replace(plan, records=100), threading.Event())
     os._exit(0)
 

@@ -1,11 +1,11 @@
-# ruff: noqa: PT012, SIM117, TRY301, B904 - blocks that raise, one inside the other, are what is tested here
+# ruff: noqa: PT012, SIM117, TRY301, B904 - these tests are about nested blocks that raise
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -13,11 +13,11 @@ import pytest
 
 from chat_telemetry import TelemetryClient, TelemetryRecord, close, observe_chat
 from chat_telemetry._observe.chat import ObservedChat, Step
-from tests.loader.conftest import Log
-from tests.providers import ANSWER, SQL, WIRE
+from tests.loader.conftest import USER, Log
+from tests.providers import RESPONSE_TEXT, SQL, WIRE
 
-RESPONSE = json.loads((WIRE / "openai_responses.json").read_text())
-OTHER_RESPONSE = json.loads((WIRE / "anthropic.json").read_text())
+MODEL_RESPONSE = json.loads((WIRE / "openai_responses.json").read_text())
+OTHER_MODEL_RESPONSE = json.loads((WIRE / "anthropic.json").read_text())
 CHUNKS = [
     json.loads(line.removeprefix("data: "))
     for line in (WIRE / "openai_responses.sse").read_text().splitlines()
@@ -32,7 +32,7 @@ FAILED_IN = [
 
 
 class Kept:
-    """Stands in the place of a client: keeps the records, so that a test sees them before the database does."""
+    """Replaces a client and keeps the records, so that a test can read them without a database."""
 
     def __init__(self) -> None:
         self.records: list[TelemetryRecord] = []
@@ -48,7 +48,7 @@ def kept() -> Kept:
 
 
 def observe(kept: Any, **more: Any) -> ObservedChat:
-    return observe_chat(user_id="1a9c7d2e-5a1e-4c5c-9a2f-2c1d6f1f0a11", user_question="?", client=kept, **more)
+    return observe_chat(user_id=USER, user_question="?", client=kept, **more)
 
 
 async def as_async(chunks: list[Any]) -> AsyncIterator[Any]:
@@ -61,19 +61,19 @@ def wait(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def test_a_whole_chat_request_becomes_a_row(log: Log) -> None:
+def test_a_chat_request_becomes_one_row(log: Log) -> None:
     with TelemetryClient(log.conninfo) as client:
         with observe_chat(
             user_id=log.user_id, user_question="How many?", conversation_id=log.conversation_id, client=client
         ) as chat:
             with chat.step("nl_to_sql"):
-                chat.usage(RESPONSE)
+                chat.usage(MODEL_RESPONSE)
                 chat.record.generated_sql = SQL
             with chat.step("sql_execution"):
                 chat.record.result_row_count = 1
             with chat.step("response_generation"):
                 events = list(chat.stream(CHUNKS))
-            chat.record.ai_response = ANSWER
+            chat.record.ai_response = RESPONSE_TEXT
             chat.record.follow_up_suggestions = ["And last year?"]
         assert client.flush()
     assert events == CHUNKS
@@ -87,7 +87,7 @@ def test_a_whole_chat_request_becomes_a_row(log: Log) -> None:
             "conversation_id": str(log.conversation_id),
             "user_question": "How many?",
             "response_id": "resp_7d41c0de",
-            "ai_response": ANSWER,
+            "ai_response": RESPONSE_TEXT,
             "generated_sql": SQL,
             "result_row_count": 1,
             "follow_up_suggestions": ["And last year?"],
@@ -110,7 +110,7 @@ def test_a_whole_chat_request_becomes_a_row(log: Log) -> None:
 
 
 @pytest.mark.parametrize("step", ["nl_to_sql", "sql_execution", "response_generation"])
-def test_a_step_is_timed_and_one_that_is_entered_again_adds_up(kept: Kept, step: Step) -> None:
+def test_the_durations_of_a_step_that_is_entered_twice_add_up(kept: Kept, step: Step) -> None:
     with observe(kept) as chat:
         for _ in range(2):
             with chat.step(step):
@@ -118,21 +118,21 @@ def test_a_step_is_timed_and_one_that_is_entered_again_adds_up(kept: Kept, step:
     assert 60 <= getattr(kept.records[0], f"{step}_duration_ms") < 2_000
 
 
-def test_steps_are_timed_in_asyncio_too(kept: Kept) -> None:
-    async def answer() -> list[Any]:
+def test_steps_of_asyncio_code_are_timed(kept: Kept) -> None:
+    async def handle() -> list[Any]:
         async with observe(kept) as chat:
             async with chat.step("nl_to_sql"):
                 await asyncio.sleep(0.03)
             async with chat.step("response_generation"):
                 return [event async for event in chat.stream(as_async(CHUNKS))]
 
-    assert asyncio.run(answer()) == CHUNKS
+    assert asyncio.run(handle()) == CHUNKS
     assert 30 <= (kept.records[0].nl_to_sql_duration_ms or 0) < 2_000
     assert kept.records[0].response_output_tokens == 24
     assert kept.records[0].ttfb_ms is not None
 
 
-def test_what_was_not_reached_is_null(kept: Kept) -> None:
+def test_columns_of_steps_that_did_not_run_are_null(kept: Kept) -> None:
     with observe(kept) as chat:
         chat.record.is_off_topic = True
     record = kept.records[0]
@@ -140,7 +140,7 @@ def test_what_was_not_reached_is_null(kept: Kept) -> None:
     assert filled == {"log_id", "user_id", "user_question", "created_at", "is_off_topic"}
 
 
-def test_only_the_first_of_several_first_bytes_counts(kept: Kept) -> None:
+def test_only_the_first_call_of_first_byte_counts(kept: Kept) -> None:
     with observe(kept) as chat:
         wait(0.02)
         chat.first_byte()
@@ -149,7 +149,7 @@ def test_only_the_first_of_several_first_bytes_counts(kept: Kept) -> None:
     assert 20 <= (kept.records[0].ttfb_ms or 0) < 200
 
 
-def test_the_first_byte_is_the_first_text_and_not_the_announcement_of_a_stream(kept: Kept) -> None:
+def test_the_first_byte_is_the_first_text_of_a_stream_and_not_its_first_event(kept: Kept) -> None:
     with observe(kept) as chat, chat.step("response_generation"):
         for event in chat.stream(CHUNKS):
             if event["type"] == "response.created":
@@ -157,18 +157,18 @@ def test_the_first_byte_is_the_first_text_and_not_the_announcement_of_a_stream(k
     assert (kept.records[0].ttfb_ms or 0) >= 50
 
 
-def test_a_stream_of_the_sql_is_no_first_byte(kept: Kept) -> None:
+def test_streamed_sql_is_not_the_first_byte(kept: Kept) -> None:
     with observe(kept) as chat, chat.step("nl_to_sql"):
         list(chat.stream(CHUNKS))
     assert (kept.records[0].sql_output_tokens, kept.records[0].ttfb_ms) == (24, None)
 
 
-def test_several_calls_in_one_step_add_up_and_the_last_model_stays(kept: Kept) -> None:
+def test_the_tokens_of_several_calls_add_up_and_the_last_model_is_kept(kept: Kept) -> None:
     with observe(kept) as chat:
         with chat.step("nl_to_sql"):
-            chat.usage(RESPONSE)
+            chat.usage(MODEL_RESPONSE)
         with chat.step("sql_execution"):
-            chat.usage(OTHER_RESPONSE)
+            chat.usage(OTHER_MODEL_RESPONSE)
     record = kept.records[0]
     assert record.sql_model == "claude-sonnet-4-5-20250929"
     assert (record.sql_input_tokens, record.sql_output_tokens, record.sql_cached_tokens) == (3421, 91, 2824)
@@ -177,35 +177,35 @@ def test_several_calls_in_one_step_add_up_and_the_last_model_stays(kept: Kept) -
 
 def test_a_call_outside_of_any_step_counts_for_the_response(kept: Kept) -> None:
     with observe(kept) as chat:
-        assert chat.usage(RESPONSE) is RESPONSE
+        assert chat.usage(MODEL_RESPONSE) is MODEL_RESPONSE
     assert (kept.records[0].response_output_tokens, kept.records[0].response_id) == (38, "resp_6867f1cae59481a0")
 
 
-def test_a_stream_that_is_left_early_keeps_what_it_told(kept: Kept) -> None:
+def test_a_stream_that_is_left_early_keeps_the_values_read_so_far(kept: Kept) -> None:
     with observe(kept) as chat, chat.step("response_generation"):
         next(iter(chat.stream(CHUNKS)))
     assert (kept.records[0].response_model, kept.records[0].response_output_tokens) == ("gpt-4.1-mini-2025-04-14", None)
 
 
-def test_what_the_application_sets_is_not_overwritten(kept: Kept) -> None:
+def test_values_that_the_application_sets_are_not_overwritten(kept: Kept) -> None:
     with observe(kept) as chat:
         chat.record.sql_model, chat.record.ttfb_ms, chat.record.sql_cached_tokens = "house-model", 7, 0
         chat.first_byte()
         with chat.step("nl_to_sql"):
-            chat.usage(RESPONSE)
+            chat.usage(MODEL_RESPONSE)
     record = kept.records[0]
     assert (record.sql_model, record.ttfb_ms, record.sql_cached_tokens) == ("house-model", 7, 0)
 
 
 @pytest.mark.parametrize(("step", "error_type", "failed_step"), FAILED_IN)
-def test_an_exception_is_recorded_by_its_step_and_passes_through_unchanged(
+def test_an_exception_is_recorded_with_its_step_and_passes_through_unchanged(
     kept: Kept, step: Step, error_type: str, failed_step: str
 ) -> None:
     error = ValueError("no such thing")
     with pytest.raises(ValueError, match="no such thing") as caught, observe(kept) as chat:
         chat.record.generated_sql = SQL
         with chat.step(step):
-            chat.usage(RESPONSE)
+            chat.usage(MODEL_RESPONSE)
             raise error
     assert caught.value is error
     assert (error.__cause__, error.__context__, getattr(error, "__notes__", [])) == (None, None, [])
@@ -234,7 +234,7 @@ def test_an_exception_belongs_to_the_innermost_step(kept: Kept) -> None:
     assert kept.records[0].nl_to_sql_duration_ms is not None
 
 
-def test_an_error_that_the_application_makes_of_a_failure_belongs_to_the_step_that_failed(kept: Kept) -> None:
+def test_an_exception_raised_while_handling_another_is_recorded_with_the_step_that_failed_first(kept: Kept) -> None:
     with pytest.raises(RuntimeError), observe(kept) as chat:
         try:
             with chat.step("sql_execution"):
@@ -244,7 +244,7 @@ def test_an_error_that_the_application_makes_of_a_failure_belongs_to_the_step_th
     assert (kept.records[0].error_type, kept.records[0].error_message) == ("sql_execution", "RuntimeError: sorry")
 
 
-def test_an_error_made_in_an_outer_step_belongs_to_the_inner_one_that_it_was_raised_from(kept: Kept) -> None:
+def test_an_exception_raised_from_one_of_an_inner_step_is_recorded_with_the_inner_step(kept: Kept) -> None:
     with pytest.raises(RuntimeError), observe(kept) as chat, chat.step("nl_to_sql"):
         try:
             with chat.step("sql_validation"):
@@ -254,7 +254,7 @@ def test_an_error_made_in_an_outer_step_belongs_to_the_inner_one_that_it_was_rai
     assert kept.records[0].error_type == "sql_validation"
 
 
-def test_a_failure_that_was_mended_leaves_no_trace_in_what_fails_later(kept: Kept) -> None:
+def test_a_handled_failure_does_not_change_how_a_later_failure_is_recorded(kept: Kept) -> None:
     with pytest.raises(OSError, match="overloaded"), observe(kept) as chat:
         try:
             with chat.step("sql_execution"):
@@ -265,7 +265,7 @@ def test_a_failure_that_was_mended_leaves_no_trace_in_what_fails_later(kept: Kep
     assert kept.records[0].error_type == "sql_generation"
 
 
-def test_a_failure_that_was_mended_is_no_error(kept: Kept) -> None:
+def test_a_handled_failure_is_not_recorded(kept: Kept) -> None:
     with observe(kept) as chat:
         try:
             with chat.step("sql_execution"):
@@ -275,22 +275,22 @@ def test_a_failure_that_was_mended_is_no_error(kept: Kept) -> None:
     assert kept.records[0].error_type is None
 
 
-def test_a_group_of_exceptions_is_recorded_by_the_step_of_the_one_in_it(kept: Kept) -> None:
+def test_an_exception_group_is_recorded_with_the_step_of_its_member(kept: Kept) -> None:
     async def look_up(chat: ObservedChat) -> None:
         async with chat.step("sql_execution"):
             raise ValueError("no such table")
 
-    async def answer() -> None:
+    async def handle() -> None:
         async with observe(kept) as chat, asyncio.TaskGroup() as group:
             group.create_task(look_up(chat))
 
     with pytest.raises(ExceptionGroup):
-        asyncio.run(answer())
+        asyncio.run(handle())
     assert kept.records[0].error_type == "sql_execution"
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_an_exception_that_the_application_answers_itself_is_recorded_when_told(kept: Kept, inside: bool) -> None:
+def test_an_exception_that_the_application_handles_is_recorded_by_fail(kept: Kept, inside: bool) -> None:
     with observe(kept) as chat:
         try:
             with chat.step("sql_execution"):
@@ -310,14 +310,14 @@ def test_an_exception_that_the_application_answers_itself_is_recorded_when_told(
 
 
 def test_a_cancelled_request_is_recorded_and_stays_cancelled(kept: Kept) -> None:
-    async def answer(started: asyncio.Event) -> None:
+    async def handle(started: asyncio.Event) -> None:
         async with observe(kept) as chat, chat.step("response_generation"):
             started.set()
             await asyncio.sleep(60)
 
     async def serve() -> bool:
         started = asyncio.Event()
-        task = asyncio.create_task(answer(started))
+        task = asyncio.create_task(handle(started))
         await started.wait()
         task.cancel()
         await asyncio.wait([task])
@@ -328,12 +328,12 @@ def test_a_cancelled_request_is_recorded_and_stays_cancelled(kept: Kept) -> None
     assert (record.error_type, record.error_message) == ("response_generation", "CancelledError")
 
 
-def test_a_generator_that_is_closed_is_recorded(kept: Kept) -> None:
-    def answer() -> Iterator[Any]:
+def test_closing_a_generator_is_recorded(kept: Kept) -> None:
+    def handle() -> Generator[Any, None, None]:
         with observe(kept) as chat, chat.step("response_generation"):
             yield from chat.stream(CHUNKS)
 
-    generator = answer()
+    generator = handle()
     next(generator)
     generator.close()
     record = kept.records[0]
@@ -342,31 +342,31 @@ def test_a_generator_that_is_closed_is_recorded(kept: Kept) -> None:
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_is_recorded_and_interrupts(kept: Kept, kind: type[BaseException]) -> None:
+def test_an_interrupt_is_recorded_and_passes_through(kept: Kept, kind: type[BaseException]) -> None:
     with pytest.raises(kind), observe(kept):
         raise kind
     assert kept.records[0].error_message == kind.__name__
 
 
-def test_an_error_s_message_is_cut(kept: Kept) -> None:
+def test_a_long_error_message_is_cut(kept: Kept) -> None:
     with pytest.raises(ValueError, match="x"), observe(kept):
         raise ValueError("x" * 1_000_000)
     assert len(kept.records[0].error_message or "") == 2_000
 
 
-class Unspeakable(Exception):
+class Unprintable(Exception):
     def __str__(self) -> str:
-        raise RuntimeError("nothing to say")
+        raise RuntimeError("no text")
 
 
-def test_an_error_that_cannot_be_printed_is_recorded_by_its_type(kept: Kept) -> None:
-    with pytest.raises(Unspeakable), observe(kept):
-        raise Unspeakable
-    assert kept.records[0].error_message == "Unspeakable"
+def test_an_exception_that_cannot_be_printed_is_recorded_by_its_type(kept: Kept) -> None:
+    with pytest.raises(Unprintable), observe(kept):
+        raise Unprintable
+    assert kept.records[0].error_message == "Unprintable"
 
 
-def test_a_mock_in_somebody_s_tests_is_iterated_over_as_without_telemetry(kept: Kept) -> None:
-    async def answer(chat: ObservedChat, stream: Any) -> list[Any]:
+def test_a_mock_is_iterated_over_like_without_telemetry(kept: Kept) -> None:
+    async def handle(chat: ObservedChat, stream: Any) -> list[Any]:
         return [chunk async for chunk in chat.stream(stream)]
 
     stream = MagicMock()
@@ -374,10 +374,10 @@ def test_a_mock_in_somebody_s_tests_is_iterated_over_as_without_telemetry(kept: 
     stream.__aiter__.return_value = [3, 4]
     with observe(kept) as chat:
         assert list(chat.stream(stream)) == [1, 2]
-        assert asyncio.run(answer(chat, stream)) == [3, 4]
+        assert asyncio.run(handle(chat, stream)) == [3, 4]
 
 
-def test_an_error_of_a_stream_comes_where_it_came_before(kept: Kept) -> None:
+def test_a_stream_that_cannot_be_iterated_over_raises_like_without_telemetry(kept: Kept) -> None:
     with observe(kept) as chat:
         stream = chat.stream(None)
         with pytest.raises(TypeError):
@@ -389,7 +389,9 @@ class Hostile:
         raise RuntimeError(f"no {name}")
 
 
-def test_a_response_that_raises_is_no_reason_to_fail(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_model_response_that_raises_does_not_fail_the_chat_request(
+    kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, "chat_telemetry")
     hostile = [Hostile(), Hostile()]
     with observe(kept) as chat:
@@ -404,13 +406,13 @@ class Broken:
         raise RuntimeError("no client")
 
 
-def test_a_client_that_raises_is_no_reason_to_fail() -> None:
+def test_a_client_that_raises_does_not_fail_the_chat_request() -> None:
     with observe(Broken()) as chat:
-        chat.record.ai_response = ANSWER
-    assert chat.record.ai_response == ANSWER
+        chat.record.ai_response = RESPONSE_TEXT
+    assert chat.record.ai_response == RESPONSE_TEXT
 
 
-def test_without_a_client_the_default_one_persists(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_client_persists_if_no_client_is_given(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat_telemetry._default_client._default.client", TelemetryClient(log.conninfo))
     with observe_chat(user_id=log.user_id, user_question="How many?") as chat:
         pass
@@ -418,16 +420,16 @@ def test_without_a_client_the_default_one_persists(log: Log, monkeypatch: pytest
     assert log.stored_ids() == [chat.record.log_id]
 
 
-def test_requests_side_by_side_do_not_mix(kept: Kept) -> None:
-    async def answer(number: int) -> None:
+def test_concurrent_chat_requests_do_not_mix(kept: Kept) -> None:
+    async def handle(number: int) -> None:
         async with observe(kept) as chat:
             chat.record.ai_response = str(number)
             async with chat.step("nl_to_sql" if number % 2 else "response_generation"):
                 await asyncio.sleep(0)
-                chat.usage(RESPONSE)
+                chat.usage(MODEL_RESPONSE)
 
     async def serve() -> None:
-        await asyncio.gather(*(answer(number) for number in range(100)))
+        await asyncio.gather(*(handle(number) for number in range(100)))
 
     asyncio.run(serve())
     assert len(kept.records) == 100

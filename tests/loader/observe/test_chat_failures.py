@@ -12,7 +12,7 @@ def test_exceptions_that_cause_each_other_are_each_visited_once() -> None:
     assert list(islice(origins(first), 10)) == [first, second]
 
 
-def test_causes_contexts_and_the_members_of_groups_are_visited() -> None:
+def test_causes_contexts_and_members_of_groups_are_visited() -> None:
     cause, context, member = ValueError("cause"), ValueError("context"), ValueError("member")
     member.__cause__, member.__context__ = cause, context
     group = ExceptionGroup("group", [ExceptionGroup("inner", [member])])

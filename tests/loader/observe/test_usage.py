@@ -12,7 +12,7 @@ from google import genai
 from google.genai.types import HttpOptions
 
 from chat_telemetry._observe.usage import ModelCall, begins_response
-from tests.providers import ANSWER, WIRE, running_provider
+from tests.providers import RESPONSE_TEXT, WIRE, running_provider
 
 MESSAGES: Any = [{"role": "user", "content": "How many orders?"}]
 
@@ -67,7 +67,7 @@ def test_openai_responses_are_read(openai_client: openai.OpenAI) -> None:
     assert read(response) == RESPONSES
 
 
-def test_a_stream_of_openai_responses_tells_its_usage_at_the_end(openai_client: openai.OpenAI) -> None:
+def test_a_stream_of_openai_responses_reports_its_usage_at_the_end(openai_client: openai.OpenAI) -> None:
     events = list(openai_client.responses.create(model="gpt-4.1-mini", input="How many orders?", stream=True))
     assert read(*events[:-1]) == ("gpt-4.1-mini-2025-04-14", "resp_7d41c0de", None, None, None)
     assert read(*events) == STREAMED_RESPONSES
@@ -85,7 +85,7 @@ def test_openai_chat_completions_are_read(openai_client: openai.OpenAI) -> None:
     assert read(openai_client.chat.completions.create(model="gpt-4o", messages=MESSAGES)) == CHAT
 
 
-def test_a_stream_of_chat_completions_tells_its_usage_when_asked_for_it(openai_client: openai.OpenAI) -> None:
+def test_a_stream_of_chat_completions_reports_its_usage_with_include_usage(openai_client: openai.OpenAI) -> None:
     chunks = list(
         openai_client.chat.completions.create(
             model="gpt-4o-mini", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
@@ -95,7 +95,9 @@ def test_a_stream_of_chat_completions_tells_its_usage_when_asked_for_it(openai_c
     assert first_with_text(chunks).choices[0].delta.content == "There were "
 
 
-def test_a_stream_of_chat_completions_that_was_not_asked_tells_the_model_only(openai_client: openai.OpenAI) -> None:
+def test_a_stream_of_chat_completions_without_include_usage_reports_only_the_model(
+    openai_client: openai.OpenAI,
+) -> None:
     chunks = openai_client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, stream=True)
     assert read(*chunks) == ("gpt-4o-mini-2024-07-18", "chatcmpl-CfX2Cd", None, None, None)
 
@@ -109,14 +111,14 @@ def test_the_streaming_helper_of_chat_completions_is_read(openai_client: openai.
     assert first_with_text(events).delta == "There were "
 
 
-def test_the_input_of_anthropic_is_made_to_include_what_its_cache_read_and_wrote(
+def test_the_input_tokens_of_anthropic_include_those_that_its_cache_read_and_wrote(
     anthropic_client: anthropic.Anthropic,
 ) -> None:
     message = anthropic_client.messages.create(model="claude-haiku-4-5", max_tokens=99, messages=MESSAGES)
     assert read(message) == ANTHROPIC
 
 
-def test_a_stream_of_anthropic_tells_input_first_and_output_last(anthropic_client: anthropic.Anthropic) -> None:
+def test_a_stream_of_anthropic_reports_input_first_and_output_last(anthropic_client: anthropic.Anthropic) -> None:
     events = list(
         anthropic_client.messages.create(model="claude-haiku-4-5", max_tokens=99, messages=MESSAGES, stream=True)
     )
@@ -130,14 +132,14 @@ def test_the_streaming_helper_of_anthropic_is_read(anthropic_client: anthropic.A
         events = list(stream)
         final = stream.get_final_message()
     assert read(*events) == read(final) == STREAMED_ANTHROPIC
-    assert "".join(event.text for event in events if event.type == "text") == ANSWER
+    assert "".join(event.text for event in events if event.type == "text") == RESPONSE_TEXT
 
 
 def test_thoughts_of_gemini_count_as_output_and_tool_results_as_input(gemini_client: genai.Client) -> None:
     assert read(gemini_client.models.generate_content(model="gemini-2.5-flash", contents="How many?")) == GEMINI
 
 
-def test_a_stream_of_gemini_counts_upwards(gemini_client: genai.Client) -> None:
+def test_the_last_chunk_of_a_gemini_stream_has_the_total_usage(gemini_client: genai.Client) -> None:
     chunks = list(gemini_client.models.generate_content_stream(model="gemini-2.5-pro", contents="How many?"))
     assert read(*chunks) == STREAMED_GEMINI
     assert first_with_text(chunks) is chunks[1]  # the first is a thought
@@ -147,7 +149,7 @@ def test_a_stream_of_gemini_counts_upwards(gemini_client: genai.Client) -> None:
     ("api", "expected"),
     [("openai_responses", RESPONSES), ("openai_chat", CHAT), ("anthropic", ANTHROPIC), ("gemini", GEMINI)],
 )
-def test_dicts_are_read_as_they_come_over_the_wire(api: str, expected: object) -> None:
+def test_model_responses_are_read_as_dicts_too(api: str, expected: object) -> None:
     assert read(json.loads((WIRE / f"{api}.json").read_text())) == expected
 
 
@@ -167,7 +169,7 @@ def test_the_chunks_of_a_stream_are_read_as_dicts_too(api: str, expected: object
     assert "There were " in json.dumps(first_with_text(chunks))
 
 
-def test_a_gateway_that_speaks_for_openai_and_anthropic_at_once_is_not_counted_twice() -> None:
+def test_a_response_with_the_fields_of_openai_and_anthropic_is_not_counted_twice() -> None:
     usage = {
         "prompt_tokens": 100,
         "completion_tokens": 7,
@@ -178,14 +180,14 @@ def test_a_gateway_that_speaks_for_openai_and_anthropic_at_once_is_not_counted_t
 
 
 @pytest.mark.parametrize("response", [None, "text", 7, object(), {}, {"usage": None}, {"usage": {"input_tokens": "9"}}])
-def test_what_is_no_response_tells_nothing(response: object) -> None:
+def test_other_objects_report_nothing(response: object) -> None:
     assert read(response) == (None, None, None, None, None)
 
 
-def test_a_mock_in_somebody_s_tests_tells_nothing() -> None:
+def test_a_mock_reports_nothing() -> None:
     assert read(MagicMock()) == (None, None, None, None, None)
 
 
 @pytest.mark.parametrize(("chunk", "begins"), [("There", True), ("", False), (b"There", True), (object(), True)])
-def test_a_chunk_of_an_unknown_kind_begins_the_answer_unless_it_is_empty(chunk: object, begins: bool) -> None:
+def test_a_chunk_of_an_unknown_type_begins_the_response_unless_it_is_empty(chunk: object, begins: bool) -> None:
     assert begins_response(chunk) is begins
