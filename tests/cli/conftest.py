@@ -1,4 +1,4 @@
-"""The command line, run in this process where that is enough and as a process of its own where it matters."""
+"""Runs the command line: in this process, or as a process if a test is about processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.conftest import Database
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left: its exit code, and what it wrote."""
+    """The exit code of a command, its stdout and its stderr."""
 
     code: int
     out: str
@@ -47,7 +47,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def process(*arguments: str, cwd: Path, environment: Mapping[str, str], stdin: bytes = b"") -> Outcome:
-    """The same as a process, with `environment` on top of this one's."""
+    """Run `chat-telemetry ARGUMENTS` as a process, with `environment` in addition to that of this process."""
     finished = subprocess.run(
         [sys.executable, "-c", "from chat_telemetry._cli import main; main()", *arguments],
         input=stdin,
@@ -60,13 +60,13 @@ def process(*arguments: str, cwd: Path, environment: Mapping[str, str], stdin: b
 
 
 def line(user: uuid.UUID, **columns: Any) -> str:
-    """A JSON line with a question, its own log_id, and `columns` on top; None takes a column away."""
+    """A JSON line with a new log_id, a question and these columns. None removes a column."""
     record = {"log_id": str(uuid.uuid4()), "user_id": str(user), "user_question": "How many orders?", **columns}
     return json.dumps({name: value for name, value in record.items() if value is not None})
 
 
 def count(database: Database) -> int:
-    """Rows in the log."""
+    """The number of rows in the log."""
     with database.connect() as connection:
         row = connection.execute("select count(*) from public.chat_telemetry_log").fetchone()
     assert row is not None

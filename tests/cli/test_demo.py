@@ -1,4 +1,4 @@
-"""`chat-telemetry demo`, as a user runs it: from nothing to seven reports, again, killed in the middle, two at once."""
+"""`chat-telemetry demo` as a user runs it: a first run, a second one, one that is killed, two at the same time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from chat_telemetry._cli.report import REPORTS
 from tests.cli.conftest import Outcome, process
 
-# What a shell, or the .env file of an application, may say about other databases; none of it may reach the demo's.
+# Variables of other databases, from the shell or the .env file of an application. The demo must ignore them.
 ELSEWHERE = {
     "CHAT_TELEMETRY_DATABASE_URL": "postgresql://app@127.0.0.1:1/production",
     "CHAT_TELEMETRY_DBT_PORT": "1",
@@ -30,7 +30,7 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A working directory whose demo is ended with the tests."""
+    """A working directory. Its demo is deleted after the tests."""
     directory = tmp_path_factory.mktemp("demo")
     (directory / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in ELSEWHERE.items()))
     yield directory
@@ -47,7 +47,7 @@ def taken_port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def first(directory: Path, taken_port: int) -> Outcome:
-    """The first run that comes to its end; the one before was killed while dbt ran."""
+    """The first complete run. The run before it was killed while dbt ran."""
     with subprocess.Popen(
         [sys.executable, "-c", "from chat_telemetry._cli import main; main()", *arguments(taken_port)],
         stdout=subprocess.DEVNULL,
@@ -75,7 +75,7 @@ def reader_url(outcome: Outcome) -> str:
     return found.group()
 
 
-def test_it_prints_seven_filled_reports_and_what_to_do_next(first: Outcome) -> None:
+def test_the_demo_prints_seven_reports_with_rows_and_the_next_steps(first: Outcome) -> None:
     assert first.code == 0, first.err
     for name in REPORTS:
         assert f"\n{name}\n" in first.out
@@ -84,20 +84,20 @@ def test_it_prints_seven_filled_reports_and_what_to_do_next(first: Outcome) -> N
         assert hint in first.out
 
 
-def test_the_requests_went_through_the_loader_and_dbt_passed(first: Outcome) -> None:
+def test_the_loader_sends_the_requests_and_dbt_passes(first: Outcome) -> None:
     stats = dict(re.findall(r"(\w+)=(\d+)", first.err))
     assert int(stats["accepted"]) > 200
     assert int(stats["stored"]) + int(stats["duplicates"]) == int(stats["accepted"])
     assert re.search(r"[1-9]\d* seeds, reports and tests, all passed", first.err)
 
 
-def test_a_port_that_is_taken_is_said_and_the_next_free_one_used(first: Outcome, taken_port: int) -> None:
+def test_if_the_port_is_taken_the_next_free_one_is_used_and_printed(first: Outcome, taken_port: int) -> None:
     port = int(reader_url(first).rsplit(":", 1)[1].removesuffix("/chat"))
     assert port > taken_port
-    assert f"it listens on port {port}: {taken_port} was taken" in first.err
+    assert f"it listens on port {port}, because {taken_port} was in use when it started" in first.err
 
 
-def test_a_bi_tool_can_read_the_reports_and_nothing_else(first: Outcome) -> None:
+def test_a_bi_tool_can_read_only_the_reports(first: Outcome) -> None:
     with psycopg.connect(reader_url(first), autocommit=True) as connection:
         for name in REPORTS:
             assert connection.execute(f"select from chat_reports.{name} limit 1").rowcount == 1
@@ -105,7 +105,7 @@ def test_a_bi_tool_can_read_the_reports_and_nothing_else(first: Outcome) -> None
             connection.execute("select from public.chat_telemetry_log")
 
 
-def test_the_second_run_adds_only_what_is_new_and_keeps_its_address(
+def test_the_second_run_adds_only_new_requests_and_keeps_its_address(
     first: Outcome, directory: Path, taken_port: int
 ) -> None:
     second = demo(directory, *arguments(taken_port)[1:])
@@ -115,15 +115,15 @@ def test_the_second_run_adds_only_what_is_new_and_keeps_its_address(
     assert reader_url(second) == reader_url(first)
 
 
-def test_two_at_once_the_second_says_so(first: Outcome, directory: Path) -> None:
+def test_a_second_demo_at_the_same_time_is_an_error(first: Outcome, directory: Path) -> None:
     with (directory / ".demo" / "demo.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         outcome = demo(directory)
     assert outcome.code == 1
-    assert outcome.err == "error: another demo is at work in .demo: wait for it to end\n"
+    assert outcome.err == "error: another demo runs in .demo: wait until it ends\n"
 
 
-def test_it_stops_and_deletes_itself(first: Outcome, directory: Path) -> None:
+def test_the_demo_can_be_stopped_and_deleted(first: Outcome, directory: Path) -> None:
     assert demo(directory, "--stop").out == "stopped\n"
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(reader_url(first), connect_timeout=5)
@@ -134,7 +134,7 @@ def test_it_stops_and_deletes_itself(first: Outcome, directory: Path) -> None:
     assert (nothing.code, nothing.err) == (2, "error: there is no demo in .demo\n")
 
 
-def test_a_directory_that_is_no_demo_is_never_deleted(directory: Path, tmp_path: Path) -> None:
+def test_a_directory_without_a_demo_is_never_deleted(directory: Path, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     outcome = demo(directory, "--directory", str(tmp_path), "--delete")
     assert outcome.code == 2

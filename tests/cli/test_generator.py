@@ -1,4 +1,4 @@
-"""The demo's chat requests: the same each time, plausible, and with everything in them that reports tell apart."""
+"""The chat requests of the demo: the same in each run, plausible, and with every case that the reports distinguish."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def requests() -> list[TelemetryRecord]:
     return list(generate(5000, UNTIL))
 
 
-def test_it_makes_the_same_requests_again_and_an_hour_later_only_new_ones(requests: list[TelemetryRecord]) -> None:
+def test_a_later_run_generates_the_same_requests_and_newer_ones(requests: list[TelemetryRecord]) -> None:
     assert list(generate(5000, UNTIL)) == requests
     known = {record.log_id: record for record in requests}
     later = list(generate(5000, UNTIL + timedelta(hours=3)))
@@ -33,7 +33,7 @@ def test_it_makes_the_same_requests_again_and_an_hour_later_only_new_ones(reques
     assert all(known[record.log_id] == record for record in later if record.log_id in known)
 
 
-def test_ids_are_unique_and_times_ascend_within_the_thirty_days(requests: list[TelemetryRecord]) -> None:
+def test_ids_are_unique_and_times_ascend_within_thirty_days(requests: list[TelemetryRecord]) -> None:
     assert len({record.log_id for record in requests}) == len(requests)
     moments = [record.created_at for record in requests]
     assert moments == sorted(moments)
@@ -42,12 +42,12 @@ def test_ids_are_unique_and_times_ascend_within_the_thirty_days(requests: list[T
 
 
 @pytest.mark.parametrize("count", [1, 100, 5000, 20_000])
-def test_there_are_about_as_many_as_asked_for(count: int) -> None:
-    made = sum(1 for _ in generate(count, UNTIL))
-    assert abs(made - count) <= max(31, count * 0.06)
+def test_about_as_many_requests_are_generated_as_asked_for(count: int) -> None:
+    generated = sum(1 for _ in generate(count, UNTIL))
+    assert abs(generated - count) <= max(31, count * 0.06)
 
 
-def test_every_way_to_fail_is_there_with_what_was_measured_until_then(requests: list[TelemetryRecord]) -> None:
+def test_every_kind_of_failure_occurs_with_the_values_measured_before_it(requests: list[TelemetryRecord]) -> None:
     failed: dict[str, list[TelemetryRecord]] = {failure.error_type: [] for failure in generator.FAILURES}
     for record in requests:
         if record.error_type:
@@ -63,20 +63,20 @@ def test_every_way_to_fail_is_there_with_what_was_measured_until_then(requests: 
     assert 0.02 < sum(map(len, failed.values())) / len(requests) < 0.08
 
 
-def test_off_topic_questions_get_an_answer_and_no_sql(requests: list[TelemetryRecord]) -> None:
+def test_off_topic_questions_have_a_response_and_no_sql(requests: list[TelemetryRecord]) -> None:
     off_topic = [record for record in requests if record.is_off_topic]
     assert 0.04 < len(off_topic) / len(requests) < 0.08
     assert all(record.ai_response and not record.generated_sql and not record.error_type for record in off_topic)
 
 
-def test_tokens_that_were_cached_are_among_the_input(requests: list[TelemetryRecord]) -> None:
+def test_cached_tokens_are_part_of_the_input_tokens(requests: list[TelemetryRecord]) -> None:
     assert any(record.sql_cached_tokens for record in requests)
     for record in requests:
         assert (record.sql_cached_tokens or 0) <= (record.sql_input_tokens or 0)
         assert (record.response_cached_tokens or 0) <= (record.response_input_tokens or 0)
 
 
-def test_the_usual_model_is_exchanged_on_the_fifteenth(requests: list[TelemetryRecord]) -> None:
+def test_the_usual_model_changes_on_the_fifteenth(requests: list[TelemetryRecord]) -> None:
     days = {
         model.name: {
             record.created_at.date() for record in requests if record.response_model == record.sql_model == model.name
@@ -87,7 +87,7 @@ def test_the_usual_model_is_exchanged_on_the_fifteenth(requests: list[TelemetryR
     assert max(before) < datetime(2026, 11, 15, tzinfo=UTC).date() <= min(after)
 
 
-def test_people_work_by_day_and_few_of_them_ask_most(requests: list[TelemetryRecord]) -> None:
+def test_most_requests_come_by_day_and_from_few_users(requests: list[TelemetryRecord]) -> None:
     hours = Counter(record.created_at.hour for record in requests)
     assert hours[10] > 5 * hours[3]
     weekend = sum(record.created_at.weekday() >= 5 for record in requests)
@@ -96,14 +96,14 @@ def test_people_work_by_day_and_few_of_them_ask_most(requests: list[TelemetryRec
     assert sum(users[: len(users) // 10]) > len(requests) * 0.3
 
 
-def test_the_same_question_comes_with_other_values(requests: list[TelemetryRecord]) -> None:
+def test_the_same_question_occurs_with_different_values(requests: list[TelemetryRecord]) -> None:
     statements = {record.generated_sql for record in requests if record.generated_sql}
     assert len(statements) > 200
     assert not any("{" in text for text in statements)
     assert not any("{" in record.user_question for record in requests)
 
 
-def test_the_loader_takes_them_and_the_database_keeps_them(database: Database) -> None:
+def test_the_generated_requests_can_be_stored(database: Database) -> None:
     records = list(generate(200, UNTIL))
     with database.connect() as connection:
         for record in records:

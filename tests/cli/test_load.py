@@ -1,4 +1,4 @@
-"""`chat-telemetry load`: what is right is stored once, what is wrong is named, rejected, and loads once mended."""
+"""`chat-telemetry load`: valid lines are stored once. Invalid ones are rejected with a reason, and load once fixed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -27,7 +28,7 @@ def user(database: Database) -> uuid.UUID:
     return database.add_users(1)[0]
 
 
-def test_every_column_arrives_as_it_was_written(cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path) -> None:
+def test_every_column_is_stored_unchanged(cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path) -> None:
     conversation = database.add_conversations([user])[0]
     record = {
         "log_id": str(uuid.uuid4()),
@@ -38,7 +39,7 @@ def test_every_column_arrives_as_it_was_written(cli: Cli, database: Database, us
         "user_question": "Wie viele Aufträge? 🤔",
         "ai_response": 'Line one\nline two\t"quoted" \\ back',
         "generated_sql": "SELECT  1",
-        "sql_fingerprint": "what a client sends is ignored",
+        "sql_fingerprint": "the database computes it",
         "result_row_count": 1,
         "follow_up_suggestions": ["a", "b"],
         "error_type": "sql_execution",
@@ -70,8 +71,8 @@ def test_every_column_arrives_as_it_was_written(cli: Cli, database: Database, us
     assert stored[0] == {**record, **computed}
 
 
-BAD_LINES = [
-    ("no JSON", b"nonsense", "not JSON: invalid character"),
+INVALID_LINES = [
+    ("not JSON", b"nonsense", "not JSON: invalid character"),
     ("JSON cut short", b'{"user_id": "', "not JSON: Input data was truncated"),
     ("two objects", b'{"user_id":"USER","user_question":"q"} {}', "not JSON: trailing characters"),
     ("an array", b"[]", "Expected object, got array"),
@@ -103,8 +104,8 @@ BAD_LINES = [
         b'{"user_id":"USER","user_question":"q","created_at":"9999-01-01T00:00:00Z"}',
         "created_at: is more than a day in the future",
     ),
-    ("no UUID", b'{"user_id":"me","user_question":"q"}', "user_id: Invalid UUID"),
-    ("no time", b'{"user_id":"USER","user_question":"q","created_at":"noon"}', "created_at: Invalid RFC3339"),
+    ("not a UUID", b'{"user_id":"me","user_question":"q"}', "user_id: Invalid UUID"),
+    ("not a time", b'{"user_id":"USER","user_question":"q","created_at":"noon"}', "created_at: Invalid RFC3339"),
     ("NaN", b'{"user_id":"USER","user_question":"q","ttfb_ms":NaN}', "not JSON: invalid character"),
     ("a NUL character", b'{"user_id":"USER","user_question":"a\\u0000b"}', "user_question: a NUL character"),
     (
@@ -116,7 +117,7 @@ BAD_LINES = [
     ("half a surrogate pair", b'{"user_id":"USER","user_question":"\\ud83d"}', "a lone surrogate"),
     ("the other half", b'{"user_id":"USER","user_question":"\\ude00"}', "a lone surrogate"),
     ("a broken pair", b'{"user_id":"USER","user_question":"\\ud83dx and more"}', "a lone surrogate"),
-    ("no UTF-8", b'{"user_id":"USER","user_question":"\xff"}', "not UTF-8"),
+    ("not UTF-8", b'{"user_id":"USER","user_question":"\xff"}', "not UTF-8"),
     (
         "a user that does not exist",
         b'{"user_id":"00000000-0000-4000-8000-000000000000","user_question":"q"}',
@@ -125,27 +126,27 @@ BAD_LINES = [
 ]
 
 
-def test_each_bad_line_is_named_and_set_aside_and_the_lines_around_it_are_stored(
+def test_invalid_lines_are_rejected_with_a_reason_and_the_lines_around_them_are_stored(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
 ) -> None:
-    bad = [content.replace(b"USER", str(user).encode()) for _, content, _ in BAD_LINES]
-    good = [line(user) for _ in range(len(bad) + 1)]
-    between = [each for pair in zip(good, bad, strict=False) for each in pair]
-    source = write(tmp_path / "in.jsonl", *between, good[-1])
+    invalid = [content.replace(b"USER", str(user).encode()) for _, content, _ in INVALID_LINES]
+    valid = [line(user) for _ in range(len(invalid) + 1)]
+    alternating = [each for pair in zip(valid, invalid, strict=False) for each in pair]
+    source = write(tmp_path / "in.jsonl", *alternating, valid[-1])
     outcome = cli("load", str(source), database=database)
     assert outcome.code == 1
-    assert count(database) == len(good)
-    assert f"{len(good)} stored, 0 already in the log, {len(bad)} rejected" in outcome.out
-    set_aside = (tmp_path / "in.jsonl.rejected.jsonl").read_bytes().splitlines()
-    assert sorted(set_aside) == sorted(bad)
+    assert count(database) == len(valid)
+    assert f"{len(valid)} stored, 0 already in the log, {len(invalid)} rejected" in outcome.out
+    rejected = (tmp_path / "in.jsonl.rejected.jsonl").read_bytes().splitlines()
+    assert sorted(rejected) == sorted(invalid)
     reasons = (tmp_path / "in.jsonl.rejected.reasons.txt").read_text().splitlines()
-    for number, (name, _, reason) in enumerate(BAD_LINES):
-        at = set_aside.index(bad[number])
+    for number, (name, _, reason) in enumerate(INVALID_LINES):
+        at = rejected.index(invalid[number])
         assert reasons[at].startswith(f"{source}:{2 * number + 2}: "), name
         assert reason in reasons[at], name
 
 
-def test_lines_set_aside_load_once_mended_and_nothing_is_stored_twice(
+def test_rejected_lines_load_once_fixed_and_nothing_is_stored_twice(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
 ) -> None:
     source = write(tmp_path / "in.jsonl", line(user), line(user, ttfb_ms="12"))
@@ -157,7 +158,7 @@ def test_lines_set_aside_load_once_mended_and_nothing_is_stored_twice(
     assert cli("load", str(rejects)).out == f"{rejects}: 1 lines: 0 stored, 1 already in the log, 0 rejected\n"
 
 
-def test_the_same_load_again_neither_stores_nor_sets_aside_anything_twice(
+def test_a_repeated_load_stores_and_rejects_nothing_twice(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
 ) -> None:
     without_id = line(user, log_id=None, created_at="2026-11-20T08:00:00Z")
@@ -171,7 +172,7 @@ def test_the_same_load_again_neither_stores_nor_sets_aside_anything_twice(
     assert written[0] == b"{}\n"
 
 
-def test_rejects_of_an_earlier_load_are_kept_even_if_an_editor_left_no_line_end(
+def test_rejects_of_an_earlier_load_are_kept_even_without_a_last_line_feed(
     cli: Cli, database: Database, tmp_path: Path
 ) -> None:
     rejects = tmp_path / "in.jsonl.rejected.jsonl"
@@ -184,15 +185,15 @@ def test_rejects_of_an_earlier_load_are_kept_even_if_an_editor_left_no_line_end(
     assert len(reasons) == 2
 
 
-def test_reasons_of_rejects_that_are_gone_go_too(cli: Cli, database: Database, tmp_path: Path) -> None:
+def test_reasons_of_deleted_rejects_are_deleted(cli: Cli, database: Database, tmp_path: Path) -> None:
     stale = tmp_path / "in.jsonl.rejected.reasons.txt"
-    stale.write_text("in.jsonl:7: mended and deleted\n")
+    stale.write_text("in.jsonl:7: fixed and deleted\n")
     source = write(tmp_path / "in.jsonl", "{}")
     cli("load", str(source), database=database)
     assert stale.read_text() == f"{source}:1: Object missing required field user_id\n"
 
 
-def test_only_the_first_reasons_are_shown_and_all_are_kept(cli: Cli, database: Database, tmp_path: Path) -> None:
+def test_only_the_first_reasons_are_printed_and_all_are_kept(cli: Cli, database: Database, tmp_path: Path) -> None:
     outcome = cli("load", str(write(tmp_path / "in.jsonl", *(f"bad {n}" for n in range(50)))), database=database)
     assert outcome.err.count("not JSON") == load_module.REASONS_SHOWN
     assert "30 more reasons in in.jsonl.rejected.reasons.txt" in outcome.err
@@ -200,8 +201,8 @@ def test_only_the_first_reasons_are_shown_and_all_are_kept(cli: Cli, database: D
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_gzip_is_told_by_its_bytes_and_byte_order_marks_blank_lines_and_crlf_are_no_fault(
-    cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path, compress: type[bytes]
+def test_gzip_byte_order_marks_blank_lines_and_crlf_are_accepted(
+    cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path, compress: Callable[[bytes], bytes]
 ) -> None:
     source = tmp_path / "in.anything"
     text = f"\ufeff{line(user)}\r\n\r\n   \n{line(user)}"
@@ -211,7 +212,7 @@ def test_gzip_is_told_by_its_bytes_and_byte_order_marks_blank_lines_and_crlf_are
     assert outcome.out == f"{source}: 2 lines: 2 stored, 0 already in the log, 0 rejected\n"
 
 
-def test_what_comes_before_the_damage_of_a_gzip_file_is_stored(
+def test_the_lines_before_the_damage_of_a_gzip_file_are_stored(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
 ) -> None:
     source = tmp_path / "in.jsonl.gz"
@@ -223,13 +224,13 @@ def test_what_comes_before_the_damage_of_a_gzip_file_is_stored(
     assert 0 < count(database) < 3000
 
 
-def test_an_empty_file_is_no_fault(cli: Cli, database: Database, tmp_path: Path) -> None:
+def test_an_empty_file_is_not_an_error(cli: Cli, database: Database, tmp_path: Path) -> None:
     outcome = cli("load", str(write(tmp_path / "in.jsonl")), database=database)
     assert (outcome.code, outcome.err) == (0, "")
     assert "0 lines: 0 stored" in outcome.out
 
 
-def test_a_line_without_end_is_set_aside_whole_and_the_next_one_stored(
+def test_a_line_that_is_too_long_is_rejected_whole_and_the_next_one_stored(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat_telemetry._cli.input_lines.MAX_LINE_BYTES", 1024)
@@ -248,17 +249,17 @@ def test_a_record_of_megabytes_is_stored(cli: Cli, database: Database, user: uui
     assert count(database) == 2
 
 
-def test_a_missing_file_or_a_directory_stops_before_anything_is_loaded(
+def test_with_a_missing_file_or_a_directory_nothing_is_loaded(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
 ) -> None:
-    good = write(tmp_path / "in.jsonl", line(user))
-    missing = cli("load", str(good), "missing.jsonl", database=database)
+    valid = write(tmp_path / "in.jsonl", line(user))
+    missing = cli("load", str(valid), "missing.jsonl", database=database)
     assert (missing.code, missing.err) == (2, "error: missing.jsonl: no such file\n")
-    assert cli("load", str(good), str(tmp_path)).err == f"error: {tmp_path}: is a directory\n"
+    assert cli("load", str(valid), str(tmp_path)).err == f"error: {tmp_path}: is a directory\n"
     assert count(database) == 0
 
 
-def test_rejects_are_never_written_into_the_input(cli: Cli, database: Database, tmp_path: Path) -> None:
+def test_rejects_are_never_written_to_the_input_file(cli: Cli, database: Database, tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", "bad")
     outcome = cli("load", str(source), "--rejected", str(source), database=database)
     assert outcome.code == 2
@@ -290,7 +291,7 @@ def test_missing_users_and_conversations_can_be_created(cli: Cli, database: Data
     assert rows == [(user, conversation)]
 
 
-def test_where_users_need_more_than_a_key_creating_them_fails_with_one_line(
+def test_creating_users_that_need_more_than_a_key_fails_with_one_line(
     cli: Cli, database: Database, tmp_path: Path
 ) -> None:
     with database.connect() as connection:
@@ -302,7 +303,7 @@ def test_where_users_need_more_than_a_key_creating_them_fails_with_one_line(
     assert "load without --create-parents" in outcome.err
 
 
-def test_a_login_that_is_only_a_member_of_service_role_can_load(
+def test_a_role_that_is_only_a_member_of_service_role_can_load(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loader = sql.Identifier(f"loader_{database.name}")
@@ -320,7 +321,7 @@ def test_a_login_that_is_only_a_member_of_service_role_can_load(
     assert count(database) == 2
 
 
-def test_a_role_that_may_not_insert_is_told_so_and_nothing_is_set_aside(
+def test_without_the_insert_privilege_load_fails_with_advice_and_rejects_nothing(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     role = f"nobody_{database.name}"
@@ -337,15 +338,15 @@ def test_a_role_that_may_not_insert_is_told_so_and_nothing_is_set_aside(
     assert list(tmp_path.glob("*rejected*")) == []
 
 
-def test_a_server_that_goes_away_says_how_far_the_load_came_and_the_same_command_goes_on(
+def test_a_load_that_lost_its_server_prints_its_progress_and_can_be_repeated(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_module, "BATCH_LINES", 10)
     source = write(tmp_path / "in.jsonl", *(line(user, log_id=None, ttfb_ms=n) for n in range(100)))
-    written = load_module.FileLoad._send
+    send = load_module.FileLoad._send
 
     def send_and_cut_the_connection_once(load: load_module.FileLoad) -> None:
-        written(load)
+        send(load)
         if load._stored == 50:
             cut_other_sessions(database)
 
@@ -354,7 +355,7 @@ def test_a_server_that_goes_away_says_how_far_the_load_came_and_the_same_command
     assert outcome.code == 3
     assert outcome.err.count("\n") == 1
     assert "50 stored so far; run the same command again, nothing is stored twice" in outcome.err
-    monkeypatch.setattr(load_module.FileLoad, "_send", written)
+    monkeypatch.setattr(load_module.FileLoad, "_send", send)
     assert "50 stored, 50 already in the log" in cli("load", str(source)).out
     assert count(database) == 100
 
@@ -367,7 +368,7 @@ def cut_other_sessions(database: Database) -> None:
         )
 
 
-def test_a_database_without_migrations_is_told_apart(cli: Cli, empty_database: Database, tmp_path: Path) -> None:
+def test_without_migrations_load_says_run_migrate(cli: Cli, empty_database: Database, tmp_path: Path) -> None:
     outcome = cli("load", str(write(tmp_path / "in.jsonl", "{}")), database=empty_database)
     assert outcome.code == 4
     assert "run `chat-telemetry migrate`" in outcome.err

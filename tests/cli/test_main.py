@@ -1,4 +1,4 @@
-"""Whatever goes wrong is one line that says what to do, an exit code, and no secret."""
+"""Every error is one line that says what to do, has an exit code, and contains no secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.conftest import Database
 COMMANDS = [("migrate",), ("report", "token_cost"), ("load", "in.jsonl")]
 
 
-def test_version_and_help_are_no_errors(cli: Cli) -> None:
+def test_version_and_help_succeed(cli: Cli) -> None:
     version = cli("--version")
     assert (version.code, version.err) == (0, "")
     assert version.out.split(".")[0].isdecimal()
@@ -50,7 +50,7 @@ def test_version_and_help_are_no_errors(cli: Cli) -> None:
     ],
     ids=" ".join,
 )
-def test_wrong_use_is_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...]) -> None:
+def test_a_usage_error_is_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...]) -> None:
     outcome = cli(*arguments)
     assert outcome.code == 2
     assert outcome.out == ""
@@ -72,7 +72,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, .
         ("host=127.0.0.1 port=1 user=app password=s3cret", 3),
     ],
 )
-def test_a_wrong_connection_string_is_one_line_without_its_password(
+def test_the_error_of_a_wrong_connection_string_is_one_line_without_the_password(
     cli: Cli, tmp_path: Path, command: tuple[str, ...], url: str, code: int
 ) -> None:
     (tmp_path / "in.jsonl").write_text("{}\n")
@@ -83,13 +83,13 @@ def test_a_wrong_connection_string_is_one_line_without_its_password(
     assert "cret" not in outcome.err
 
 
-def test_the_option_wins_over_the_environment(cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_option_overrides_the_environment(cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", "host=127.0.0.1 port=1")
     assert cli("migrate").code == 3
     assert cli("migrate", "--database-url", database.conninfo).code == 0
 
 
-def test_without_the_extra_the_command_says_how_to_get_it(tmp_path: Path) -> None:
+def test_without_the_extra_cli_the_error_says_how_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(\"No module named 'typer'\", name='typer')\n")
     outcome = process("--help", cwd=tmp_path, environment={"PYTHONPATH": str(tmp_path)})
     assert outcome.code != 0
@@ -97,7 +97,7 @@ def test_without_the_extra_the_command_says_how_to_get_it(tmp_path: Path) -> Non
     assert "pip install 'chat-telemetry[cli]'" in outcome.err
 
 
-def test_without_the_extra_of_the_demo_it_says_how_to_get_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_demo_the_error_says_how_to_install_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat_telemetry._cli.demo.EXTRAS", ("a_package_that_is_not_installed",))
     outcome = cli("demo")
     assert outcome.code == 4
@@ -112,7 +112,7 @@ def test_chat_code_does_not_import_the_command_line() -> None:
     assert finished.stdout == "[]\n"
 
 
-def test_a_reader_that_leaves_early_is_no_error(database: Database, tmp_path: Path) -> None:
+def test_a_closed_pipe_prints_no_error(database: Database, tmp_path: Path) -> None:
     environment = {**os.environ, "CHAT_TELEMETRY_DATABASE_URL": database.conninfo}
     read, write = os.pipe()
     os.close(read)
@@ -129,11 +129,9 @@ def test_a_reader_that_leaves_early_is_no_error(database: Database, tmp_path: Pa
     assert finished.stderr == b""
 
 
-def test_interrupted_a_load_says_so_in_one_line_and_leaves_nothing_half_written(
-    database: Database, tmp_path: Path
-) -> None:
+def test_an_interrupted_load_prints_one_line_and_leaves_no_partial_line(database: Database, tmp_path: Path) -> None:
     user = database.add_users(1)[0]
-    # A job that a shell started in the background, as CI may be, ignores SIGINT, and hands that down.
+    # A shell's background job, which CI can be, ignores SIGINT, and so do its children.
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from chat_telemetry._cli import main; main()"
@@ -150,7 +148,7 @@ def test_interrupted_a_load_says_so_in_one_line_and_leaves_nothing_half_written(
     assert loading.stderr
     deadline = threading.Timer(60, loading.kill)
     deadline.start()
-    # A batch that is stored, and a fault whose message tells that the batch before it was sent.
+    # A batch that is stored, and an invalid line. Its message shows that the batch before it was sent.
     loading.stdin.write("".join(f"{line(user)}\n" for _ in range(1000)).encode() + b"bad\n")
     loading.stdin.flush()
     assert b"stdin:1001: not JSON" in loading.stderr.readline()

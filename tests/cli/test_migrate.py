@@ -1,4 +1,4 @@
-"""`chat-telemetry migrate`: applies, shows and undoes, and says what it did."""
+"""`chat-telemetry migrate` applies, lists and rolls back migrations, and prints what it did."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.cli.conftest import Cli
 from tests.conftest import Database
 
 
-def test_migrating_names_each_file_and_a_second_time_there_is_nothing_to_do(cli: Cli, empty_database: Database) -> None:
+def test_migrate_prints_each_migration_and_does_nothing_the_second_time(cli: Cli, empty_database: Database) -> None:
     names = [migration.name for migration in migration_status(empty_database.conninfo)]
     outcome = cli("migrate", database=empty_database)
     assert outcome.code == 0
@@ -20,7 +20,7 @@ def test_migrating_names_each_file_and_a_second_time_there_is_nothing_to_do(cli:
     assert cli("migrate").out == "nothing to do: up to date\n"
 
 
-def test_status_changes_nothing_and_rollback_undoes_one(cli: Cli, empty_database: Database) -> None:
+def test_status_changes_nothing_and_rollback_undoes_one_migration(cli: Cli, empty_database: Database) -> None:
     before = cli("migrate", "--status", database=empty_database)
     assert before.out.count("pending") == len(migration_status(empty_database.conninfo))
     cli("migrate")
@@ -30,7 +30,7 @@ def test_status_changes_nothing_and_rollback_undoes_one(cli: Cli, empty_database
     assert [name for name, state in rows if state == "pending"] == [newest]
 
 
-def test_rollback_asks_first(cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rollback_asks_for_confirmation(cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     unasked = cli("migrate", "--rollback", database=database)
     assert unasked.code == 2
     assert "add --yes" in unasked.err
@@ -40,7 +40,7 @@ def test_rollback_asks_first(cli: Cli, database: Database, monkeypatch: pytest.M
     assert all(migration.applied for migration in migration_status(database.conninfo))
 
 
-def test_a_migration_that_refuses_to_be_undone_says_why_in_one_line(cli: Cli, database: Database) -> None:
+def test_a_rollback_that_fails_prints_the_reason_in_one_line(cli: Cli, database: Database) -> None:
     user = database.add_users(1)[0]
     with database.connect() as connection:
         connection.execute("insert into public.chat_telemetry_log (user_id, user_question) values (%s, 'q')", [user])
@@ -53,7 +53,7 @@ def test_a_migration_that_refuses_to_be_undone_says_why_in_one_line(cli: Cli, da
     assert "create_chat_telemetry_log" in outcome.err
 
 
-def test_with_nothing_applied_there_is_nothing_to_roll_back(cli: Cli, empty_database: Database) -> None:
+def test_without_applied_migrations_rollback_does_nothing(cli: Cli, empty_database: Database) -> None:
     outcome = cli("migrate", "--rollback", "--yes", database=empty_database)
     assert (outcome.code, outcome.out) == (0, "nothing to do: no migration is applied\n")
 
@@ -62,7 +62,7 @@ def test_status_and_rollback_exclude_each_other(cli: Cli, empty_database: Databa
     assert cli("migrate", "--status", "--rollback", database=empty_database).code == 2
 
 
-def test_owner_hands_the_feed_over(cli: Cli, database: Database, empty_database: Database) -> None:
+def test_owner_hands_the_feed_over_to_another_schema(cli: Cli, database: Database, empty_database: Database) -> None:
     owner = "select owner from chat_rollups.progress where name = 'drained_changes'"
     outcome = cli("migrate", "--owner", "analytics", database=database)
     assert outcome.code == 0
@@ -76,9 +76,7 @@ def test_owner_hands_the_feed_over(cli: Cli, database: Database, empty_database:
     assert unready.err == "error: there is no change feed to hand over: run `chat-telemetry migrate` first\n"
 
 
-def test_a_handover_waits_for_a_drain_in_progress(
-    cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_handover_waits_for_a_running_drain(cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGOPTIONS", "-c lock_timeout=200ms")
     with database.connect() as draining, draining.transaction():
         draining.execute("select from chat_rollups.progress where name = 'drained_changes' for update")

@@ -1,4 +1,4 @@
-"""`chat-telemetry replay`: what dead processes left and what was refused goes to the database, and it says so."""
+"""`chat-telemetry replay` sends the journals of dead processes and the dead letters, and prints the outcome."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def leave(directory: Path, *lines: str) -> Segment:
     return segment
 
 
-def test_journals_and_dead_letters_are_sent_and_what_was_done_is_said(
+def test_journals_and_dead_letters_are_sent_and_the_outcome_is_printed(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
 ) -> None:
     journal = tmp_path / "journal"
     absent = uuid.uuid4()
-    known, refused = line(user), line(absent)
-    leave(journal, known, refused).release()
+    known, rejected = line(user), line(absent)
+    leave(journal, known, rejected).release()
     first = cli("replay", "--journal-dir", str(journal), database=database)
     assert (first.code, first.out) == (
         1,
@@ -69,7 +69,7 @@ def test_dead_letters_can_be_left_out(cli: Cli, database: Database, user: uuid.U
     assert count(database) == 1
 
 
-def test_the_journal_of_a_running_process_is_left_to_it(
+def test_the_journal_of_a_running_process_is_skipped(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
 ) -> None:
     running = leave(tmp_path, line(user))
@@ -80,16 +80,14 @@ def test_the_journal_of_a_running_process_is_left_to_it(
     running.release()
 
 
-def test_what_cannot_be_read_is_named(cli: Cli, database: Database, tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_read_is_named(cli: Cli, database: Database, tmp_path: Path) -> None:
     (tmp_path / "journal-0.jsonl").mkdir()
     outcome = cli("replay", "--journal-dir", str(tmp_path), database=database)
     assert outcome.code == 1
     assert outcome.err == f"{tmp_path}/journal-0.jsonl: Is a directory\n"
 
 
-def test_a_database_that_does_not_answer_or_has_no_log_keeps_everything(
-    cli: Cli, empty_database: Database, tmp_path: Path
-) -> None:
+def test_without_a_server_or_a_log_every_journal_is_kept(cli: Cli, empty_database: Database, tmp_path: Path) -> None:
     leave(tmp_path, line(uuid.uuid4())).release()
     outcome = cli("replay", "--journal-dir", str(tmp_path), database=empty_database)
     assert outcome.code == 3
@@ -102,6 +100,6 @@ def test_a_database_that_does_not_answer_or_has_no_log_keeps_everything(
     assert len(list(tmp_path.glob("journal-*"))) == 1
 
 
-def test_a_directory_that_is_none_is_wrong_use(cli: Cli, database: Database) -> None:
+def test_a_missing_directory_is_a_usage_error(cli: Cli, database: Database) -> None:
     outcome = cli("replay", "--journal-dir", "nowhere", database=database)
     assert (outcome.code, outcome.err) == (2, "error: nowhere: no such directory\n")

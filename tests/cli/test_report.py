@@ -1,4 +1,4 @@
-"""`chat-telemetry report`: a table for people, exact csv and json for programs."""
+"""`chat-telemetry report` prints a rounded table, or exact CSV and JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AS_OF = date(2026, 11, 23)
 
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A database with the seven reports of a few hundred requests, one of them with SQL that looks like markup."""
+    """A database with the reports of a few hundred chat requests, some of them with SQL that looks like markup."""
     database = postgres.create_database(postgres.template())
     records = list(generate(800, datetime(2026, 11, 23, 7, tzinfo=UTC)))
     for record in records[-9:]:
@@ -57,7 +57,7 @@ def rows(database: Database, name: str) -> int:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_a_table_shows_every_column_and_twenty_rows_at_most(cli: Cli, built: Database, name: str) -> None:
+def test_a_table_shows_every_column_and_at_most_twenty_rows(cli: Cli, built: Database, name: str) -> None:
     outcome = cli("report", name, database=built)
     assert (outcome.code, outcome.err) == (0, "")
     with built.connect() as connection:
@@ -74,7 +74,7 @@ def test_a_table_shows_every_column_and_twenty_rows_at_most(cli: Cli, built: Dat
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_csv_and_json_hold_all_rows_with_exact_numbers(cli: Cli, built: Database, name: str) -> None:
+def test_csv_and_json_contain_all_rows_with_exact_numbers(cli: Cli, built: Database, name: str) -> None:
     with built.connect() as connection:
         cursor = connection.execute(f"select to_jsonb(r) from chat_reports.{name} as r")
         expected = [row[0] for row in cursor]
@@ -96,14 +96,14 @@ def test_the_newest_day_comes_first(cli: Cli, built: Database) -> None:
     assert days == sorted(days, reverse=True)
 
 
-def test_a_limit_counts_for_every_format(cli: Cli, built: Database) -> None:
+def test_a_limit_applies_to_every_format(cli: Cli, built: Database) -> None:
     assert len(json.loads(cli("report", "off_topic", "-f", "json", "--limit", "3", database=built).out)) == 3
     assert len(cli("report", "off_topic", "-f", "csv", "--limit", "3").out.splitlines()) == 4
     assert "3 of " in cli("report", "off_topic", "--limit", "3").out
     assert "--limit shows more" not in cli("report", "off_topic", "--limit", "1000").out
 
 
-def test_sql_is_shown_as_it_is_and_on_one_line(cli: Cli, built: Database) -> None:
+def test_sql_is_shown_without_markup_and_on_one_line(cli: Cli, built: Database) -> None:
     shown = next(text for text in cli("report", "sql_patterns", database=built).out.splitlines() if "[red]" in text)
     assert "select '[red]\\' as \"[bold]\", e'\\x01' -- long" in shown
     assert "…" in shown
@@ -111,7 +111,7 @@ def test_sql_is_shown_as_it_is_and_on_one_line(cli: Cli, built: Database) -> Non
     assert any(row["example_sql"].endswith("long " * 50) for row in whole)
 
 
-def test_on_a_terminal_the_columns_that_fit_are_shown_and_no_line_wraps(built: Database, tmp_path: Path) -> None:
+def test_on_a_terminal_only_the_columns_that_fit_are_shown(built: Database, tmp_path: Path) -> None:
     for name in REPORTS:
         shown = on_terminal(80, ["report", name], built, tmp_path)
         assert max(map(len, shown)) <= 80
@@ -120,7 +120,7 @@ def test_on_a_terminal_the_columns_that_fit_are_shown_and_no_line_wraps(built: D
             assert any(text.endswith(" of 21 columns fit here; --format csv shows all") for text in shown)
 
 
-def test_an_empty_report_says_so(cli: Cli, database: Database) -> None:
+def test_an_empty_report_prints_that_it_has_no_rows(cli: Cli, database: Database) -> None:
     with database.connect() as connection:
         connection.execute("create table chat_reports.off_topic (day date, request_count bigint)")
     table = cli("report", "off_topic", database=database)
@@ -130,7 +130,7 @@ def test_an_empty_report_says_so(cli: Cli, database: Database) -> None:
     assert json.loads(cli("report", "off_topic", "-f", "json").out) == []
 
 
-def test_the_reader_may_read_and_a_stranger_is_told_what_to_do(
+def test_the_reader_role_can_read_and_the_error_of_another_role_is_one_line(
     cli: Cli, built: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for role, code in (("telemetry_reader", 0), ("service_role", 3)):
@@ -141,20 +141,22 @@ def test_the_reader_may_read_and_a_stranger_is_told_what_to_do(
     assert outcome.err.count("\n") == 1
 
 
-def test_a_report_that_is_not_built_says_what_to_run(cli: Cli, database: Database, empty_database: Database) -> None:
+def test_the_error_of_a_report_that_is_not_built_says_what_to_run(
+    cli: Cli, database: Database, empty_database: Database
+) -> None:
     for each in (database, empty_database):
         outcome = cli("report", "latency", database=each)
         assert outcome.code == 4
         assert outcome.err == "error: the report latency is not built: run `chat-telemetry migrate`, then `dbt build`\n"
 
 
-def test_an_unknown_report_names_the_seven(cli: Cli, database: Database) -> None:
+def test_the_error_of_an_unknown_report_lists_the_reports(cli: Cli, database: Database) -> None:
     outcome = cli("report", "costs", database=database)
     assert outcome.code == 2
     assert all(name in outcome.err for name in REPORTS)
 
 
-def test_a_report_that_a_user_added_is_shown_too(cli: Cli, database: Database) -> None:
+def test_a_report_that_a_user_added_can_be_shown(cli: Cli, database: Database) -> None:
     with database.connect() as connection:
         connection.execute(
             "create materialized view chat_reports.daily_active_users as select 1 as day, 7 as user_count"
@@ -179,30 +181,30 @@ def test_a_report_that_a_user_added_is_shown_too(cli: Cli, database: Database) -
         ("example_sql", "select\n\t1\x1b[1m", "select 1\\x1b[1m"),
     ],
 )
-def test_cells_are_rounded_for_people_by_their_unit(column: str, value: object, shown: str) -> None:
+def test_cells_are_rounded_by_their_unit(column: str, value: object, shown: str) -> None:
     assert format_value(column, value) == shown
 
 
 def on_terminal(width: int, arguments: list[str], database: Database, cwd: Path) -> list[str]:
-    """The lines that the command shows on a terminal `width` columns wide, without colours."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (50, width))
+    """The lines that the command prints on a terminal with `width` columns, without colors."""
+    own_end, command_end = pty.openpty()
+    termios.tcsetwinsize(command_end, (50, width))
     environment = {**os.environ, "CHAT_TELEMETRY_DATABASE_URL": database.conninfo, "TERM": "xterm"}
     environment.pop("COLUMNS", None)
     with subprocess.Popen(
         [sys.executable, "-c", "from chat_telemetry._cli import main; main()", *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+        stdin=command_end,
+        stdout=command_end,
+        stderr=command_end,
         cwd=cwd,
         env=environment,
     ):
-        os.close(theirs)
+        os.close(command_end)
         shown = b""
         try:
-            while block := os.read(ours, 65536):
+            while block := os.read(own_end, 65536):
                 shown += block
         except OSError:
-            pass  # Linux says so when the last writer is gone
-    os.close(ours)
+            pass  # on Linux, the read fails after the last writer has closed the terminal
+    os.close(own_end)
     return [text.rstrip("\r") for text in re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).split("\n")]
