@@ -1,4 +1,4 @@
-"""A chat that answers a question by writing SQL; `observe_chat` watches it."""
+"""A chat that answers a question by writing SQL, observed by `observe_chat`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from chat_telemetry import observe_chat
 
 MODEL = os.environ.get("CHAT_MODEL", "gpt-4o-mini")
 WRITE_SQL = "Answer with one PostgreSQL query and nothing else."
-PHRASE = "Answer the question in one sentence, from these rows: {rows}"
+WRITE_RESPONSE = "Answer the question in one sentence, from these rows: {rows}"
 
 
 @cache
 def model() -> openai.OpenAI:
-    """Made in the process that uses it, not when the module is imported."""
+    """Created by the first request, because a client that exists before a fork would be shared by the processes."""
     return openai.OpenAI()
 
 
 def answer(user_id: UUID, question: str) -> Iterator[str]:
-    """The answer, piece by piece."""
+    """The response, piece by piece."""
     with observe_chat(user_id=user_id, user_question=question) as chat:
         with chat.step("nl_to_sql"):
             response = chat.usage(model().responses.create(model=MODEL, instructions=WRITE_SQL, input=question))
@@ -34,7 +34,7 @@ def answer(user_id: UUID, question: str) -> Iterator[str]:
             chat.record.result_row_count = len(rows)
         with chat.step("response_generation"):
             pieces = []
-            instructions = PHRASE.format(rows=rows)
+            instructions = WRITE_RESPONSE.format(rows=rows)
             events = model().responses.create(model=MODEL, instructions=instructions, input=question, stream=True)
             for event in chat.stream(events):
                 if event.type == "response.output_text.delta":
@@ -44,7 +44,7 @@ def answer(user_id: UUID, question: str) -> Iterator[str]:
 
 
 def query(sql: str) -> list[tuple[object, ...]]:
-    """The first rows. A model wrote this SQL: let it log in as a role that may only read what it should."""
+    """The first rows. A model wrote this SQL, so log in as a role that can read only what the user may see."""
     with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
         connection.read_only = True
         return connection.execute(sql.encode()).fetchmany(50)

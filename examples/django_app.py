@@ -1,4 +1,4 @@
-"""A Django view that streams: the record is persisted when the last piece is sent, or when the browser has gone."""
+"""A Django view that streams. The record is persisted after the last piece, or when the browser disconnects."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ settings.configure(
 
 @csrf_exempt
 def chat(request: HttpRequest) -> StreamingHttpResponse:
-    """Who asks would come from the session: `request.user`."""
-    asked = json.loads(request.body)
-    return StreamingHttpResponse(answer(UUID(asked["user_id"]), asked["question"]), content_type="text/plain")
+    """In a real application the user comes from the session: `request.user`."""
+    question = json.loads(request.body)
+    return StreamingHttpResponse(answer(UUID(question["user_id"]), question["question"]), content_type="text/plain")
 
 
 urlpatterns = [path("chat", chat)]

@@ -1,4 +1,4 @@
-"""A FastAPI endpoint that streams, with everything that waits in asyncio; `observe_chat` never waits."""
+"""A FastAPI endpoint that streams. Every wait is in asyncio; `observe_chat` never waits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import openai
 import psycopg
-from chat import MODEL, PHRASE, WRITE_SQL
+from chat import MODEL, WRITE_RESPONSE, WRITE_SQL
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from chat_telemetry import close, observe_chat
 
 
-class Asked(BaseModel):
-    """Who asks would come from the session."""
+class Question(BaseModel):
+    """The body of a request. In a real application the user comes from the session."""
 
     user_id: UUID
     question: str
@@ -28,7 +28,7 @@ class Asked(BaseModel):
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """`close` waits for the database, at most so many seconds: in a thread, so that the server can stop meanwhile."""
+    """`close` waits for the database, at most 5 seconds. It runs in a thread, so that the event loop keeps running."""
     yield
     await asyncio.to_thread(close, timeout=5)
 
@@ -38,18 +38,18 @@ app = FastAPI(lifespan=lifespan)
 
 @cache
 def model() -> openai.AsyncOpenAI:
-    """Made in the process that uses it."""
+    """Created by the first request, in the process that uses it."""
     return openai.AsyncOpenAI()
 
 
 @app.post("/chat")
-async def chat(asked: Asked) -> StreamingResponse:
-    """The answer as it is written; a browser that goes away is recorded as an error of response_generation."""
-    return StreamingResponse(answer(asked.user_id, asked.question), media_type="text/plain")
+async def chat(question: Question) -> StreamingResponse:
+    """The response as it is written. A browser that disconnects is recorded as an error of response_generation."""
+    return StreamingResponse(answer(question.user_id, question.question), media_type="text/plain")
 
 
 async def answer(user_id: UUID, question: str) -> AsyncIterator[str]:
-    """The answer, piece by piece. Too late for a status code, an error is told in words, and recorded by `fail`."""
+    """The response, piece by piece. A failure comes too late for a status code, so the user reads a text instead."""
     async with observe_chat(user_id=user_id, user_question=question) as chat:
         try:
             async with chat.step("nl_to_sql"):
@@ -60,7 +60,7 @@ async def answer(user_id: UUID, question: str) -> AsyncIterator[str]:
                 chat.record.result_row_count = len(rows)
             async with chat.step("response_generation"):
                 pieces = []
-                instructions = PHRASE.format(rows=rows)
+                instructions = WRITE_RESPONSE.format(rows=rows)
                 events = await model().responses.create(
                     model=MODEL, instructions=instructions, input=question, stream=True
                 )
@@ -75,7 +75,7 @@ async def answer(user_id: UUID, question: str) -> AsyncIterator[str]:
 
 
 async def query(sql: str) -> list[tuple[object, ...]]:
-    """The first rows. A model wrote this SQL: let it log in as a role that may only read what it should."""
+    """The first rows. A model wrote this SQL, so log in as a role that can read only what the user may see."""
     async with await psycopg.AsyncConnection.connect(os.environ["DATABASE_URL"]) as connection:
         await connection.set_read_only(True)
         return await (await connection.execute(sql.encode())).fetchmany(50)

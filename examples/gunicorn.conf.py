@@ -1,11 +1,11 @@
-"""gunicorn with the application loaded before it forks: each worker gets a client, thread and connection of its own.
+"""gunicorn with the application loaded before it forks. Each worker gets its own client, thread and connection.
 
-Nothing has to be done for that, nor when a worker ends: its exit delivers what is left.
+That needs no code, and neither does the end of a worker: its exit delivers the remaining records.
 """
 
 wsgi_app = "django_app:application"
 preload_app = True
 workers = 4
-# A worker that is told to stop finishes its requests first; the exit's own time (5 s unless
-# CHAT_TELEMETRY_EXIT_TIMEOUT says otherwise) must fit into what is left of this.
+# A worker that has to stop finishes its requests first. Then its exit takes at most CHAT_TELEMETRY_EXIT_TIMEOUT, by
+# default 5 s. Both have to fit into this time.
 graceful_timeout = 30

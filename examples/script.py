@@ -1,4 +1,4 @@
-"""A plain script: nothing to do at the end, the exit of the interpreter delivers what is left."""
+"""A plain script. It needs no code at its end, because the exit of the interpreter delivers the record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the examples need around them: a database, a model's provider, and the variables that name both."""
+"""What the examples need: a database, the server of a model provider, and their environment variables."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ STOP_TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class Surroundings:
-    """A migrated database and a provider; `environment` tells a process of both."""
+    """A migrated database and a provider. A process finds both by the variables in `environment`."""
 
     database: Database
     user_id: UUID
     environment: dict[str, str]
 
     def run(self, *command: str) -> str:
-        """Run Python in the directory of the examples; what it printed."""
+        """Run Python in the directory of the examples, and return its stdout."""
         return subprocess.run(
             [sys.executable, *command],
             cwd=EXAMPLES,
@@ -46,7 +46,7 @@ class Surroundings:
 
     @contextmanager
     def serving(self, *command: str, directory: Path) -> Iterator[int]:
-        """Run a server that takes `{port}` among its arguments, from when it listens to a polite end; its port."""
+        """Run a server during the block, from when it listens. `{port}` in its arguments becomes its port."""
         port = free_port()
         with (directory / "server.log").open("w+") as log:
             server = subprocess.Popen(
@@ -85,7 +85,7 @@ def surroundings(database: Database) -> Iterator[Surroundings]:
 
 
 def ask(port: int, user_id: UUID) -> str:
-    """Ask the server a question; its answer."""
+    """Send a question to the server, and return the response."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         body = f'{{"user_id": "{user_id}", "question": "How many orders?"}}'

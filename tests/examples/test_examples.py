@@ -8,14 +8,14 @@ import pytest
 from tests.conftest import SERVERS
 from tests.examples.conftest import Surroundings, ask
 from tests.loader.conftest import wait_until
-from tests.providers import ANSWER, SQL
+from tests.providers import RESPONSE_TEXT, SQL
 
-# Not one example cares which PostgreSQL it is.
+# No example depends on the version of PostgreSQL.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 
 EXPECTED = {
     "user_question": "How many orders?",
-    "ai_response": ANSWER,
+    "ai_response": RESPONSE_TEXT,
     "generated_sql": SQL,
     "result_row_count": 1,
     "error_type": None,
@@ -33,34 +33,34 @@ def is_complete(row: dict[str, object]) -> bool:
     return row.items() >= EXPECTED.items() and all(row[column] is not None for column in MEASURED)
 
 
-def test_the_script_delivers_by_ending(surroundings: Surroundings) -> None:
-    assert surroundings.run("script.py", str(surroundings.user_id), "How many orders?") == f"{ANSWER}\n"
+def test_the_script_delivers_its_record_at_exit(surroundings: Surroundings) -> None:
+    assert surroundings.run("script.py", str(surroundings.user_id), "How many orders?") == f"{RESPONSE_TEXT}\n"
     (row,) = surroundings.rows()
     assert is_complete(row)
 
 
-def test_the_function_delivers_before_it_is_frozen(surroundings: Surroundings) -> None:
+def test_the_function_delivers_its_record_before_it_returns(surroundings: Surroundings) -> None:
     event = {"user_id": str(surroundings.user_id), "question": "How many orders?"}
-    called = f"import os, lambda_handler; print(lambda_handler.handler({event}, None), flush=True); os._exit(0)"
-    assert ANSWER in surroundings.run("-c", called)
+    program = f"import os, lambda_handler; print(lambda_handler.handler({event}, None), flush=True); os._exit(0)"
+    assert RESPONSE_TEXT in surroundings.run("-c", program)
     (row,) = surroundings.rows()
     assert is_complete(row)
 
 
-def test_the_django_view_records_what_it_streams(surroundings: Surroundings, tmp_path: Path) -> None:
+def test_the_django_view_records_its_streamed_response(surroundings: Surroundings, tmp_path: Path) -> None:
     command = ("-m", "gunicorn", "django_app:application", "--bind", "127.0.0.1:{port}")
     with surroundings.serving(*command, directory=tmp_path) as port:
-        assert ask(port, surroundings.user_id) == ANSWER
+        assert ask(port, surroundings.user_id) == RESPONSE_TEXT
         wait_until(surroundings.rows)
     (row,) = surroundings.rows()
     assert is_complete(row)
 
 
-def test_gunicorn_s_workers_lose_nothing_when_they_are_told_to_stop(surroundings: Surroundings, tmp_path: Path) -> None:
+def test_gunicorn_workers_lose_no_record_when_they_stop(surroundings: Surroundings, tmp_path: Path) -> None:
     command = ("-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", "127.0.0.1:{port}")
     with surroundings.serving(*command, directory=tmp_path) as port, ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: ask(port, surroundings.user_id), range(40)))
-    assert answers == [ANSWER] * 40
+        responses = list(pool.map(lambda _: ask(port, surroundings.user_id), range(40)))
+    assert responses == [RESPONSE_TEXT] * 40
     rows = surroundings.rows()
     assert len({row["log_id"] for row in rows}) == 40
     assert all(is_complete(row) for row in rows)
@@ -69,16 +69,16 @@ def test_gunicorn_s_workers_lose_nothing_when_they_are_told_to_stop(surroundings
 UVICORN = ("-m", "uvicorn", "fastapi_app:app", "--port", "{port}", "--log-level", "warning")
 
 
-def test_the_fastapi_endpoint_records_what_it_streams(surroundings: Surroundings, tmp_path: Path) -> None:
+def test_the_fastapi_endpoint_records_its_streamed_response(surroundings: Surroundings, tmp_path: Path) -> None:
     with surroundings.serving(*UVICORN, directory=tmp_path) as port, ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: ask(port, surroundings.user_id), range(20)))
-    assert answers == [ANSWER] * 20
+        responses = list(pool.map(lambda _: ask(port, surroundings.user_id), range(20)))
+    assert responses == [RESPONSE_TEXT] * 20
     rows = surroundings.rows()
     assert len(rows) == 20
     assert all(is_complete(row) for row in rows)
 
 
-def test_the_fastapi_endpoint_records_what_it_apologises_for(surroundings: Surroundings, tmp_path: Path) -> None:
+def test_the_fastapi_endpoint_records_a_failure_that_it_handles(surroundings: Surroundings, tmp_path: Path) -> None:
     surroundings.environment["DATABASE_URL"] = "host=/nowhere"
     with surroundings.serving(*UVICORN, directory=tmp_path) as port:
         assert ask(port, surroundings.user_id) == "Sorry, I could not look that up."
