@@ -1,4 +1,4 @@
-"""Figures as Markdown tables, fit for a terminal and for the documentation."""
+"""Formats figures as Markdown tables, for the terminal and the documentation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A headed Markdown table with columns of even width."""
+    """A Markdown table with a heading. The cells of a column have the same width."""
     cells = [list(header), *[list(row) for row in rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     cells.insert(1, ["-" * width for width in widths])
@@ -16,12 +16,12 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> s
 
 
 def spread(values: Sequence[float]) -> str:
-    """Median, and in brackets the least and the greatest."""
+    """The median, and in brackets the minimum and the maximum."""
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> str:
-    """How many times the one median is the other."""
+    """The first median divided by the second one."""
     return f"{statistics.median(above) / statistics.median(below):.2f}"
 
 

@@ -23,7 +23,7 @@ SMALL_LOG = ["--rows", "2000", "--late-rows", "1000"]
 
 @pytest.fixture
 def measured(tmp_path: Path) -> Callable[..., tuple[str, dict[str, Any]]]:
-    """Runs the reports' benchmark on a small log; returns the tables it prints and the figures."""
+    """Runs the benchmark of the reports on a small log. Returns the tables that it prints, and its figures."""
 
     def measure(*options: str) -> tuple[str, dict[str, Any]]:
         output = tmp_path / "figures.json"
@@ -34,7 +34,7 @@ def measured(tmp_path: Path) -> Callable[..., tuple[str, dict[str, Any]]]:
     return measure
 
 
-def test_the_benchmark_of_the_loader_measures_everything_but_the_peers(tmp_path: Path) -> None:
+def test_the_loader_benchmark_measures_everything_except_the_peers(tmp_path: Path) -> None:
     sizes = [word for option, size in SMALL.items() for word in (f"--{option}", str(size))]
     output = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks.loader", *sizes, "--output", str(output)]
@@ -53,7 +53,7 @@ def test_the_benchmark_of_the_loader_measures_everything_but_the_peers(tmp_path:
 
 
 @pytest.mark.timeout(600)
-def test_the_benchmark_of_the_reports_finds_the_same_in_plain_views(
+def test_the_reports_benchmark_finds_the_same_rows_in_plain_views(
     measured: Callable[..., tuple[str, dict[str, Any]]],
 ) -> None:
     tables, figures = measured("--only", "costs", "--repetitions", "0", "--plain-repetitions", "0")
@@ -63,15 +63,21 @@ def test_the_benchmark_of_the_reports_finds_the_same_in_plain_views(
 
 
 @pytest.mark.timeout(600)
-def test_the_benchmark_of_the_reports_runs_two_versions_on_the_same_rows(
+def test_the_reports_benchmark_runs_two_versions_on_the_same_rows(
     measured: Callable[..., tuple[str, dict[str, Any]]],
 ) -> None:
     tables, figures = measured("--only", "before", "--before", str(ROOT), "--repetitions", "1")
-    (found,) = figures["before"].values()
-    assert found["differing_reports"] == []
-    assert [*found["costs"]] == ["first run", "nothing new", "1,000 new rows", "an erased user", "1,000 late rows"]
-    assert all(len(runs["before"]) == len(runs["now"]) == 1 for runs in found["costs"].values())
-    for sizes in found["bytes"].values():
+    (measured_costs,) = figures["before"].values()
+    assert measured_costs["differing_reports"] == []
+    assert [*measured_costs["costs"]] == [
+        "first run",
+        "nothing new",
+        "1,000 new rows",
+        "an erased user",
+        "1,000 late rows",
+    ]
+    assert all(len(runs["before"]) == len(runs["now"]) == 1 for runs in measured_costs["costs"].values())
+    for sizes in measured_costs["bytes"].values():
         before, now = sum(sizes["before"].values()), sum(sizes["now"].values())
         assert now == pytest.approx(before, rel=0.1)
     assert tables.count("### ") == 3

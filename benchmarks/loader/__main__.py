@@ -1,4 +1,4 @@
-"""What the loader costs a chat application, beside what others use; the contenders take turns, in one run.
+"""What the loader costs a chat application, compared with other ways. The contenders take turns in one run.
 
 Run `make bench`, or a part of it: `make bench BENCH="--only delivery heartbeat"`.
 """
@@ -39,7 +39,7 @@ WAYS = ("memory", "journal", "executemany")
 
 
 class LoaderBenchmark:
-    """One server, and what was found on it."""
+    """One server, and the results that were measured on it."""
 
     def __init__(self, server: EmbeddedPostgres, options: argparse.Namespace) -> None:
         self.options = options
@@ -49,7 +49,7 @@ class LoaderBenchmark:
         self._started = time.perf_counter()
 
     def run(self) -> dict[str, Any]:
-        """Measure what was asked for; return what `loader_tables` shows."""
+        """Run the chosen measurements, and return the results for `loader_tables`."""
         self._set_up()
         for name in self.options.only:
             print(f"[{time.perf_counter() - self._started:4.0f} s] {name}", file=sys.stderr)
@@ -68,16 +68,16 @@ class LoaderBenchmark:
             )
 
     def calls_up(self) -> dict[str, dict[str, list[float]]]:
-        """With everybody's receiver there."""
+        """The calls of all contenders while every receiver runs."""
         with collector() as endpoint:
             return self._calls(self._conninfo, endpoint)
 
     def calls_down(self) -> dict[str, dict[str, list[float]]]:
-        """With nobody's."""
+        """The calls of all contenders while no receiver runs."""
         return self._calls(NO_DATABASE, NO_COLLECTOR)
 
     def _calls(self, conninfo: str, endpoint: str) -> dict[str, dict[str, list[float]]]:
-        """Per contender the median and the 99th percentile of each round, in microseconds."""
+        """For each contender, the median and the 99th percentile of each round, in microseconds."""
         targets = {name: endpoint if name in PEERS else conninfo for name in CONTENDERS}
         if not self.options.peers_python:
             targets = {name: target for name, target in targets.items() if name not in PEERS}
@@ -87,7 +87,7 @@ class LoaderBenchmark:
             for turn in range(self.options.rounds + 1):
                 for name, worker in workers.items():
                     durations = json.loads(ask(worker, self.options.calls))
-                    if turn:  # the first is a rehearsal
+                    if turn:  # the first one is a warm-up
                         cuts = statistics.quantiles(durations, n=100)
                         figures[name]["p50_us"].append(cuts[49] / 1000)
                         figures[name]["p99_us"].append(cuts[98] / 1000)
@@ -111,23 +111,23 @@ class LoaderBenchmark:
             worker.communicate()
 
     def deliveries(self) -> dict[str, list[dict[str, float]]]:
-        """Per way the seconds and CPU seconds for the same number of records, and psql's seconds for its \\copy."""
+        """For each way, the seconds and CPU seconds for the same number of records. For \\copy, the seconds of psql."""
         deliveries: dict[str, Callable[[], dict[str, float]]] = {
             way: partial(work, "deliver", way, self.options.records, self._conninfo) for way in WAYS
         }
         deliveries["copy"] = lambda: self._copy(self._copied_rows())
         figures: dict[str, list[dict[str, float]]] = {way: [] for way in deliveries}
         for turn in range(self.options.repetitions):
-            for place in range(len(deliveries)):  # each way is first once, on a table that grows
+            for place in range(len(deliveries)):  # each way is the first one once, because the table grows
                 way = [*deliveries][(turn + place) % len(deliveries)]
                 figures[way].append(self._with_server_cpu(deliveries[way]))
         return figures
 
     def _with_server_cpu(self, deliver: Callable[[], dict[str, float]]) -> dict[str, float]:
-        """What was found, and on Linux the CPU seconds of the server's sessions that ended meanwhile."""
+        """The figures of `deliver`, and on Linux the CPU seconds of the server's sessions for it."""
         before = self._cpu_of_ended_sessions()
-        found = deliver()
-        return {**found, "server_cpu_seconds": self._cpu_of_ended_sessions() - before}
+        figures = deliver()
+        return {**figures, "server_cpu_seconds": self._cpu_of_ended_sessions() - before}
 
     def _cpu_of_ended_sessions(self) -> float:
         others = "select from pg_stat_activity where datname = 'bench' and pid <> pg_backend_pid()"
@@ -146,7 +146,7 @@ class LoaderBenchmark:
         return "".join("\t".join(as_copied(value) for value in row) + "\n" for row in rows)
 
     def _copy(self, rows: str) -> dict[str, float]:
-        """By the owner of the table: row level security lets nobody else copy."""
+        """As the owner of the table, because row level security rejects COPY by any other role."""
         with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
             file.write(rows)
             file.flush()
@@ -157,15 +157,19 @@ class LoaderBenchmark:
             return {"seconds": time.perf_counter() - started}
 
     def parts(self) -> dict[str, float]:
-        """What each part of a record's way takes."""
-        return work("parts", self._conninfo)
+        """The CPU time of each part of the delivery of a record."""
+        figures: dict[str, float] = work("parts", self._conninfo)
+        return figures
 
     def heartbeat(self) -> dict[str, list[float]]:
-        """How late it comes, without telemetry and with it."""
-        return work("heartbeat", self.options.heartbeat_seconds, self.options.rounds, self._conninfo)
+        """The delay of a heartbeat, without telemetry and with it."""
+        figures: dict[str, list[float]] = work(
+            "heartbeat", self.options.heartbeat_seconds, self.options.rounds, self._conninfo
+        )
+        return figures
 
     def outage(self) -> dict[str, dict[str, float]]:
-        """Both ways at the same time, because it is long."""
+        """The memory during an outage. Both ways at the same time, because an outage is long."""
         seconds, rate = self.options.outage_seconds, self.options.outage_rate
         running = {way: start("outage", seconds, rate, way) for way in ("memory", "journal")}
         return {way: json.loads(worker.communicate()[0]) for way, worker in running.items()}
@@ -182,13 +186,13 @@ MEASUREMENTS: dict[str, Callable[[LoaderBenchmark], Any]] = {
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
-    """A worker under way."""
+    """Start a worker."""
     command = [sys.executable, "-m", "benchmarks.loader.workers", *map(str, arguments)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 def work(*arguments: object) -> Any:
-    """What a worker found; CalledProcessError if it failed."""
+    """Run a worker and return its figures. Raises CalledProcessError if it fails."""
     worker = start(*arguments)
     printed, _ = worker.communicate()
     if worker.returncode:
@@ -197,7 +201,9 @@ def work(*arguments: object) -> Any:
 
 
 def ask(worker: subprocess.Popen[str], calls: int) -> str:
-    """One round of calls."""
+    """The reply of a contender to one round of calls: the durations as JSON."""
+    assert worker.stdin  # noqa: S101 - for the type checker: both are pipes
+    assert worker.stdout  # noqa: S101
     worker.stdin.write(f"{calls}\n")
     worker.stdin.flush()
     return worker.stdout.readline()
@@ -205,10 +211,11 @@ def ask(worker: subprocess.Popen[str], calls: int) -> str:
 
 @contextmanager
 def collector() -> Iterator[str]:
-    """The address of a running collector."""
+    """The URL of a running collector."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.loader.collector"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
+    assert process.stdout  # noqa: S101 - for the type checker: it is a pipe
     try:
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
     finally:
@@ -217,7 +224,7 @@ def collector() -> Iterator[str]:
 
 
 def as_copied(value: object) -> str:
-    """A value in COPY's text format."""
+    """A value in the text format of COPY."""
     if value is None:
         return "\\N"
     text = json.dumps(value) if isinstance(value, list) else str(value)
@@ -225,7 +232,7 @@ def as_copied(value: object) -> str:
 
 
 def machine() -> dict[str, object]:
-    """Where and when the figures were taken."""
+    """The machine on which the figures were measured, and the time."""
     return {
         "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "platform": platform.platform(),
@@ -236,7 +243,7 @@ def machine() -> dict[str, object]:
 
 
 def options() -> argparse.Namespace:
-    """From the command line."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=[*MEASUREMENTS], metavar="MEASUREMENT")
     parser.add_argument("--calls", type=int, default=1000, help="per round and contender")
@@ -254,10 +261,10 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run on a server of its own, made for it and deleted."""
+    """Run on a new server, which is deleted at the end."""
     chosen = options()
     with tempfile.TemporaryDirectory(prefix="chat-telemetry-bench-") as directory:
-        os.environ["TMPDIR"] = directory  # of the workers, whose journals go with it
+        os.environ["TMPDIR"] = directory  # for the workers, whose journals are deleted with it
         server = EmbeddedPostgres(Path(directory) / "server", settings={"max_wal_size": "4GB", "autovacuum": "off"})
         server.start()
         try:

@@ -1,6 +1,6 @@
-"""A contender in a process of its own: `python -m benchmarks.loader.call_worker CONTENDER TARGET`.
+"""Runs one contender in a separate process: `python -m benchmarks.loader.call_worker CONTENDER TARGET`.
 
-For each number on standard input it makes so many calls and prints how many nanoseconds each of them took.
+For each number on standard input, it makes as many calls and prints the nanoseconds of each call.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from importlib import import_module
 from benchmarks.loader.contenders import CONTENDERS, Contender
 from benchmarks.loader.sample import columns
 
-# Chat requests do not come back to back: a background thread gets its turns in between.
+# Chat requests do not follow each other without a pause, so a background thread can run between them.
 BURST = 10
 PAUSE_S = 0.005
 
 
 def measure(contender: Contender, count: int) -> list[int]:
-    """The nanoseconds of so many calls."""
+    """The nanoseconds of each of `count` calls."""
     durations = []
     for number in range(count):
         prepared = contender.prepare(columns(number))
@@ -34,7 +34,7 @@ def measure(contender: Contender, count: int) -> list[int]:
 
 if __name__ == "__main__":
     module, function = CONTENDERS[sys.argv[1]].split(":")
-    made = getattr(import_module(f"benchmarks.loader.{module}"), function)(sys.argv[2])
+    contender = getattr(import_module(f"benchmarks.loader.{module}"), function)(sys.argv[2])
     for line in sys.stdin:
-        print(json.dumps(measure(made, int(line))), flush=True)
-    os._exit(0)  # what nobody took in an outage is not waited for
+        print(json.dumps(measure(contender, int(line))), flush=True)
+    os._exit(0)  # does not wait for records that were not delivered in an outage

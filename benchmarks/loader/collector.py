@@ -1,4 +1,4 @@
-"""Receives what OpenTelemetry and Langfuse export and discards it.
+"""Receives the exports of OpenTelemetry and Langfuse and discards them.
 
 `python -m benchmarks.loader.collector` prints its port.
 """
@@ -19,7 +19,7 @@ class _Collector(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Ways to report a chat request, by name: where the function is that makes one of each. Peers are installed apart."""
+"""Ways to report a chat request: the name of each contender, and the function that creates it.
+
+The peers are installed in an environment of their own.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,12 @@ CONTENDERS = {
     LANGFUSE: "langfuse_generation:generation",
 }
 PEERS = (OPENTELEMETRY, LANGFUSE)
-"""Those that speak HTTP instead of PostgreSQL."""
+"""The contenders that send HTTP requests instead of writing to PostgreSQL."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """`report` is timed; it gets what `prepare` made of the columns of a chat request."""
+    """`report` is timed. Its argument is the result of `prepare` for the columns of a chat request."""
 
     report: Callable[[Any], object]
     prepare: Callable[[dict[str, Any]], Any] = lambda columns: columns

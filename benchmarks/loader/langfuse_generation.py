@@ -1,4 +1,4 @@
-"""Langfuse's SDK as a contender: one generation, with what it has names for and the rest as metadata."""
+"""The SDK of Langfuse as a contender: one generation. Columns without a parameter are metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMED = ("user_question", "ai_response", "response_model", "response_input_token
 
 
 def generation(endpoint: str) -> Contender:
-    """Exported in batches too, by the SDK's own processor."""
+    """The SDK exports it in batches, too."""
     logging.disable()
     client = Langfuse(public_key="pk-lf-none", secret_key="sk-lf-none", base_url=endpoint)  # noqa: S106
 

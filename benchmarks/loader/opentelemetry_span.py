@@ -13,8 +13,8 @@ from benchmarks.loader.contenders import Contender
 
 
 def batched_span(endpoint: str) -> Contender:
-    """All attributes are set at once, the cheapest way for what is known at the end of a request only."""
-    logging.disable()  # each failed export is logged, which is not what is compared here
+    """All attributes are set in one call, which is the cheapest way if they are known at the end of a request."""
+    logging.disable()  # each failed export is logged, and this benchmark does not compare logging
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint}/v1/traces")))
     tracer = provider.get_tracer("chat")

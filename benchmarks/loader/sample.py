@@ -1,4 +1,4 @@
-"""A chat request of ordinary size, for every contender the same: 1 kB as a line of JSON, every column filled."""
+"""A chat request of ordinary size, the same for every contender: 1 kB as a line of JSON, without nulls."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ SQL = """select customers.name, count(*) as order_count, sum(orders.total) as re
 from orders join customers on customers.customer_id = orders.customer_id
 where orders.created_at >= date_trunc('month', now()) - interval '1 month' and orders.created_at < date_trunc('month', now())
 group by customers.name order by order_count desc, revenue desc limit 10"""  # noqa: E501 - as a model writes it
-ANSWER = (
+RESPONSE_TEXT = (
     "Your ten largest customers placed 1,284 orders last month. Northwind leads with 212 orders, followed by "
     "Contoso with 187 and Fabrikam with 154; together the three make up 43 % of the total."
 )
 
 
 def columns(number: int) -> dict[str, Any]:
-    """The 24 columns that a chat request fills, besides key and time; no null, which no attribute of a span can be."""
+    """The 24 columns that a chat request sets, in addition to key and time. An attribute of a span cannot be null."""
     return {
         "user_id": USER_ID,
         "conversation_id": CONVERSATION_ID,
         "response_id": f"resp_{number * 0x9E3779B97F4A7C15 % 2**128:032x}",
         "user_question": QUESTION,
-        "ai_response": ANSWER,
+        "ai_response": RESPONSE_TEXT,
         "generated_sql": SQL,
         "result_row_count": 10,
         "follow_up_suggestions": ["And the month before?", "Who ordered less than before?", "Show them by region."],

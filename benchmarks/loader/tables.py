@@ -1,8 +1,9 @@
-"""The figures of `benchmarks.loader` as tables, each with the target beside what was found."""
+"""The figures of `benchmarks.loader` as tables, with the targets next to the measured ratios."""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.loader.contenders import CALL, JOURNAL, LANGFUSE, OPENTELEMETRY, OURS
@@ -12,8 +13,8 @@ Calls = dict[str, dict[str, list[float]]]
 
 
 def loader_tables(results: dict[str, Any]) -> str:
-    """Those of what was measured, as Markdown."""
-    tables = {
+    """A Markdown table for each measurement in `results`."""
+    tables: dict[str, Callable[[Any], str]] = {
         "calls_up": lambda calls: _calls("Per call, database up (microseconds)", calls),
         "calls_down": lambda calls: _calls("Per call, database down (microseconds)", calls),
         "delivery": lambda delivery: _delivery(delivery, int(results["options"]["records"])),
@@ -34,7 +35,7 @@ def _calls(title: str, calls: Calls) -> str:
 
 
 def _targets(calls: Calls) -> str:
-    asked = (
+    targets = (
         ("the call / OpenTelemetry's", CALL, OPENTELEMETRY, 0.1),
         ("record and call / OpenTelemetry's", OURS, OPENTELEMETRY, 0.1),
         ("the call / Langfuse's", CALL, LANGFUSE, 1 / 40),
@@ -43,10 +44,10 @@ def _targets(calls: Calls) -> str:
     )
     rows = [
         (which, f"at most {most:g}", f"{_paired(calls[above]['p50_us'], calls[below]['p50_us']):.3f}")
-        for which, above, below, most in asked
+        for which, above, below, most in targets
         if below in calls
     ]
-    return table("Ratios of p50", ("ratio", "target", "found"), rows)
+    return table("Ratios of p50", ("ratio", "target", "measured"), rows)
 
 
 def _delivery(delivery: dict[str, list[dict[str, float]]], records: int) -> str:
@@ -77,14 +78,14 @@ def _delivery(delivery: dict[str, list[dict[str, float]]], records: int) -> str:
 
 
 def _parts(parts: dict[str, float]) -> str:
-    rows = [(part, f"{found:.2f}") for part, found in parts.items()]
-    return table("Where the CPU time goes (microseconds per record)", ("part", "least"), rows)
+    rows = [(part, f"{microseconds:.2f}") for part, microseconds in parts.items()]
+    return table("Where the CPU time goes (microseconds per record)", ("part", "minimum"), rows)
 
 
 def _heartbeat(heartbeat: dict[str, list[float]]) -> str:
     rows = [(way, spread(heartbeat[way])) for way in ("without", "with")]
     rows.append(("with / without (target 1.2)", f"{_paired(heartbeat['with'], heartbeat['without']):.2f}"))
-    return table("Heartbeat of 1 ms beside 2,000 records/s: p99 of its delay (ms)", ("telemetry", "p99"), rows)
+    return table("Heartbeat of 1 ms during 2,000 records/s: p99 of its delay (ms)", ("telemetry", "p99"), rows)
 
 
 def _outage(outage: dict[str, dict[str, float]]) -> str:
@@ -96,5 +97,5 @@ def _outage(outage: dict[str, dict[str, float]]) -> str:
 
 
 def _paired(above: list[float], below: list[float]) -> float:
-    """The median of the ratios of figures taken one after the other, which a noisy machine disturbs alike."""
+    """The median of the ratios of figures measured one after the other, on which a busy machine has the same effect."""
     return statistics.median(a / b for a, b in zip(above, below, strict=True)) if above else float("nan")

@@ -1,4 +1,4 @@
-"""The contenders whose records go to PostgreSQL: ours, and what an application would write itself."""
+"""The contenders that write to PostgreSQL: the loader, and code that an application would write without it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 import logging.handlers
 import queue
 import tempfile
-from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -22,30 +21,30 @@ INSERT = f"""insert into public.chat_telemetry_log ({", ".join(COLUMNS)})
 
 
 def insert_values(columns: dict[str, Any]) -> list[Any]:
-    """For INSERT, key and time included."""
+    """The values for INSERT, with key and time."""
     values = astuple(TelemetryRecord(**columns))
     return [Json(value) if isinstance(value, list) else value for value in values]
 
 
 def call_alone(conninfo: str, journal_dir: str | None = None) -> Contender:
-    """The call that follows once the record is filled."""
+    """The call of `persist`, without the creation of the record."""
     client = TelemetryClient(conninfo, journal_dir=journal_dir)
     return Contender(client.persist, lambda columns: TelemetryRecord(**columns))
 
 
 def call_with_journal(conninfo: str) -> Contender:
-    """The same, and each record is on disk before the call returns."""
+    """The same with a journal: each record is on disk before the call returns."""
     return call_alone(conninfo, tempfile.mkdtemp(prefix="chat-telemetry-journal-"))
 
 
 def record_and_call(conninfo: str) -> Contender:
-    """A record of 24 columns, with its key and time, and the call."""
+    """The creation of a record with 24 columns, key and time, and the call."""
     client = TelemetryClient(conninfo)
     return Contender(lambda columns: client.persist(TelemetryRecord(**columns)))
 
 
 def observed(conninfo: str) -> Contender:
-    """A whole `observe_chat` around nothing: three steps, a first byte, a record."""
+    """An `observe_chat` block around no work: three steps, a first byte, a record."""
     client = TelemetryClient(conninfo)
 
     def report(columns: dict[str, Any]) -> None:
@@ -63,12 +62,12 @@ def observed(conninfo: str) -> Contender:
 
 
 def queue_handler(conninfo: str) -> Contender:
-    """A log record through a queue to a thread that inserts a row for each."""
+    """A record of `logging` goes through a queue to a thread, which inserts one row for each."""
     insert = synchronous_insert(conninfo).report
 
     class Insert(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            insert(record.columns)  # type: ignore[attr-defined] - the `extra` below
+            insert(record.__dict__["columns"])  # the `extra` below
 
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     logging.handlers.QueueListener(records, Insert()).start()
@@ -80,7 +79,7 @@ def queue_handler(conninfo: str) -> Contender:
 
 
 def synchronous_insert(conninfo: str) -> Contender:
-    """A prepared INSERT of one row on a connection that is kept; a failure is swallowed, as telemetry's should be."""
+    """A prepared INSERT of one row on an open connection. A failure is ignored, because telemetry must not raise."""
     connection: psycopg.Connection | None = None
 
     def report(columns: dict[str, Any]) -> None:
@@ -89,7 +88,8 @@ def synchronous_insert(conninfo: str) -> Contender:
             connection = connection or psycopg.connect(conninfo, autocommit=True)
             connection.execute(INSERT, insert_values(columns))
         except psycopg.Error:
-            with suppress(psycopg.Error):
-                connection = connection and connection.close()
+            if connection is not None:
+                connection.close()
+                connection = None
 
     return Contender(report)

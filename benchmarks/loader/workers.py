@@ -1,6 +1,6 @@
-"""What runs in a process of its own while it is measured; each prints its figures as JSON.
+"""Measurements that need a separate process. Each prints its figures as JSON.
 
-python -m benchmarks.loader.workers deliver WAY COUNT CONNINFO     until every record is in the table
+python -m benchmarks.loader.workers deliver WAY COUNT CONNINFO
 python -m benchmarks.loader.workers parts CONNINFO
 python -m benchmarks.loader.workers heartbeat SECONDS PAIRS CONNINFO
 python -m benchmarks.loader.workers outage SECONDS RATE journal|memory
@@ -42,28 +42,32 @@ NO_DATABASE = "host=127.0.0.1 port=1 user=nobody"
 
 
 def deliver(way: str, count: str, conninfo: str) -> None:
-    """Seconds and CPU seconds of this process, all threads together, from the first record to the last one stored."""
-    deliver_all = {"executemany": _deliver_with_executemany, "memory": _deliver, "journal": _deliver_by_journal}[way]
-    # The same few over and over, which stay in the processor's cache like values that were made just now.
+    """Seconds and CPU seconds of this process, with all threads, from the first record until the last one is stored."""
+    deliveries: dict[str, Callable[[list[dict[str, Any]], str], None]] = {
+        "executemany": _deliver_with_executemany,
+        "memory": _deliver,
+        "journal": _deliver_by_journal,
+    }
+    # The same few requests again and again: they stay in the processor's cache, like values that were just created.
     few = [columns(number) for number in range(min(DIFFERENT, int(count)))]
     requests = list(islice(cycle(few), int(count)))
     started, cpu_started = time.perf_counter(), time.process_time()
-    deliver_all(requests, conninfo)
+    deliveries[way](requests, conninfo)
     _print({"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu_started})
 
 
 def parts(conninfo: str) -> None:
-    """Microseconds of CPU per record that each part of its way takes, in the thread that does it; the least of many."""
-    logging.disable()  # the client without a database complains
+    """Microseconds of CPU time per record for each part of its delivery: the minimum of many runs."""
+    logging.disable()  # the client without a database logs warnings
     requests = [columns(number) for number in range(BATCH)]
     records = [TelemetryRecord(**request) for request in requests]
     store = Store(conninfo)
 
     def new_lines() -> list[bytes]:
-        # With keys of their own, or they would be duplicates.
+        # With new keys, because lines with the same keys would be duplicates.
         return [encode(TelemetryRecord(**request)) for request in requests]
 
-    def queue() -> float:
+    def put() -> float:
         queue, lines = LineQueue(Settings()), new_lines()
         return _cpu_of(lambda: [queue.put(line) for line in lines])
 
@@ -77,20 +81,20 @@ def parts(conninfo: str) -> None:
         lines = new_lines()
         return _cpu_of(lambda: store.insert(lines))
 
-    measured = {
-        "making the record": lambda: _cpu_of(lambda: [TelemetryRecord(**request) for request in requests]),
-        "  of it its key, a UUIDv7": lambda: _cpu_of(lambda: [new_key() for _ in requests]),
+    measured: dict[str, Callable[[], float]] = {
+        "creating the record": lambda: _cpu_of(lambda: [TelemetryRecord(**request) for request in requests]),
+        "  its key, a UUIDv7": lambda: _cpu_of(lambda: [new_key() for _ in requests]),
         "the call": persist,
-        "  of it encoding": lambda: _cpu_of(lambda: [encode(record) for record in records]),
-        "  of it looking for long names": lambda: _cpu_of(lambda: [has_long_name(record, 500) for record in records]),
-        "  of it the queue": queue,
+        "  encoding": lambda: _cpu_of(lambda: [encode(record) for record in records]),
+        "  looking for long names": lambda: _cpu_of(lambda: [has_long_name(record, 500) for record in records]),
+        "  the queue": put,
         "sending, in the thread": send,
     }
     _print({part: min(measure() for _ in range(PARTS_REPEATED)) * 1e6 / BATCH for part, measure in measured.items()})
 
 
 def heartbeat(seconds: str, pairs: str, conninfo: str) -> None:
-    """The 99th percentile of how late a heartbeat comes, in turns without telemetry and with it, in milliseconds."""
+    """The 99th percentile of the delay of a heartbeat in milliseconds, in turns without and with telemetry."""
 
     async def beat(each: Callable[[int], None]) -> float:
         late = []
@@ -116,8 +120,7 @@ def heartbeat(seconds: str, pairs: str, conninfo: str) -> None:
 
 
 def outage(seconds: str, rate: str, way: str) -> None:
-    """Resident memory before, and at its peak, while no database answers, in megabytes; and what became of records."""
-
+    """Resident memory before an outage and its peak during it, in megabytes, and the counts of records."""
     journal_dir = tempfile.mkdtemp(prefix="chat-telemetry-journal-") if way == "journal" else None
     client = TelemetryClient(NO_DATABASE, journal_dir=journal_dir)
     client.persist(TelemetryRecord(**columns(0)))
@@ -135,7 +138,7 @@ def outage(seconds: str, rate: str, way: str) -> None:
 
 
 def _deliver(requests: list[dict[str, Any]], conninfo: str, journal_dir: str | None = None) -> None:
-    """With the default queue: whenever it is half full, the application waits for the database."""
+    """With the default queue. The application waits for the database whenever the queue is half full."""
     half = Settings.max_queue_records // 2
     with TelemetryClient(conninfo, journal_dir=journal_dir) as client:
         for start in range(0, len(requests), half):
@@ -177,5 +180,5 @@ def _print(figures: object) -> None:
 
 if __name__ == "__main__":
     globals()[sys.argv[1]](*sys.argv[2:])
-    # Nothing to deliver is left but what nobody will take: an outage ends here.
+    # Only an outage leaves records, and no database will accept them.
     os._exit(0)
