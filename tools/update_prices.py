@@ -2,9 +2,9 @@
 
     python tools/update_prices.py [--output DIRECTORY]
 
-The same version of genai-prices gives the same bytes; rows with another source are the user's own and stay. What a
-price list can say and a seed row cannot is settled here: a row has the lowest tier of a price that rises with the
-prompt's length, and the price of most hours of a day that has several.
+The same version of genai-prices gives the same bytes. Rows with another source are the user's own, and stay. A seed row
+is simpler than a price list: if a price rises with the length of the prompt, the row has its lowest tier; if a price
+depends on the hour, the row has the price of most hours.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from genai_prices.types import (
 
 PRICE_LIST = "genai-prices"
 SOURCE = f"{PRICE_LIST} {version(PRICE_LIST)}"
-FROM_THE_FIRST = dt.date(2020, 1, 1)  # stands for "before any start date that is known"
-# What each vendor's models are also called by gateways and cloud endpoints.
+FROM_THE_FIRST = dt.date(2020, 1, 1)  # before any known start date
+# Gateways and cloud endpoints put these before the model names of each vendor.
 NAME_PREFIXES = {
     "anthropic": ("anthropic/",),
     "deepseek": ("deepseek/",),
@@ -47,18 +47,18 @@ NAME_PREFIXES = {
     "openai": ("openai/",),
     "x-ai": ("xai/",),
 }
-# No chat models of the vendor itself: other media, embeddings, tunings, special access, and models that it only hosts.
+# Not chat models of the vendor itself: other media, embeddings, tunings, special access, and models that it only hosts.
 NOT_CHAT = re.compile(
     r"audio|image|tts|transcribe|realtime|live|embed|moderation|ocr|whisper|voxtral|voice|vision|banana|omni|pixtral"
     r"|computer-use|robotics|search|cyber|rosalind|mythos|gemma|gpt-oss|instruct|davinci|curie|babbage|^ada|^zai|ft[:-]"
     r"|:free|:extended"
 )
-OWN_NAMES = {"google": "gemini", "mistral": "stral"}  # these two providers list models of others as well
-DATE_SUFFIX = re.compile(r"[-@]20\d{2}-?\d{2}-?\d{2}$")  # the reports' rule: macros/undated.sql
+OWN_NAMES = {"google": "gemini", "mistral": "stral"}  # these two providers also list models of others
+DATE_SUFFIX = re.compile(r"[-@]20\d{2}-?\d{2}-?\d{2}$")  # the rule of the reports: macros/undated.sql
 
 
 class Price(NamedTuple):
-    """One row of token_prices.csv; prices in US dollars per million tokens, a null cached price means the input's."""
+    """One row of token_prices.csv, in US dollars per million tokens. Without a cached price the input price applies."""
 
     provider: str
     model: str
@@ -78,7 +78,7 @@ class Alias(NamedTuple):
 
 
 class PriceListError(Exception):
-    """The price list does not hold what the reports rely on."""
+    """The price list does not have the prices or names that the reports need."""
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def main() -> None:
     chat_models = [(provider, model) for provider in providers for model in provider.models if is_chat(provider, model)]
     listed = [price for provider, model in chat_models for price in price_history(provider, model)]
     price_file, alias_file = directory / "token_prices.csv", directory / "model_aliases.csv"
-    # A row of the user's own takes the place of the price list's.
+    # A row of the user replaces one of the price list.
     prices = {(price.model, price.valid_from): price for price in (*listed, *own_prices(price_file))}.values()
     aliases = (find_aliases(chat_models) | own_aliases(alias_file)).values()
     check(prices, aliases)
@@ -104,7 +104,7 @@ def is_chat(provider: Provider, model: ModelInfo) -> bool:
 
 
 def price_history(provider: Provider, model: ModelInfo) -> Iterator[Price]:
-    """The prices of `model`, one for each day on which they changed."""
+    """The prices of `model`: one row for each day on which they changed."""
     conditions = model.prices if isinstance(model.prices, list) else []
     starts = {c.constraint.start_date for c in conditions if isinstance(c.constraint, StartDateConstraint)}
     before = None
@@ -116,13 +116,13 @@ def price_history(provider: Provider, model: ModelInfo) -> Iterator[Price]:
 
 
 def price_of_most_hours(model: ModelInfo, day: dt.date) -> tuple[Decimal, Decimal | None, Decimal]:
-    """Input, cached input and output price of `day`: some vendors charge more, or less, in some of its hours."""
+    """Input, cached input and output price of `day`. Some vendors charge more, or less, in some of its hours."""
     midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
     moments = [model.get_prices(midnight + half_hours * dt.timedelta(minutes=30)) for half_hours in range(48)]
-    tally = Counter(
+    occurrences = Counter(
         (lowest_tier(at.input_mtok), lowest_tier(at.cache_read_mtok), lowest_tier(at.output_mtok)) for at in moments
     )
-    input_price, cached_price, output_price = tally.most_common(1)[0][0]
+    input_price, cached_price, output_price = occurrences.most_common(1)[0][0]
     if not input_price or not output_price:
         raise PriceListError(f"{model.id} has no token price on {day}")
     return input_price, cached_price, output_price
@@ -133,11 +133,11 @@ def lowest_tier(price: Decimal | TieredPrices | None) -> Decimal | None:
 
 
 def find_aliases(chat_models: list[tuple[Provider, ModelInfo]]) -> dict[str, Alias]:
-    """Every other name of the models, but for those that the date suffix rule finds by itself."""
+    """Every other name of the models, except those that the date suffix rule finds."""
     models = {model.id for _, model in chat_models}
     found: dict[str, Alias] = {}
     for provider, model in chat_models:
-        # Undated names first, so that a dated one can be seen to be found already.
+        # Undated names first, because a dated name is left out if its undated one is found.
         for name in sorted(names(model.match), key=lambda name: (DATE_SUFFIX.search(name) is not None, name)):
             undated = DATE_SUFFIX.sub("", name)
             finds = undated if undated in models else found[undated].model if undated in found else None
@@ -150,7 +150,7 @@ def find_aliases(chat_models: list[tuple[Provider, ModelInfo]]) -> dict[str, Ali
 
 
 def names(match: MatchLogic) -> Iterator[str]:
-    """The whole names in a match rule; a fragment (`claude-sonnet-4@`, `gpt-5-nano-`) is none."""
+    """The whole names in a match rule. A fragment like `claude-sonnet-4@` or `gpt-5-nano-` is left out."""
     if isinstance(match, ClauseOr):
         yield from (name for clause in match.or_ for name in names(clause))
     elif isinstance(match, ClauseAnd):
@@ -162,7 +162,7 @@ def names(match: MatchLogic) -> Iterator[str]:
 
 
 def own_rows(path: Path) -> list[list[str]]:
-    """The rows of a seed that did not come from the price list."""
+    """The rows of a seed that do not come from the price list."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -189,7 +189,7 @@ def own_aliases(path: Path) -> dict[str, Alias]:
 
 
 def check(prices: Iterable[Price], aliases: Iterable[Alias]) -> None:
-    """Refuse what would make a report wrong."""
+    """Raises PriceListError for rows that would make a report wrong."""
     for price in prices:
         full, cached, output = price.input_usd_per_mtok, price.cached_input_usd_per_mtok, price.output_usd_per_mtok
         if min(full, output) < 0 or not 0 <= (full if cached is None else cached) <= full:
@@ -203,7 +203,7 @@ def check(prices: Iterable[Price], aliases: Iterable[Alias]) -> None:
 
 
 def write(path: Path, fields: tuple[str, ...], rows: Iterable[Price | Alias]) -> str:
-    """Write the rows to `path`; returns one line that says what that changed."""
+    """Write the rows to `path`. Returns one line that says how many changed."""
     lines = [[plain(value) for value in row] for row in rows]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
