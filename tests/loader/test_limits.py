@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_telemetry import Stats, TelemetryRecord
-from chat_telemetry._limits import NAMES, TEXTS, has_long_name, shorten
+from chat_telemetry._limits import has_long_name, shorten
+from chat_telemetry._record import LONG_TEXTS, NAMES
 from tests.loader.conftest import Log
 
 
@@ -16,9 +17,9 @@ def record(**columns: object) -> TelemetryRecord:
     return TelemetryRecord(**{"user_id": uuid4(), "user_question": "q", **columns})
 
 
-@pytest.mark.parametrize("column", TEXTS + NAMES)
+@pytest.mark.parametrize("column", LONG_TEXTS + NAMES)
 def test_a_text_may_be_as_long_as_its_limit_and_ends_in_a_mark_where_it_was_cut(column: str) -> None:
-    limit = 20 if column in TEXTS else 5
+    limit = 20 if column in LONG_TEXTS else 5
     assert shorten(record(**{column: "x" * limit}), 20, 5) is None
     long = record(**{column: "x" * (limit + 1)})
     cut = shorten(long, 20, 5)
