@@ -6,7 +6,7 @@ set lock_timeout = '5s';
 -- The row locks of this table order all runs: there are no other locks.
 create table if not exists chat_rollups.progress (
     name text not null,
-    batch bigint,
+    drain_number bigint,
     generation bigint not null default 0,
     revision bigint not null default 0,
     as_of date,
@@ -17,7 +17,7 @@ create table if not exists chat_rollups.progress (
     constraint progress_pkey primary key (name)
 );
 
-insert into chat_rollups.progress (name, batch)
+insert into chat_rollups.progress (name, drain_number)
 values
 ('drained_changes', 0),
 ('daily_requests', null), ('daily_users', null), ('daily_durations', null),
@@ -28,8 +28,8 @@ comment on table chat_rollups.progress is
 'One row for the drain (drained_changes) and one per rollup. Never edit it: `dbt run --full-refresh` counts the log again.';
 comment on column chat_rollups.progress.name is
 'The dbt model.';
-comment on column chat_rollups.progress.batch is
-'The last batch that was drained, or that the rollup has counted; null if it never counted the log.';
+comment on column chat_rollups.progress.drain_number is
+'The number of the last drain or, of a rollup, of the last drain that it has counted; null if it never counted the log.';
 comment on column chat_rollups.progress.generation is
 'How often the rollup was rebuilt. A rollup that follows another is rebuilt when that was.';
 comment on column chat_rollups.progress.revision is
@@ -68,7 +68,7 @@ comment on column chat_rollups.labels.undated is
 'The label without the date at its end, as in gpt-4o-2024-08-06, claude-sonnet-4-20250514 or claude-sonnet-4@20250514.';
 
 create table if not exists chat_rollups.drained_changes (
-    batch bigint not null,
+    drain_number bigint not null,
     sign smallint not null,
     is_off_topic boolean not null,
     error_type integer not null,
@@ -98,7 +98,7 @@ alter table chat_rollups.drained_changes replica identity full;
 alter table chat_rollups.drained_changes alter column user_id set statistics 0;
 
 comment on table chat_rollups.drained_changes is
-'Changes of the log that were drained from the feed and that some rollup has yet to count, numbered by batch.';
+'Changes of the log that were drained from the feed and that at least one rollup has not counted yet.';
 
 create table if not exists chat_rollups.daily_requests (
     day date not null,
@@ -296,7 +296,7 @@ left join chat_rollups.labels as sql_model on coalesce(changes.sql_model, '') = 
 left join chat_rollups.labels as response_model on coalesce(changes.response_model, '') = response_model.label;
 
 comment on view chat_rollups.log_as_drained is
-'The signed rows that a rollup has counted if it has counted every batch: the log, less what waits in the feed.';
+'The signed rows that a rollup has counted if it has counted every drain: the log, less the changes in the feed.';
 
 revoke all on all tables in schema chat_rollups from public, service_role, telemetry_writer, telemetry_reader;
 grant select, insert, update, delete on all tables in schema chat_rollups to telemetry_transformer;

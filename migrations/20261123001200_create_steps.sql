@@ -177,18 +177,18 @@ as $$
 declare
     counted_by_all constant bigint := (
         -- One that never counted is not waited for: it will count the log.
-        select pg_catalog.min(batch)
+        select pg_catalog.min(drain_number)
         from chat_rollups.progress
         where name not in ('drained_changes', 'price_periods')
     );
 begin
-    if not exists (select from chat_rollups.drained_changes where batch <= counted_by_all) then
+    if not exists (select from chat_rollups.drained_changes where drain_number <= counted_by_all) then
         return;
     end if;
     -- One session at a time: two that delete the same rows could wait for each other.
     perform from chat_rollups.progress where name = 'drained_changes' for update skip locked;
     if found then
-        delete from chat_rollups.drained_changes where batch <= counted_by_all;
+        delete from chat_rollups.drained_changes where drain_number <= counted_by_all;
     end if;
 end
 $$;
@@ -207,14 +207,14 @@ begin
     perform chat_rollups.assert_log_is_visible();
     perform chat_rollups.assert_columns('chat_rollups.drained_changes', columns);
     perform chat_rollups.assert_columns(
-        'public.chat_telemetry_changes', pg_catalog.array_remove(columns, 'batch') || array['log_id']
+        'public.chat_telemetry_changes', pg_catalog.array_remove(columns, 'drain_number') || array['log_id']
     );
-    -- Locked until commit, so batches are numbered in the order in which they become visible.
+    -- Locked until the commit, so drains are numbered in the order in which they become visible.
     perform from chat_rollups.progress where name = 'drained_changes' for update;
     perform chat_rollups.assert_owner(run_by);
     perform chat_rollups.forget_counted_changes();
     perform chat_rollups.label_names('public.chat_telemetry_changes');
-    if exists (select from chat_rollups.progress where batch is null) then
+    if exists (select from chat_rollups.progress where drain_number is null) then
         -- Rollups will count the log next. If each of them had to add the labels, they would wait for each other.
         perform chat_rollups.label_names('public.chat_telemetry_log');
     end if;
@@ -241,13 +241,13 @@ begin
     )
 
     insert into chat_rollups.drained_changes (
-        batch, sign, is_off_topic, error_type, failed_step, sql_model, response_model, created_at, user_id,
+        drain_number, sign, is_off_topic, error_type, failed_step, sql_model, response_model, created_at, user_id,
         nl_to_sql_duration_ms, sql_execution_duration_ms, response_generation_duration_ms, ttfb_ms,
         sql_input_tokens, sql_output_tokens, sql_cached_tokens,
         response_input_tokens, response_output_tokens, response_cached_tokens
     )
     select
-        progress.batch + 1, sign, is_off_topic, error_type_id, failed_step_id, sql_model_id, response_model_id,
+        progress.drain_number + 1, sign, is_off_topic, error_type_id, failed_step_id, sql_model_id, response_model_id,
         created_at, user_id,
         nl_to_sql_duration_ms, sql_execution_duration_ms, response_generation_duration_ms, ttfb_ms,
         sql_input_tokens, sql_output_tokens, sql_cached_tokens,
@@ -259,7 +259,7 @@ begin
     -- Nothing is written where nothing changed.
     update chat_rollups.progress as p
     set
-        batch = p.batch + (drained > 0)::integer,
+        drain_number = p.drain_number + (drained > 0)::integer,
         revision = p.revision + 1,
         as_of = last_day,
         owner = run_by
@@ -269,7 +269,7 @@ end
 $$;
 
 comment on function chat_rollups.drain(text[], text, date) is
-'Moves the feed into the next batch and notes the last day that counts. `columns` are those that the dbt project knows.';
+'Moves the feed to drained_changes under the next drain number and records the last day. `columns`: those that the dbt project knows.';
 
 create or replace function chat_rollups.each_column(columns text[], template text, separator text)
 returns text
@@ -336,13 +336,13 @@ begin
     perform chat_rollups.assert_owner(run_by);
     perform chat_rollups.assert_tables_have_rows(price_lists);
 
-    -- For share: a rebuild reads the log, from which no change may move into a batch meanwhile.
+    -- For share: a rebuild reads the log and the feed, so no drain may take changes from the feed meanwhile.
     select * into strict source from chat_rollups.progress
     where name = coalesce(follows, 'drained_changes') for share;
-    if source.batch is null then
+    if source.drain_number is null then
         raise exception 'chat_rollups.% has not been counted yet: run dbt without --select', follows;
     end if;
-    is_rebuild := full_refresh or lists_everything or mine.batch is null
+    is_rebuild := full_refresh or lists_everything or mine.drain_number is null
         or (
             follows is not null
             and (mine.generation <> source.generation or mine.query_md5 is distinct from chat_rollups.query_md5(query))
@@ -351,19 +351,20 @@ begin
         raise exception '% was counted in time zone %, not in %', rollup, mine.report_timezone, timezone
         using hint = 'To count the log by the days of the new time zone: dbt run --full-refresh';
     end if;
-    if not is_rebuild and mine.batch = source.batch and mine.as_of is not distinct from source.as_of then
+    if not is_rebuild and mine.drain_number = source.drain_number and mine.as_of is not distinct from source.as_of then
         return 'nothing new';
     end if;
 
     if not is_rebuild then
         changes := pg_catalog.format(
-            'select * from chat_rollups.drained_changes where batch > %s and batch <= %s', mine.batch, source.batch
+            'select * from chat_rollups.drained_changes where drain_number > %s and drain_number <= %s',
+            mine.drain_number, source.drain_number
         );
     elsif follows is not null or lists_everything then
         changes := 'select * from chat_rollups.drained_changes where false';
     else
         perform chat_rollups.assert_log_is_visible();
-        if mine.batch is not null or source.as_of is null then  -- before a first count, the drain has done this
+        if mine.drain_number is not null or source.as_of is null then  -- before a first count, the drain has done this
             perform chat_rollups.label_names('public.chat_telemetry_log');
             perform chat_rollups.label_names('public.chat_telemetry_changes');
         end if;
@@ -449,12 +450,12 @@ begin
         execute pg_catalog.format('delete from %s where ctid = any($1)', rollup) using emptied;
     end if;
 
-    if lists_everything and written = 0 and mine.batch is not null then
+    if lists_everything and written = 0 and mine.drain_number is not null then
         return 'nothing new';
     end if;
     update chat_rollups.progress as p
     set
-        batch = source.batch,
+        drain_number = source.drain_number,
         generation = case when follows is null then p.generation + is_rebuild::integer else source.generation end,
         revision = p.revision + (written > 0 or p.as_of is distinct from source.as_of)::integer,
         as_of = source.as_of,

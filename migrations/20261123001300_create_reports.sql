@@ -69,7 +69,7 @@ declare
     state jsonb;
 begin
     select
-        pg_catalog.string_agg(name, ', ' order by name) filter (where batch is null),
+        pg_catalog.string_agg(name, ', ' order by name) filter (where drain_number is null),
         pg_catalog.jsonb_object_agg(name, pg_catalog.jsonb_build_array(revision, report_timezone))
     into uncounted, state
     from chat_rollups.progress

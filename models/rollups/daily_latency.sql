@@ -1,5 +1,5 @@
--- How long did each step take on each of the last 30 days? Only the days that a batch touched and those that enter or
--- leave.
+-- How long did each measured step take on each of the last 30 days? Only the days with new changes and the days that
+-- enter or leave the 30 days are computed.
 {{ config(meta={"follows": "daily_durations", "replaces": true}) }}
 {% set days_back = report_periods()["last_30_days"][0] %}
 

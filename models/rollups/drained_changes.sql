@@ -1,4 +1,5 @@
--- What changed in the log since the last run? Each run moves what the feed shows into a batch with the next number.
+-- What changed in the log since the last run? Each run moves the visible changes of the feed here, under the next drain
+-- number.
 {{ config(materialized="chat_drain") }}
 {%- if dbt_version.startswith("2.") -%}
     {#- dbt 2 ignores require-dbt-version. An error while a model is parsed stops every command that reads the project. -#}
