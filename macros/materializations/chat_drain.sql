@@ -7,5 +7,5 @@
             last_day => {{ last_day_that_counts() }}
         )
     {%- endset -%}
-    {{- return(run_step(function_call)) -}}
+    {{- return(call_run_function(function_call)) -}}
 {% endmaterialization %}

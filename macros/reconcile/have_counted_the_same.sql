@@ -1,4 +1,4 @@
-{#- In the middle of a run they have not, and comparing them would be a false alarm. -#}
+{#- In the middle of a run this is false, and a comparison would be a false alarm. -#}
 {% macro have_counted_the_same(rollups) -%}
     (
         select count(distinct (drain_number, generation)) = 1
