@@ -98,7 +98,7 @@ alter table chat_rollups.drained_changes replica identity full;
 alter table chat_rollups.drained_changes alter column user_id set statistics 0;
 
 comment on table chat_rollups.drained_changes is
-'Changes of the log that were drained from the feed and that at least one rollup has not counted yet.';
+'Changes of the log that were drained from the feed and that at least one rollup has not counted yet. One row per change: an update of a row is two. Names are numbers of labels.';
 
 create table if not exists chat_rollups.daily_requests (
     day date not null,
@@ -210,15 +210,15 @@ comment on table chat_rollups.daily_requests is
 comment on table chat_rollups.daily_users is
 'Chat requests by day, user and models, and the tokens of their model calls. One row per key. Names are numbers of labels.';
 comment on table chat_rollups.daily_durations is
-'Chat requests without error by day, measured step, models and whole millisecond. A negative duration is -1.';
+'Chat requests without error by day, measured step, models and whole millisecond, so that percentiles stay exact. One row per key. A negative duration is -1.';
 comment on table chat_rollups.window_durations is
-'Chat requests without error by measured step, models and whole millisecond: a count per rolling period.';
+'Chat requests without error by measured step, models and whole millisecond: a count per rolling period. One row per key. A negative duration is -1.';
 comment on table chat_rollups.daily_latency is
-'Percentiles of each measured step on each of the last 30 days. One row per day and step.';
+'How long each measured step took on each of the last 30 days, requests without error only. One row per day and step.';
 comment on table chat_rollups.own_prices is
 'Your own prices in US dollars per million tokens. From valid_from on they replace those of chat_prices.token_prices.';
 comment on table chat_rollups.price_periods is
-'Prices by model name as logged and by time, made from own_prices and the two tables of chat_prices.';
+'US dollars per million tokens by model name as logged and by time, from own_prices and the two tables of chat_prices. The periods of a name do not overlap. One row per name and valid_from.';
 
 -- The log as it was at the last drain: the rows of the log, and the changes in the feed with the opposite sign. One
 -- statement reads both, so a change that commits after the drain is in both and cancels out. So does a row with a name

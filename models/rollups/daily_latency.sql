@@ -13,7 +13,7 @@ durations as (
     select * from {{ ref('daily_durations') }}
 ),
 
--- The last day that counts: as it was for this table (null if no day is in it) and as it is now.
+-- The last day that counts: before, in this table (null if the table counts no day), and now.
 last_days as (
     select
         {{ as_of('daily_latency') }} as was,
@@ -69,7 +69,7 @@ summed as (
     group by day, step
 )
 
--- A row without requests is one to delete.
+-- fill deletes a row whose counts are 0 or null.
 select
     days.day,
     steps.step::smallint as step,

@@ -2,7 +2,7 @@
 -- number.
 {{ config(materialized="chat_drain") }}
 {%- if dbt_version.startswith("2.") -%}
-    {#- dbt 2 ignores require-dbt-version. An error while a model is parsed stops every command that reads the project. -#}
+    {#- dbt 2 ignores require-dbt-version. An error in a model stops every command that parses the project. -#}
     {{ exceptions.raise_compiler_error(
         "chat-telemetry runs on dbt 1.11 and 1.12, and this is dbt " ~ dbt_version
         ~ ": install dbt-core 1.12 and dbt-postgres"

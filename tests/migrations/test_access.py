@@ -30,7 +30,7 @@ ACTIONS = {
     "call the fingerprint's function": "select public.compute_sql_fingerprint()",
     "call the function that refuses truncate": "select public.chat_telemetry_refuse_truncate()",
     "read the progress": "select * from chat_rollups.progress",
-    "record progress": "update chat_rollups.progress set drain_number = drain_number + 1 where name = 'drained_changes'",
+    "record progress": "update chat_rollups.progress set drain_number = drain_number + 1",
     "fill a rollup": "insert into chat_rollups.daily_latency (day, step, request_count) values ('2026-11-22', 1, 1)",
     "empty a rollup at once": "truncate chat_rollups.daily_latency",
     "drop a rollup": "drop table chat_rollups.daily_latency",
