@@ -9,7 +9,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-dbt-1.11 test-history test-faults bench bench-reports lint format lock prices clean
+.PHONY: help demo demo-stop test test-dbt-1.11 test-history test-faults bench bench-reports lint docs format lock prices clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ lint: $(VENV)/installed ## Check Python, SQL and types
 	$(BIN)/mypy
 	$(BIN)/squawk migrations/*.sql
 	$(BIN)/sqlfluff lint --disable-progress-bar migrations models macros tests/dbt
+
+docs: $(VENV)/installed ## Check links, anchors, examples and commands in the Markdown pages
+	@$(BIN)/python -m tools.check_docs
 
 format: $(VENV)/installed ## Format Python and SQL
 	$(BIN)/ruff check --fix .

@@ -1,5 +1,5 @@
--- The roles of the project. None can log in until an operator allows it: `alter role telemetry_reader login password
--- '...'`, or `create role grafana login in role telemetry_reader`. None needs superuser rights or BYPASSRLS.
+-- The roles of the project. They cannot log in until an operator allows it: `alter role telemetry_reader login password
+-- '...'`, or `create role grafana login in role telemetry_reader`. No role needs superuser or BYPASSRLS.
 
 do $$
 declare

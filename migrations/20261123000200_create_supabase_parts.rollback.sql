@@ -1,4 +1,4 @@
--- Drops only what the migration made, recognised by its comment.
+-- Drops only what the migration created. The comments tell what that is.
 
 set lock_timeout = '5s';
 

@@ -1,5 +1,5 @@
--- What a plain PostgreSQL lacks of Supabase: auth.users and public.chat_conversations.
--- If they exist already (on Supabase, or because they are your own tables), nothing in them is changed.
+-- The two tables of Supabase that a plain PostgreSQL does not have: auth.users and public.chat_conversations. If they
+-- exist (on Supabase, or because your application has them), nothing in them is changed.
 
 set lock_timeout = '5s';
 
@@ -7,7 +7,7 @@ do $$
 begin
     if pg_catalog.to_regnamespace('auth') is null then
         create schema auth;
-        comment on schema auth is 'Made by chat-telemetry, as Supabase has it.';
+        comment on schema auth is 'Made by chat-telemetry in place of Supabase''s schema.';
     end if;
 end
 $$;
@@ -19,7 +19,7 @@ begin
             id uuid not null default pg_catalog.gen_random_uuid(),
             constraint users_pkey primary key (id)
         );
-        comment on table auth.users is 'Made by chat-telemetry, as Supabase has it: one row per user.';
+        comment on table auth.users is 'Made by chat-telemetry in place of Supabase''s table: one row per user.';
         -- Statistics would keep the ids of erased users.
         alter table auth.users alter column id set statistics 0;
         grant usage on schema auth to service_role, telemetry_writer;
@@ -41,7 +41,7 @@ begin
         );
         create index idx_chat_conversations_user_id on public.chat_conversations (user_id);
         comment on table public.chat_conversations is
-        'Made by chat-telemetry, which only refers to it: one row per conversation.';
+        'Made by chat-telemetry, whose log refers to it: one row per conversation.';
         alter table public.chat_conversations
         alter column conversation_id set statistics 0, alter column user_id set statistics 0;
         revoke all on table public.chat_conversations from public;
@@ -50,5 +50,5 @@ begin
 end
 $$;
 
--- The loader writes null for a conversation that no longer exists.
+-- If a conversation no longer exists, the loader writes null in its place.
 grant select (conversation_id) on table public.chat_conversations to telemetry_writer;

@@ -1,12 +1,12 @@
--- A rollback never destroys telemetry: a log with rows stays, and the rollback says so.
+-- A rollback never deletes telemetry: if the log has rows, it stays, and the rollback raises an exception.
 
 set lock_timeout = '5s';
 
 do $$
 begin
     if exists (select from public.chat_telemetry_log) then
-        raise exception 'public.chat_telemetry_log has rows, and a rollback does not destroy them'
-        using hint = 'Copy them out, then delete them: \copy public.chat_telemetry_log to log.csv csv header';
+        raise exception 'public.chat_telemetry_log has rows, and a rollback does not delete them'
+        using hint = 'Copy the rows to a file, then delete them: \copy public.chat_telemetry_log to log.csv csv header';
     end if;
 end
 $$;

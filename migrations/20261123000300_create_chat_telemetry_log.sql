@@ -1,5 +1,5 @@
--- The base table: one row per chat request. If the database has the table already, its rows stay; if its shape
--- differs, the migration stops and lists the differences.
+-- The log: one row per chat request. If the database has the table already, its rows stay. If its columns or keys
+-- differ, the migration stops and lists the differences.
 
 set lock_timeout = '5s';
 
@@ -103,33 +103,33 @@ $$;
 comment on table public.chat_telemetry_log is
 'One row per chat request. Written by service_role or telemetry_writer, read by telemetry_transformer; no other role has access.';
 comment on column public.chat_telemetry_log.log_id is
-'Key that the client chooses (a UUIDv7), so that sending a record twice stores it once.';
+'Key of the chat request, a UUIDv7 that the loader chooses: a record that is sent twice is stored once.';
 comment on column public.chat_telemetry_log.user_id is
-'Who asked. Erasing the user erases these rows.';
+'The user who asked. If the user is deleted, the row is deleted.';
 comment on column public.chat_telemetry_log.conversation_id is
-'The conversation that the request belongs to; null once that conversation is deleted.';
+'The conversation of the request; null if there is none, or if the conversation was deleted.';
 comment on column public.chat_telemetry_log.response_id is
-'The provider''s id of the response.';
+'The provider''s id of the model response.';
 comment on column public.chat_telemetry_log.created_at is
-'When the request arrived; not when the row was stored.';
+'When the user asked; not when the row was stored.';
 comment on column public.chat_telemetry_log.user_question is
 'The question as the user asked it.';
 comment on column public.chat_telemetry_log.ai_response is
-'The response as shown to the user; null if the request failed before it.';
+'The response as the user reads it; null if the request failed before it.';
 comment on column public.chat_telemetry_log.generated_sql is
 'The SQL that the model wrote; null if the question was off-topic or the request failed before it.';
 comment on column public.chat_telemetry_log.sql_fingerprint is
-'md5 of generated_sql in lower case with white space folded. Computed by a trigger; what a client sends is ignored.';
+'md5 of generated_sql in lower case with white space folded. A trigger computes it and ignores the value that a client sends.';
 comment on column public.chat_telemetry_log.result_row_count is
-'How many rows the SQL returned. The rows themselves are never stored.';
+'The number of rows that the SQL returned. The rows themselves are never stored.';
 comment on column public.chat_telemetry_log.follow_up_suggestions is
-'Array of strings: the follow-up questions offered to the user.';
+'The follow-up questions that were offered to the user, an array of strings.';
 comment on column public.chat_telemetry_log.error_type is
 'sql_generation, sql_validation, sql_execution, response_generation, unexpected or cancelled; null if the request succeeded.';
 comment on column public.chat_telemetry_log.error_message is
-'The error in words; null if the request succeeded.';
+'The message of the error; null if the request succeeded.';
 comment on column public.chat_telemetry_log.failed_step is
-'The step that the user saw fail: understanding, looking_up or response.';
+'The step that the user saw fail: understanding, looking_up or response; null if the request succeeded or the step is not known.';
 comment on column public.chat_telemetry_log.is_off_topic is
 'True if the data cannot answer the question.';
 comment on column public.chat_telemetry_log.sql_model is
@@ -137,28 +137,28 @@ comment on column public.chat_telemetry_log.sql_model is
 comment on column public.chat_telemetry_log.response_model is
 'The model that wrote the response, as its provider names it.';
 comment on column public.chat_telemetry_log.nl_to_sql_duration_ms is
-'Milliseconds from question to SQL; null if not measured.';
+'Milliseconds from the question to the SQL; null if not measured.';
 comment on column public.chat_telemetry_log.sql_execution_duration_ms is
-'Milliseconds that the SQL ran; null if it did not.';
+'Milliseconds that the SQL ran; null if it did not run.';
 comment on column public.chat_telemetry_log.response_generation_duration_ms is
-'Milliseconds that writing the response took; null if not measured.';
+'Milliseconds from the result of the SQL to the end of the response; null if not measured.';
 comment on column public.chat_telemetry_log.ttfb_ms is
-'Milliseconds from the request to the first byte of the response; null if there was none.';
+'Milliseconds from the question to the first byte of the response; null if there was no response.';
 comment on column public.chat_telemetry_log.sql_input_tokens is
-'Input tokens of the SQL call, cached ones included.';
+'Input tokens of the model call that wrote the SQL, cached tokens included.';
 comment on column public.chat_telemetry_log.sql_output_tokens is
-'Output tokens of the SQL call.';
+'Output tokens of the model call that wrote the SQL.';
 comment on column public.chat_telemetry_log.sql_cached_tokens is
-'Input tokens of the SQL call that the provider read from its cache: a part of sql_input_tokens.';
+'The part of sql_input_tokens that the provider read from its cache.';
 comment on column public.chat_telemetry_log.response_input_tokens is
-'Input tokens of the response call, cached ones included.';
+'Input tokens of the model call that wrote the response, cached tokens included.';
 comment on column public.chat_telemetry_log.response_output_tokens is
-'Output tokens of the response call.';
+'Output tokens of the model call that wrote the response.';
 comment on column public.chat_telemetry_log.response_cached_tokens is
-'Input tokens of the response call that the provider read from its cache: a part of response_input_tokens.';
+'The part of response_input_tokens that the provider read from its cache.';
 
--- Statistics would keep ids and texts of erased users. The planner finds rows by the indexes without them. A log that
--- was here before may have some: to give a column the type that it has is what makes PostgreSQL drop them.
+-- Statistics would keep ids and texts of erased users. The planner does not need them to use the indexes. A log that
+-- existed before may have some: if a column is altered to the type that it has, PostgreSQL drops them.
 do $$
 declare
     column_name text;
@@ -187,7 +187,7 @@ begin
                 );
             exception when feature_not_supported then
                 raise warning 'statistics of public.chat_telemetry_log.% stay: a view or a trigger uses the column', column_name
-                using hint = 'They can hold texts of users who are erased later. Drop what uses it, migrate again, make it again.';
+                using hint = 'They can hold texts of users who are erased later. Drop the view or trigger, migrate again, create it again.';
             end;
         end if;
     end loop;

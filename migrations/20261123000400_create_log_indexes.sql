@@ -1,4 +1,4 @@
--- The four indexes of the log besides its key: by time, by user, by error, by SQL pattern.
+-- Four indexes of the log in addition to its key: by time, by user, by error_type, by SQL pattern.
 
 set lock_timeout = '5s';
 

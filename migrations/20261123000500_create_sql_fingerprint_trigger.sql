@@ -1,5 +1,5 @@
--- The database computes sql_fingerprint: a client can neither choose it nor forget it. [[:space:]] is \s without a
--- backslash, which means something else where standard_conforming_strings is off.
+-- The database computes sql_fingerprint, so that no client can choose it or leave it out. [[:space:]] and not \s,
+-- because a backslash means something else if standard_conforming_strings is off.
 
 set lock_timeout = '5s';
 
@@ -17,7 +17,7 @@ end
 $$;
 
 comment on function public.compute_sql_fingerprint() is
-'Trigger function: sql_fingerprint is the md5 of generated_sql in lower case with white space folded, null without SQL.';
+'Trigger function: sets sql_fingerprint to the md5 of generated_sql in lower case with white space folded, or to null without SQL.';
 
 revoke all on function public.compute_sql_fingerprint() from public;
 
@@ -25,7 +25,7 @@ create or replace trigger trg_compute_sql_fingerprint
 before insert or update of generated_sql, sql_fingerprint on public.chat_telemetry_log
 for each row execute function public.compute_sql_fingerprint();
 
--- Rows from before the trigger: only the wrong ones are written.
+-- Of the rows that are older than the trigger, only those with a wrong fingerprint are written.
 update public.chat_telemetry_log
 set generated_sql = generated_sql
 where

@@ -1,4 +1,4 @@
--- The grants go with the policies; row level security stays on, so that a rollback opens the log to nobody.
+-- Drops the policies and the grants. Row level security stays on, so that a rollback gives no role access to the log.
 
 set lock_timeout = '5s';
 

@@ -1,5 +1,5 @@
--- The reports went with an earlier rollback. What is left in these schemas, the price lists, goes unless somebody
--- built on it.
+-- Rollbacks of later migrations have dropped the reports and the rollups. Only the price lists are left. If other views
+-- depend on them, the rollback stops and names the views.
 
 set lock_timeout = '5s';
 
@@ -19,7 +19,7 @@ begin
             select oid from pg_catalog.pg_namespace where nspname in ('chat_reports', 'chat_rollups', 'chat_prices')
         );
     if dependents is not null then
-        raise exception 'the price lists are used by %', dependents
+        raise exception 'other views depend on the price lists: %', dependents
         using hint = 'Drop those views first, then roll back again.';
     end if;
 end

@@ -1,5 +1,5 @@
--- Where dbt works. chat_reports holds what is read. chat_rollups holds what the reports are made from: migrations make
--- its tables, dbt fills them. chat_prices holds the price lists.
+-- The schemas of dbt. chat_reports has the reports. chat_rollups has the tables from which they are made: migrations
+-- create these tables, dbt fills them. chat_prices has the price lists.
 
 set lock_timeout = '5s';
 
@@ -7,8 +7,8 @@ create schema if not exists chat_reports;
 create schema if not exists chat_rollups;
 create schema if not exists chat_prices;
 
-comment on schema chat_reports is 'The reports of chat-telemetry: read these.';
-comment on schema chat_rollups is 'What the reports of chat-telemetry are made from: not for reading.';
+comment on schema chat_reports is 'The reports of chat-telemetry, for reading.';
+comment on schema chat_rollups is 'The tables from which the reports of chat-telemetry are made: not for reading.';
 comment on schema chat_prices is 'The price lists of chat-telemetry, loaded by dbt seed.';
 
 revoke all on schema chat_reports, chat_rollups, chat_prices
@@ -27,7 +27,7 @@ begin
 end
 $$;
 
--- With grant option, so that dbt can let the roles named in its `grants` enter the schema of the reports.
+-- With grant option, so that dbt can grant usage on the schema to the roles that a report names in its `grants`.
 grant usage, create on schema chat_reports to telemetry_transformer with grant option;
 grant usage, create on schema chat_prices to telemetry_transformer;
 grant usage on schema chat_rollups to telemetry_transformer;

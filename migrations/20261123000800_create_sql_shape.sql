@@ -1,4 +1,4 @@
--- The shape of a query: its literals replaced by ?, so that queries that differ only in values can be grouped.
+-- The shape of a query: the query with ? in place of each literal. Queries that differ only in values have one shape.
 
 set lock_timeout = '5s';
 
@@ -12,7 +12,7 @@ set search_path = ''
 set standard_conforming_strings = on
 as $$
     with tokens as (
-        -- The longest alternative wins, so a comment beats a minus and E'...' beats the name E.
+        -- The longest alternative matches: a comment is not a minus, and E'...' is not the name E.
         select
             found.ordinality as position,
             found.groups[1] as token
@@ -58,7 +58,7 @@ as $$
 $$;
 
 comment on function public.chat_telemetry_sql_shape(text) is
-'The query in lower case with every literal as ?, a list of literals after IN as one ?, comments dropped and white space folded.';
+'The query in lower case with ? in place of each literal and of each list of literals after IN, without comments, with white space folded.';
 
 revoke all on function public.chat_telemetry_sql_shape(text) from public;
 

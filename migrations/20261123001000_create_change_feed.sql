@@ -1,9 +1,10 @@
--- The change feed: for each row that changes in the log, the columns that the reports count, as a signed row in the
--- same transaction. An insert writes +1, a delete -1, an update -1 for the old row and +1 for the new one. dbt drains
--- it.
+-- The change feed: one signed row per changed row of the log, with the columns that the reports count, in the same
+-- transaction. An insert writes +1, a delete -1, an update -1 for the old row and +1 for the new one. dbt drains it.
 
 set lock_timeout = '5s';
 
+-- The order of the columns: first those that are never null, then numbers, then texts. PostgreSQL finds a column faster
+-- if the columns before it are not null and of fixed width, and the trigger and the drain read every column.
 create table if not exists public.chat_telemetry_changes (
     log_id uuid not null,
     sign smallint not null,
@@ -26,7 +27,7 @@ create table if not exists public.chat_telemetry_changes (
     response_model text,
     constraint chat_telemetry_changes_sign check (sign in (-1, 1))
 ) with (
-    -- A drained table is all dead rows: vacuum it early, so that its pages are used again.
+    -- After a drain all rows are dead: vacuum early, so that the pages are used again.
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_insert_threshold = -1,
@@ -34,16 +35,16 @@ create table if not exists public.chat_telemetry_changes (
     autovacuum_analyze_threshold = 100000
 );
 
--- The table has no key. Without this, a publication for all tables would refuse every drain.
+-- The table has no key. Without this, no drain could delete rows if there is a publication for all tables.
 alter table public.chat_telemetry_changes replica identity full;
 -- Statistics would keep the ids of erased users.
 alter table public.chat_telemetry_changes
 alter column log_id set statistics 0, alter column user_id set statistics 0;
 
 comment on table public.chat_telemetry_changes is
-'Changes of public.chat_telemetry_log that the reports do not count yet: written by triggers, drained by dbt.';
+'Changes of public.chat_telemetry_log that were not drained yet. Triggers write them, dbt drains them.';
 comment on column public.chat_telemetry_changes.sign is
-'1 if the row came into the log, -1 if it left; the other columns are those of the log.';
+'1 if the row was added to the log, -1 if it was removed. The other columns are those of the log.';
 
 alter table public.chat_telemetry_changes enable row level security;
 
@@ -60,7 +61,7 @@ drop policy if exists telemetry_transformer_deletes on public.chat_telemetry_cha
 create policy telemetry_transformer_deletes on public.chat_telemetry_changes
 for delete to telemetry_transformer using (true);
 
--- Security definer: who writes the log has no right to the feed.
+-- Security definer, because the roles that write the log have no privilege on the feed.
 create or replace function public.chat_telemetry_feed_changes()
 returns trigger
 language plpgsql
@@ -101,7 +102,7 @@ end
 $$;
 
 comment on function public.chat_telemetry_feed_changes() is
-'Trigger function: writes the rows that a statement changed in the log to public.chat_telemetry_changes.';
+'Trigger function: writes a signed row to public.chat_telemetry_changes for each row that a statement changed in the log.';
 
 create or replace function public.chat_telemetry_refuse_truncate()
 returns trigger
@@ -109,13 +110,13 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-    raise exception '%.% cannot be truncated: the reports would go on counting its rows', tg_table_schema, tg_table_name
-    using hint = 'Use DELETE on public.chat_telemetry_log, which tells the reports, or roll the migrations back.';
+    raise exception '%.% cannot be truncated: the reports would still count its rows', tg_table_schema, tg_table_name
+    using hint = 'Use DELETE on public.chat_telemetry_log, which writes the change feed, or roll the migrations back.';
 end
 $$;
 
 comment on function public.chat_telemetry_refuse_truncate() is
-'Trigger function: TRUNCATE does not say which rows left, so it is refused.';
+'Trigger function: refuses TRUNCATE, which does not show the removed rows to a trigger.';
 
 revoke all on function public.chat_telemetry_feed_changes() from public, service_role;
 revoke all on function public.chat_telemetry_refuse_truncate() from public, service_role;
@@ -135,7 +136,7 @@ begin
 end
 $$;
 
--- Once per statement, not per row: a batch of 500 inserts runs the function once.
+-- Per statement, not per row: for a batch of 500 rows the function runs once.
 create or replace trigger trg_feed_inserts
 after insert on public.chat_telemetry_log
 referencing new table as new_rows

@@ -52,7 +52,7 @@ FORGET = """
     delete from chat_rollups.labels where id >= 100;
     update chat_rollups.progress
     set
-        batch = case name when 'drained_changes' then 0 end,
+        drain_number = case name when 'drained_changes' then 0 end,
         generation = 0,
         revision = 0,
         as_of = null,

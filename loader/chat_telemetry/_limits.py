@@ -7,19 +7,17 @@ from typing import Any
 
 import msgspec
 
-from chat_telemetry._record import TelemetryRecord
+from chat_telemetry._record import LONG_TEXTS, NAMES, TelemetryRecord
 
-TEXTS = ("user_question", "ai_response", "generated_sql", "error_message")
-NAMES = ("response_id", "error_type", "failed_step", "sql_model", "response_model")
 MAX_SUGGESTIONS = 100
 MARK = "…"
 
-_texts = attrgetter(*TEXTS)
+_long_texts = attrgetter(*LONG_TEXTS)
 _names = attrgetter(*NAMES)
 
 
 def has_long_name(record: TelemetryRecord, max_name_chars: int) -> bool:
-    """Whether a name may be too long. Fast, because it runs for every record: it looks at all names joined together."""
+    """Whether a name may be too long. It runs for every record, so it lists the names instead of looping over them."""
     suggestions = record.follow_up_suggestions or ()
     try:
         names = "".join(
@@ -43,7 +41,8 @@ def shorten(record: TelemetryRecord, max_text_chars: int, max_name_chars: int) -
     A follow-up suggestion may be as long as a name. At most 100 suggestions are kept.
     """
     changes: dict[str, Any] = {}
-    for columns, values, limit in ((TEXTS, _texts(record), max_text_chars), (NAMES, _names(record), max_name_chars)):
+    limited = ((LONG_TEXTS, _long_texts(record), max_text_chars), (NAMES, _names(record), max_name_chars))
+    for columns, values, limit in limited:
         for column, value in zip(columns, values, strict=True):
             if isinstance(value, str) and len(value) > limit:
                 changes[column] = _cut(value, limit)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
-from typing import get_type_hints
 
 import msgspec
 
-from chat_telemetry._record import Integer, TelemetryRecord, in_utc
+from chat_telemetry._record import INTEGERS, TelemetryRecord, in_utc
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=1)  # for clocks that are wrong by hours
 
-_TYPES = get_type_hints(TelemetryRecord, include_extras=True)
-_INTEGERS = tuple(column for column, kind in _TYPES.items() if kind == Integer | None)
-_numbers = attrgetter(*_INTEGERS)
+_numbers = attrgetter(*INTEGERS)
 _latest = datetime.now(UTC) + AHEAD
 
 
@@ -35,7 +32,7 @@ def odd_values(record: TelemetryRecord) -> dict[str, str]:
     """The columns with odd values, each with the reason."""
     global _latest  # noqa: PLW0603 - only grows, so that `may_be_odd` does not have to read the clock
     _latest = datetime.now(UTC) + AHEAD
-    found = {column: "is negative" for column in _INTEGERS if _is_negative(getattr(record, column))}
+    found = {column: "is negative" for column in INTEGERS if _is_negative(getattr(record, column))}
     created_at = in_utc(record.created_at)
     if isinstance(created_at, datetime):
         if created_at < EARLIEST:

@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from functools import partial
 from numbers import Integral, Real
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,9 @@ from chat_telemetry._errors import InvalidRecord
 
 Integer = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 """The range of PostgreSQL's `integer`."""
+
+LongText = Annotated[str, msgspec.Meta(title="long text")]
+"""A text of any length. Every other `str` is a name."""
 
 # A fork copies the generator's state. Without this, two children would create the same keys, and the database would
 # discard the second record of each pair as a duplicate.
@@ -56,13 +59,13 @@ class TelemetryRecord(msgspec.Struct, kw_only=True, array_like=True, forbid_unkn
     conversation_id: UUID | None = None
     response_id: str | None = None
     created_at: datetime = msgspec.field(default_factory=partial(datetime.now, UTC))
-    user_question: str
-    ai_response: str | None = None
-    generated_sql: str | None = None
+    user_question: LongText
+    ai_response: LongText | None = None
+    generated_sql: LongText | None = None
     result_row_count: Integer | None = None
     follow_up_suggestions: list[str] | None = None
     error_type: str | None = None
-    error_message: str | None = None
+    error_message: LongText | None = None
     failed_step: str | None = None
     is_off_topic: bool = False
     sql_model: str | None = None
@@ -81,6 +84,16 @@ class TelemetryRecord(msgspec.Struct, kw_only=True, array_like=True, forbid_unkn
 
 COLUMNS: tuple[str, ...] = TelemetryRecord.__struct_fields__
 """In the order of the table, which is also the order of the values in a line."""
+
+
+def _columns(*types: Any) -> tuple[str, ...]:
+    hints = get_type_hints(TelemetryRecord, include_extras=True)
+    return tuple(column for column in COLUMNS if hints[column] in types)
+
+
+LONG_TEXTS = _columns(LongText, LongText | None)
+NAMES = _columns(str, str | None)
+INTEGERS = _columns(Integer, Integer | None)
 
 
 def encode(record: TelemetryRecord) -> bytes:

@@ -1,5 +1,6 @@
 {#-
-    The bare name is that of the CTE that chat_rollups.fill puts before the model. `dbt show`, which has none, reads the table.
+    The name without a schema is the CTE that chat_rollups.fill puts before the model. `dbt show` has no such CTE and reads the
+    table.
 -#}
 {% macro changes() -%}
     {%- set drained = ref("drained_changes") -%}

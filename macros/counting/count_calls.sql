@@ -1,6 +1,7 @@
 {#-
-    Some clients count cached tokens apart from input tokens, and plain SQL can write any number. Each call is bounded before
-    it is summed, so that it costs no less than nothing: no count is below 0, and cached tokens are at most the input tokens.
+    Some clients do not include cached tokens in input tokens, and plain SQL can write any number. The token counts of each
+    call are bounded before they are summed, so that no cost is below 0: no count is below 0, and cached tokens are at most
+    the input tokens.
 -#}
 {% macro count_calls() -%}
     {%- for call in ["sql", "response"] %}

@@ -1,4 +1,4 @@
-{#- A negative duration is kept as -1, so that it can be subtracted when its row goes; no report shows it. -#}
+{#- A negative duration is kept as -1, so that it can be subtracted when its row is deleted. No report shows it. -#}
 {% macro measured_steps(changes) -%}
     select
         {{ day_of('created_at') }} as day,

@@ -1,4 +1,4 @@
-{#- Only the drain asks: all steps of a run look back from the day that it noted. -#}
+{#- Only the drain uses this. It records the day, so that all rollups and reports of a run use the same one. -#}
 {% macro last_day_that_counts() -%}
     {%- if var("report_as_of") -%}
         date '{{ var("report_as_of") }}'

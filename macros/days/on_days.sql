@@ -1,7 +1,7 @@
 {#-
-    The index on the time finds the rows by the first two conditions, which leave room for clocks that are set back at midnight;
-    the day decides. It stands in a CASE, of which the planner expects half of the rows: a second range would make it expect
-    one row in all, and join that in nested loops.
+    The first two conditions are for the index on the time, with a margin for clocks that are set back at midnight. The third
+    one decides. It is a CASE, of which the planner estimates half of the rows: for a second range the planner would estimate
+    one row, and join it in nested loops.
 -#}
 {% macro on_days(moment, first, last) -%}
     {%- set timezone = var("report_timezone") -%}

@@ -1,4 +1,4 @@
-{#- These names are columns of window_durations, too. -#}
+{#- The names are also columns of window_durations. -#}
 {% macro report_periods() -%}
     {{- return({
         "last_7_days": (6, 0),

@@ -1,7 +1,7 @@
 {#-
-    Fails with each key whose counts in the rollup differ from those of the log, on a few random days (`reconcile_days`) or on
-    all (`reconcile_all`). What the rollup has yet to count is left out: changes in the feed and in later batches. One statement
-    reads all of it, so the test is right while chats go on and dbt runs.
+    Returns each key whose counts in the rollup differ from those of the log, on a few random days (`reconcile_days`) or on all
+    days (`reconcile_all`). Changes that the rollup has not counted yet are left out: those in the feed and those of later
+    drains. One statement reads everything, so the test is also right while rows arrive and dbt runs.
 -#}
 {% test equals_the_log(model) %}
     {%- set rollup = model.identifier -%}

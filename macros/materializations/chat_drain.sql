@@ -1,4 +1,4 @@
-{#- The next batch: what the feed shows, moved into a table by chat_rollups.drain. The model's own SQL is not run. -#}
+{#- Fills its table by chat_rollups.drain, which empties the feed. The model's own SQL is not run. -#}
 {% materialization chat_drain, adapter="postgres" %}
     {%- set function_call -%}
         chat_rollups.drain(
@@ -7,5 +7,5 @@
             last_day => {{ last_day_that_counts() }}
         )
     {%- endset -%}
-    {{- return(run_step(function_call)) -}}
+    {{- return(call_run_function(function_call)) -}}
 {% endmaterialization %}

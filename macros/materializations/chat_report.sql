@@ -1,7 +1,7 @@
 {#-
-    A materialized view in chat_reports, by chat_rollups.make_report: created, refreshed beside its readers, replaced if its
-    query changed, left alone if nothing changed that it is made of. Config: `indexes`, `grants`, and in `meta`
-    `without_statistics`, the columns that hold ids or texts of users.
+    A materialized view in chat_reports. chat_rollups.make_report creates it, replaces it if its query changed, and refreshes
+    it concurrently if a rollup that it reads changed. Config: `indexes`, `grants`, and in `meta` the key
+    `without_statistics`: the columns that hold ids or texts of users.
 -#}
 {% materialization chat_report, adapter="postgres" %}
     {%- set rollups, descriptions = [], {} -%}
@@ -29,5 +29,5 @@
             full_refresh => {{ flags.FULL_REFRESH }}
         )
     {%- endset -%}
-    {{- return(run_step(function_call)) -}}
+    {{- return(call_run_function(function_call)) -}}
 {% endmaterialization %}

@@ -1,10 +1,10 @@
 {#-
-    A table of chat_rollups that a migration made: chat_rollups.fill counts into it what the model finds in the CTE
-    drained_changes. The keys of the model's `meta`:
+    A table in chat_rollups that a migration created. chat_rollups.fill counts into it: the model is a query that reads the
+    changes to count from the CTE drained_changes. The keys of the model's `meta`:
 
-    follows: the rollup that this one is made from; without it, the log
-    replaces: true if the model's values take the place of the table's, and are not added to them
-    lists_everything: true if the model returns all of the table each time
+    follows: the rollup from which this one is made; without it, the log
+    replaces: true if the model returns new values of the counts, not amounts to add
+    lists_everything: true if the model returns all rows of the table, each time
 -#}
 {% materialization chat_rollup, adapter="postgres" %}
     {%- set meta = config.get("meta") or {} -%}
@@ -26,5 +26,5 @@
             price_lists => {{ text_array(price_lists) }}
         )
     {%- endset -%}
-    {{- return(run_step(function_call)) -}}
+    {{- return(call_run_function(function_call)) -}}
 {% endmaterialization %}

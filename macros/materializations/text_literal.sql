@@ -1,4 +1,4 @@
-{#- Dollar quotes read the same in every database; quotes with backslashes do not. -#}
+{#- Dollar quotes, because single quotes depend on standard_conforming_strings. -#}
 {% macro text_literal(text) -%}
     $chat_telemetry${{ text }}$chat_telemetry$
 {%- endmacro %}

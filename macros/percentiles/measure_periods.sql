@@ -1,4 +1,4 @@
-{#- The counts of all periods stand side by side until the end, so that one sort serves them all. -#}
+{#- The counts of all periods are columns until the end, so that one sort is enough for all periods. -#}
 {% macro measure_periods(counts, keys, fractions) -%}
     {%- set keys = keys | join(", ") -%}
     select

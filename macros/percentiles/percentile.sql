@@ -1,6 +1,6 @@
 {#-
-    With k = fraction * (total - 1), its place in the sorted list counted from 0, it lies between the values at floor(k) and
-    ceil(k).
+    The place of the percentile in the sorted list, counted from 0, is k = fraction * (total - 1). The percentile lies between
+    the values at floor(k) and ceil(k).
 -#}
 {% macro percentile(fraction, up_to="up_to", total="total") -%}
     {%- set place -%}({{ fraction }}::double precision * ({{ total }} - 1)::double precision){%- endset -%}

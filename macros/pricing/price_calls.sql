@@ -1,4 +1,4 @@
-{#- A name that has a price on the day keeps it; only a name that has none is looked up without its date. -#}
+{#- Only a name without a price on the day is looked up without the date at its end. -#}
 {% macro price_calls(calls, prices) -%}
     select
         calls.*,

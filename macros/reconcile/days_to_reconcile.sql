@@ -1,4 +1,4 @@
-{#- Days before 2000 and after tomorrow, which only impossible times make, are always among them. -#}
+{#- Days of impossible times, before 2000 and after tomorrow, are always included. -#}
 {% macro days_to_reconcile(rollup) -%}
     {%- if var("reconcile_all") or not execute -%}
         {{- return(none) -}}

@@ -1,7 +1,7 @@
-{#- In the middle of a run they have not, and comparing them would be a false alarm. -#}
+{#- In the middle of a run this is false, and a comparison would be a false alarm. -#}
 {% macro have_counted_the_same(rollups) -%}
     (
-        select count(distinct (batch, generation)) = 1
+        select count(distinct (drain_number, generation)) = 1
         from {{ source("rollups", "progress") }}
         where name in ('{{ rollups | join("', '") }}')
     )

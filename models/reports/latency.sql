@@ -1,4 +1,4 @@
--- How long do the steps of a chat request take, day by day and over the last weeks?
+-- How long do the steps of a chat request take, by day and by rolling period?
 {% set fractions = {"p50_ms": "0.5", "p95_ms": "0.95", "p99_ms": "0.99"} %}
 
 with

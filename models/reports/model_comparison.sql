@@ -1,4 +1,4 @@
--- Which pair of models does best: how fast, how reliably and at what cost per chat request?
+-- Which pair of models is best: how fast, how reliable and at what cost per chat request?
 {% set steps = ["nl_to_sql", "sql_execution", "response_generation", "ttfb"] %}
 {% set pair = ["sql_model", "response_model"] %}
 {% set cost = "(case when spending.period is null then 0 else spending.cost_usd end)" %}
@@ -19,7 +19,7 @@ prices as (
     select * from {{ ref('price_periods') }}
 ),
 
--- Labels that are shown alike are one model.
+-- A request without a model and a model with the name none are shown as one model.
 models as (
     select
         id,

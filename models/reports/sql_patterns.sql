@@ -1,4 +1,5 @@
--- Which SQL does the chat write most often, and how does it fare? The 1,000 most frequent of the last 7 days.
+-- Which SQL does the chat write most often, how fast is it and how often does it fail? The 1,000 most frequent texts of
+-- the last 7 days.
 -- depends_on: {{ ref('drained_changes') }}
 {% set first, last = report_periods()["last_7_days"] %}
 with
@@ -15,7 +16,7 @@ requests as (
     from {{ source('chat', 'chat_telemetry_log') }}
     where
         {{ on_days('created_at', as_of() ~ ' - ' ~ first, as_of() ~ ' - ' ~ last) }}
-        -- Blank SQL, however many blanks, has one of these two fingerprints: that of nothing and that of one space.
+        -- Blank SQL has one of these two fingerprints: that of the empty text or that of one space.
         and sql_fingerprint not in (md5(''), md5(' '))
 ),
 
@@ -60,7 +61,7 @@ percentiles as materialized (
     group by sql_fingerprint
 ),
 
--- The keys first: the texts are wide, and only a thousand of them are shown.
+-- Only the keys: the texts are wide, and only a thousand of them are shown.
 newest as materialized (
     select distinct on (requests.sql_fingerprint)
         requests.sql_fingerprint,

@@ -22,7 +22,7 @@ usage as (
     group by user_id
 ),
 
--- Between two changes of any price all days are priced alike, so they are added up first.
+-- Between two changes of any price, a model costs the same each day. So these days are summed before they are priced.
 priced_days as materialized (
     select
         active_days.day,

@@ -1,5 +1,5 @@
--- How long did each step take on each of the last 30 days? Only the days that a batch touched and those that enter or
--- leave.
+-- How long did each measured step take on each of the last 30 days? Only the days with new changes and the days that
+-- enter or leave the 30 days are computed.
 {{ config(meta={"follows": "daily_durations", "replaces": true}) }}
 {% set days_back = report_periods()["last_30_days"][0] %}
 
@@ -13,7 +13,7 @@ durations as (
     select * from {{ ref('daily_durations') }}
 ),
 
--- The last day that counts: as it was for this table (null if no day is in it) and as it is now.
+-- The last day that counts: before, in this table (null if the table counts no day), and now.
 last_days as (
     select
         {{ as_of('daily_latency') }} as was,
@@ -69,7 +69,7 @@ summed as (
     group by day, step
 )
 
--- A row without requests is one to delete.
+-- fill deletes a row whose counts are 0 or null.
 select
     days.day,
     steps.step::smallint as step,

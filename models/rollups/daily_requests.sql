@@ -1,2 +1,2 @@
--- How many chat requests did each day see, with which models and outcome, and how many tokens did they take?
+-- How many chat requests were made each day, with which models and outcome, and how many tokens did they use?
 {{ count_requests(changes()) }}

@@ -1,7 +1,8 @@
--- What changed in the log since the last run? Each run moves what the feed shows into a batch with the next number.
+-- What changed in the log since the last run? Each run moves the visible changes of the feed here, under the next drain
+-- number.
 {{ config(materialized="chat_drain") }}
 {%- if dbt_version.startswith("2.") -%}
-    {#- dbt 2 ignores require-dbt-version. An error while a model is parsed stops every command that reads the project. -#}
+    {#- dbt 2 ignores require-dbt-version. An error in a model stops every command that parses the project. -#}
     {{ exceptions.raise_compiler_error(
         "chat-telemetry runs on dbt 1.11 and 1.12, and this is dbt " ~ dbt_version
         ~ ": install dbt-core 1.12 and dbt-postgres"

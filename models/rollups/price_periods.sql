@@ -1,4 +1,4 @@
--- What does a model cost per million tokens, under each name that it is logged by, and from when until when?
+-- What does a model cost per million tokens, under each name with which it is logged, and from when until when?
 {{ config(meta={"lists_everything": true}) }}
 with
 
@@ -53,7 +53,7 @@ named_prices as (
     inner join prices on model_aliases.model = prices.model
 ),
 
--- From its first day on, a price of a better rank hides all prices of the same name whose rank is worse.
+-- From its first day on, a price hides all prices of the same name that have a higher match_rank.
 ranked_prices as (
     select
         *,
@@ -63,7 +63,7 @@ ranked_prices as (
     from named_prices
 ),
 
--- Two prices of one rank and day: the source that sorts first, so that a run is repeatable.
+-- Of two prices with the same rank and day, the one whose source sorts first, so that each run has the same result.
 visible_prices as (
     select distinct on (name, valid_from) * from ranked_prices
     where hidden_from is null or valid_from < hidden_from

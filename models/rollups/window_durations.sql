@@ -1,5 +1,5 @@
--- The same for the rolling periods: what came to their days and, if the last day moved, the days that enter and leave
--- them.
+-- How many requests without error took each whole number of milliseconds, by rolling period, measured step and models?
+-- Adds the changes on days of a period and, if the last day moved, the days that enter it less the days that leave it.
 {{ config(meta={"follows": "daily_durations"}) }}
 with
 
@@ -11,7 +11,7 @@ durations as (
     select * from {{ ref('daily_durations') }}
 ),
 
--- The last day that counts: as it was for this table (null if no day is in it) and as it is now.
+-- The last day that counts: before, in this table (null if the table counts no day), and now.
 last_days as (
     select
         {{ as_of('window_durations') }} as was,

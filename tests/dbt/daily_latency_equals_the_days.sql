@@ -1,5 +1,5 @@
--- daily_latency holds the last 30 days with their counts, averages and longest durations, and no other day.
--- Compared only while both have counted the same.
+-- daily_latency has the last 30 days with their counts, averages and longest durations, and no other day. The
+-- tables are compared only if both have counted the same drains.
 {{ config(tags=['reconcile']) }}
 with
 

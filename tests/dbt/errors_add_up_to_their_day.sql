@@ -1,4 +1,4 @@
--- Each request of a day stands in one row of errors, and the shares of a day add up to 1.
+-- Each request of a day is counted in one row of errors, and the shares of a day add up to 1.
 select
     day,
     day_request_count,

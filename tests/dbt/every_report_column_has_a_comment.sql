@@ -1,5 +1,5 @@
--- A reader of the database finds out what a report and each of its columns mean, and what must not be summed.
--- It finds the reports by itself, so it depends on no model: in a first `dbt build` it runs before them.
+-- Each report and each of its columns has a comment. The test reads the reports from the catalog and depends on no
+-- model, so in a first `dbt build` it runs before the reports exist.
 select
     reports.oid::regclass as report,
     attributes.attname as column_name

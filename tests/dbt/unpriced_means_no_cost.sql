@@ -1,4 +1,4 @@
--- A cost is null exactly where no call has a price, and never hides behind a zero.
+-- A cost is null if and only if no call has a price; it is never 0 instead.
 select
     day,
     step,

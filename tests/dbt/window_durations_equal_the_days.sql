@@ -1,4 +1,5 @@
--- Each rolling period holds what its days hold. Compared only while both have counted the same.
+-- The counts of each rolling period are the sums of its days. The two tables are compared only if both have counted the
+-- same drains.
 {{ config(tags=['reconcile']) }}
 with
 

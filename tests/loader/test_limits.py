@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_telemetry import Stats
-from chat_telemetry._limits import NAMES, TEXTS, has_long_name, shorten
+from chat_telemetry._limits import has_long_name, shorten
+from chat_telemetry._record import LONG_TEXTS, NAMES
 from tests.loader.conftest import Log, record
 
 
-@pytest.mark.parametrize("column", TEXTS + NAMES)
+@pytest.mark.parametrize("column", LONG_TEXTS + NAMES)
 def test_a_text_longer_than_its_limit_is_cut_and_ends_with_a_mark(column: str) -> None:
-    limit = 20 if column in TEXTS else 5
+    limit = 20 if column in LONG_TEXTS else 5
     assert shorten(record(**{column: "x" * limit}), 20, 5) is None
     long = record(**{column: "x" * (limit + 1)})
     cut = shorten(long, 20, 5)

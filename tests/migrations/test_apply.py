@@ -141,7 +141,7 @@ def test_a_rollback_never_destroys_rows(database: Database) -> None:
     (user,) = database.add_users()
     with database.connect() as connection:
         connection.execute("insert into chat_telemetry_log (user_id, user_question) values (%s, 'How many?')", [user])
-        with pytest.raises(MigrationFailed, match="does not destroy them"):
+        with pytest.raises(MigrationFailed, match="does not delete them"):
             roll_back_all(database.conninfo)
         assert connection.execute("select user_question from chat_telemetry_log").fetchall() == [("How many?",)]
         apply_migrations(database.conninfo)

@@ -80,8 +80,8 @@ def test_columns_that_hold_ids_or_texts_of_users_have_no_statistics(project: Dbt
         project.seed_and_run(report_as_of=AS_OF.isoformat())
         connection.execute(ASK, {"user": user, "conversation": None})
         connection.execute(
-            "insert into chat_rollups.drained_changes (batch, sign, is_off_topic, error_type, failed_step, sql_model,"
-            " response_model, created_at, user_id) values (0, 1, false, 0, 0, 0, 0, now(), %s)",
+            "insert into chat_rollups.drained_changes (drain_number, sign, is_off_topic, error_type, failed_step,"
+            " sql_model, response_model, created_at, user_id) values (0, 1, false, 0, 0, 0, 0, now(), %s)",
             [uuid.uuid4()],
         )
         connection.execute("analyze")

@@ -129,7 +129,7 @@ def test_the_periods_are_not_compared_with_days_that_they_have_yet_to_count(ours
         ours.run("run", "--select", "drained_changes", "daily_durations", report_as_of=AS_OF)
         assert failing(ours, reconcile_all=True) == set()
         ours.run("run", "--select", *OF_THE_DAYS)
-        # The same batch, counted again by the days of another time zone.
+        # The same drains, counted again by the days of another time zone.
         ours.run("run", "--full-refresh", "--select", "daily_durations", report_timezone="Asia/Kolkata")
         assert failing(ours, *TESTS_OF_THE_DAYS) == set()
         ours.run("run", "--select", *OF_THE_DAYS, report_timezone="Asia/Kolkata")

@@ -1,4 +1,4 @@
-"""Which changes a rollup counts: the batches that it has yet to count, or the log less what waits in the feed."""
+"""Which changes a rollup counts: those of the drains after its drain number, or the log less the feed."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def insert(connection: psycopg.Connection, table: str, *rows: dict[str, Any]) ->
         )
 
 
-def change(batch: int, sign: int, day: int, sql_model: int) -> dict[str, Any]:
+def change(drain_number: int, sign: int, day: int, sql_model: int) -> dict[str, Any]:
     """A row of drained_changes."""
     names = {"error_type": 0, "failed_step": 0, "sql_model": sql_model, "response_model": 0}
     return {
-        "batch": batch,
+        "drain_number": drain_number,
         "sign": sign,
         "created_at": noon(day),
         "user_id": uuid.UUID(int=1),
@@ -86,12 +86,12 @@ def log(project: DbtProject) -> DbtProject:
     return project
 
 
-def test_a_rollup_counts_the_batches_that_it_has_yet_to_count(project: DbtProject) -> None:
+def test_a_rollup_counts_the_drains_after_its_drain_number(project: DbtProject) -> None:
     with project.database.connect() as connection:
         connection.execute("insert into chat_rollups.labels (id, label) values (101, 'a'), (102, 'b'), (103, 'c')")
-        connection.execute("update chat_rollups.progress set batch = 3 where name = 'drained_changes'")
+        connection.execute("update chat_rollups.progress set drain_number = 3 where name = 'drained_changes'")
         connection.execute(
-            "update chat_rollups.progress set batch = 1, report_timezone = 'UTC' where name = 'daily_requests'"
+            "update chat_rollups.progress set drain_number = 1, report_timezone = 'UTC' where name = 'daily_requests'"
         )
         for day, count in [("2026-11-22", 5), ("2025-11-22", 1)]:
             zeros = ", 0" * 9
@@ -115,7 +115,7 @@ def test_a_rollup_counts_the_batches_that_it_has_yet_to_count(project: DbtProjec
             "select day, sql_model, request_count, sql_call_count from chat_rollups.daily_requests"
         ).fetchall() == [(dt.date(2026, 11, 22), 102, 7, 7)]
         assert connection.execute(
-            "select batch from chat_rollups.progress where name = 'daily_requests'"
+            "select drain_number from chat_rollups.progress where name = 'daily_requests'"
         ).fetchone() == (3,)
 
 

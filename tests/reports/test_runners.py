@@ -73,7 +73,7 @@ def test_another_target_is_refused_before_it_takes_anything(ours: DbtProject, mo
         outcome = ours.invoke(*arguments, report_as_of=AS_OF)
         assert not outcome.success
         assert 'belong to the dbt target schema "chat_telemetry", not to "ci_42"' in failures(outcome)
-        assert "Develop on a database of your own" in failures(outcome)
+        assert "Develop on another database" in failures(outcome)
         assert footprint(ours) == before
         assert value(ours, PENDING) == 1000
     monkeypatch.delenv("CHAT_TELEMETRY_DBT_SCHEMA")

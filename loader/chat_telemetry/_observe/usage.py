@@ -15,8 +15,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Shape:
-    """The usage of one API: the field that identifies it, and the fields that add up to each count."""
+    """The usage that one API reports: the field that identifies it, and the fields that add up to each count."""
 
+    api: str
     known_by: str
     input: tuple[str, ...]
     """Together they include cached tokens."""
@@ -25,22 +26,29 @@ class Shape:
 
 
 SHAPES = (
-    Shape(  # OpenAI's Chat Completions
-        "prompt_tokens", ("prompt_tokens",), ("completion_tokens",), ("prompt_tokens_details.cached_tokens",)
+    Shape(
+        "openai_chat",
+        "prompt_tokens",
+        ("prompt_tokens",),
+        ("completion_tokens",),
+        ("prompt_tokens_details.cached_tokens",),
     ),
-    Shape(  # OpenAI's Responses
+    Shape(
+        "openai_responses",
         "input_tokens_details.cached_tokens",
         ("input_tokens",),
         ("output_tokens",),
         ("input_tokens_details.cached_tokens",),
     ),
-    Shape(  # Anthropic, whose input_tokens are those that neither came from the cache nor went into it
+    Shape(  # input_tokens are those that neither came from the cache nor went into it
+        "anthropic",
         "input_tokens",
         ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
         ("output_tokens",),
         ("cache_read_input_tokens",),
     ),
-    Shape(  # Gemini, whose candidates leave out the thoughts
+    Shape(  # the candidates leave out the thoughts
+        "gemini",
         "prompt_token_count",
         ("prompt_token_count", "tool_use_prompt_token_count"),
         ("candidates_token_count", "thoughts_token_count"),

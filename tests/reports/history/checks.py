@@ -112,10 +112,12 @@ class Checks:
 
 
 def assert_nothing_is_left(connection: psycopg.Connection) -> None:
-    """The feed is drained, every rollup has counted the last batch, no batch is kept, and no row counts nothing."""
+    """The feed is empty, every rollup has counted the last drain, no drained change is kept, and no row counts 0."""
     assert connection.execute("select count(*) from public.chat_telemetry_changes").fetchone() == (0,)
     progress: dict[str, int] = dict(
-        connection.execute("select name, batch from chat_rollups.progress where name != 'price_periods'").fetchall()
+        connection.execute(
+            "select name, drain_number from chat_rollups.progress where name != 'price_periods'"
+        ).fetchall()
     )
     assert progress == dict.fromkeys(["drained_changes", *ROLLUPS], progress["drained_changes"])
     assert connection.execute("select count(*) from chat_rollups.drained_changes").fetchone() == (0,)

@@ -41,7 +41,7 @@ STATEMENTS = [
         [("response_model\n", f"response_model, {NAME}\n")],
     ),
     (
-        "1200_create_steps",
+        "1300_create_drain",
         "create or replace function chat_rollups.label_names(",
         [
             ("response_model from", f"response_model, {NAME} from"),
@@ -49,7 +49,7 @@ STATEMENTS = [
         ],
     ),
     (
-        "1200_create_steps",
+        "1300_create_drain",
         "create or replace function chat_rollups.drain(",
         [
             ("labels as response_model\n", f"labels as response_model, chat_rollups.labels as {NAME}\n"),

@@ -18,8 +18,8 @@ select id, 'How many?' from auth.users cross join generate_series(1, 10)
 """
 
 
-def test_a_rollup_that_waited_for_another_run_does_not_go_back_to_an_older_batch(project: DbtProject) -> None:
-    """When it gets its row of progress, the other run has counted a batch that was not there when it began to wait."""
+def test_a_rollup_that_waited_for_another_run_does_not_go_back_to_an_older_drain(project: DbtProject) -> None:
+    """When the waiting run gets its row of progress, the other run has counted a drain that is newer than the wait."""
     project.database.add_users()
     count_users = ("run", "--select", "daily_users")
     project.run("run", "--select", "drained_changes", "daily_users")
@@ -32,14 +32,15 @@ def test_a_rollup_that_waited_for_another_run_does_not_go_back_to_an_older_batch
             project.run("run", "--select", "drained_changes")
             other_run.execute(statement_of(project, "daily_users"))
         assert waiting.succeeded(), waiting.said()
-        batches = "select distinct batch from chat_rollups.progress where name in ('drained_changes', 'daily_users')"
-        assert other_run.execute(batches).fetchall() == [(1,)]
+        assert other_run.execute(
+            "select distinct drain_number from chat_rollups.progress where name in ('drained_changes', 'daily_users')"
+        ).fetchall() == [(1,)]
     project.run(*count_users)
     assert_each_request_is_counted_once(project.database, "daily_users")
 
 
 def test_a_rebuild_keeps_the_drain_from_committing_meanwhile(project: DbtProject) -> None:
-    """It noted the newest batch. A later one that it finds in the log, and not in the feed, it would count twice."""
+    """The rebuild counts up to the newest drain. If a later drain emptied the feed, its changes would count twice."""
     project.database.add_users()
     project.run("run", "--select", "drained_changes", "daily_requests")
     with project.database.connect() as holder:

@@ -1,11 +1,11 @@
 {#-
-    Row locks order the runs, so the statement has to see what was committed before it began: whatever isolation the database
-    has by default, this one reads committed. Whatever search_path it has, names are PostgreSQL's. Under --empty nothing is
-    called: it would publish empty reports.
+    Row locks order the runs, so a statement has to see everything that was committed before it began: it sets read committed,
+    because the database may have another default. For the same reason it sets the search_path, so that names are those of
+    PostgreSQL. Under --empty nothing is called, because empty reports would be published.
 -#}
-{% macro run_step(function_call) -%}
+{% macro call_run_function(function_call) -%}
     {%- if flags.EMPTY -%}
-        {%- set outcome = "left alone: --empty" -%}
+        {%- set outcome = "nothing done: --empty" -%}
     {%- else -%}
         {%- call statement("main", fetch_result=true) -%}
             set transaction isolation level read committed;

@@ -1,5 +1,5 @@
--- Drops the reports that dbt made, which the next run makes again, but nothing that others built on them: if somebody
--- did, the rollback stops and names it.
+-- Drops the reports, which the next dbt run creates again. If other views depend on a report, the rollback stops and
+-- names them.
 
 set lock_timeout = '5s';
 
@@ -17,7 +17,7 @@ begin
         used.relnamespace = 'chat_reports'::pg_catalog.regnamespace
         and dependent.relnamespace <> 'chat_reports'::pg_catalog.regnamespace;
     if dependents is not null then
-        raise exception 'the reports are used by %', dependents
+        raise exception 'other views depend on the reports: %', dependents
         using hint = 'Drop those views first, then roll back again.';
     end if;
 
@@ -29,16 +29,4 @@ begin
 end
 $$;
 
-drop view if exists chat_reports.report_freshness;
-drop function if exists chat_rollups.make_report(
-    text, text, text, text[], text[], jsonb, boolean
-);
-drop function if exists chat_rollups.exchange_report(regclass, regclass);
-drop function if exists chat_rollups.grant_report(regclass, text[]);
-drop function if exists chat_rollups.apply_settings(regclass, jsonb);
-drop function if exists chat_rollups.refresh_report(regclass);
-drop function if exists chat_rollups.key_of(regclass);
-drop function if exists chat_rollups.state_of(text[]);
-drop function if exists chat_rollups.left_out_count(text[]);
-drop function if exists chat_rollups.pending_changes();
-drop table if exists chat_rollups.report_state;
+drop function if exists chat_rollups.make_report;

@@ -1,0 +1,218 @@
+-- fill: the run function that counts into a rollup.
+
+set lock_timeout = '5s';
+
+create or replace function chat_rollups.each_column(columns text[], template text, separator text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select pg_catalog.string_agg(pg_catalog.format(template, name), separator order by place)
+    from pg_catalog.unnest(columns) with ordinality as c (name, place)
+$$;
+
+comment on function chat_rollups.each_column is
+'Repeats a template, an expression with %s in place of a column, once for each column.';
+
+create or replace function chat_rollups.query_md5(query text)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select pg_catalog.md5(pg_catalog.replace(query, pg_catalog.format('"%s".', pg_catalog.current_database()), ''))
+$$;
+
+comment on function chat_rollups.query_md5 is
+'The md5 of a model''s query without the name of the database, so that a copy of the database has the same md5.';
+
+-- `query` is the rollup's model. It reads the changes to count from a CTE named drained_changes, which fill puts before
+-- it. The rollup's primary key is the key of a row; all other columns are counts. The other parameters:
+--
+-- columns: those that the dbt project documents
+-- follows: the rollup from which this one is made; without it, the log
+-- replaces: the query returns new values of the counts, not amounts to add
+-- lists_everything: the query returns all rows of the table, each time
+-- price_lists: tables that must have rows
+create or replace function chat_rollups.fill(
+    rollup regclass,
+    query text,
+    columns text[],
+    run_by text,
+    timezone text,
+    full_refresh boolean,
+    follows text default null,
+    replaces boolean default false,
+    lists_everything boolean default false,
+    price_lists text[] default '{}'
+)
+returns text
+language plpgsql
+set search_path = ''
+set standard_conforming_strings = on
+set jit = off
+as $$
+declare
+    rollup_name constant text := (select relname from pg_catalog.pg_class where oid = rollup);
+    mine chat_rollups.progress;
+    source chat_rollups.progress;
+    is_rebuild boolean;
+    changes text;
+    keys text[];
+    counts text[];
+    is_zero text;
+    has_rows boolean;
+    on_conflict text;
+    emptied tid[];
+    written bigint;
+begin
+    perform chat_rollups.assert_columns(rollup, columns);
+    select * into strict mine from chat_rollups.progress where name = rollup_name for update;
+    perform chat_rollups.assert_owner(run_by);
+    perform chat_rollups.assert_tables_have_rows(price_lists);
+
+    -- For share: a rebuild reads the log and the feed, so no drain may take changes from the feed meanwhile.
+    select * into strict source from chat_rollups.progress
+    where name = coalesce(follows, 'drained_changes') for share;
+    if source.drain_number is null then
+        raise exception 'chat_rollups.% has not counted the log yet: run dbt without --select', follows;
+    end if;
+    is_rebuild := full_refresh or lists_everything or mine.drain_number is null
+        or (
+            follows is not null
+            and (mine.generation <> source.generation or mine.query_md5 is distinct from chat_rollups.query_md5(query))
+        );
+    if not is_rebuild and mine.report_timezone <> timezone then
+        raise exception '% was counted in time zone %, not in %', rollup, mine.report_timezone, timezone
+        using hint = 'To count the log by the days of the new time zone: dbt run --full-refresh';
+    end if;
+    if not is_rebuild and mine.drain_number = source.drain_number and mine.as_of is not distinct from source.as_of then
+        return 'nothing new';
+    end if;
+
+    if not is_rebuild then
+        changes := pg_catalog.format(
+            'select * from chat_rollups.drained_changes where drain_number > %s and drain_number <= %s',
+            mine.drain_number, source.drain_number
+        );
+    elsif follows is not null or lists_everything then
+        changes := 'select * from chat_rollups.drained_changes where false';
+    else
+        perform chat_rollups.assert_log_is_visible();
+        if mine.drain_number is not null or source.as_of is null then  -- otherwise the drain has added the labels
+            perform chat_rollups.label_names('public.chat_telemetry_log');
+            perform chat_rollups.label_names('public.chat_telemetry_changes');
+        end if;
+        changes := 'select * from chat_rollups.log_as_drained';
+    end if;
+    if is_rebuild and follows is not null then
+        -- The model reads from progress up to which day the table counts: in a rebuild, no day.
+        update chat_rollups.progress set as_of = null where name = rollup_name;
+    end if;
+
+    select
+        pg_catalog.array_agg(pg_catalog.quote_ident(a.attname)) filter (where a.attnum = any(i.indkey)),
+        pg_catalog.array_agg(pg_catalog.quote_ident(a.attname)) filter (where a.attnum <> all(i.indkey))
+    into keys, counts
+    from pg_catalog.pg_index as i
+    inner join pg_catalog.pg_attribute as a on i.indrelid = a.attrelid and a.attnum > 0 and not a.attisdropped
+    where i.indrelid = rollup and i.indisprimary;
+    is_zero := case when lists_everything then 'false'
+        else chat_rollups.each_column(counts, 'coalesce(%s, 0) = 0', ' and ') end;
+
+    execute pg_catalog.format('select exists (select from %s)', rollup) into has_rows;
+    on_conflict := case when not has_rows then ''  -- a plain insert is cheaper
+        else pg_catalog.format(
+            'on conflict (%s) do update set %s where %s',
+            pg_catalog.array_to_string(keys, ', '),
+            case when is_rebuild or replaces then chat_rollups.each_column(counts, '%1$s = excluded.%1$s', ', ')
+                else chat_rollups.each_column(counts, '%1$s = rollup.%1$s + excluded.%1$s', ', ') end,
+            case when is_rebuild or replaces
+                then chat_rollups.each_column(counts, 'rollup.%1$s is distinct from excluded.%1$s', ' or ')
+                else 'true' end
+        ) end;
+
+    execute pg_catalog.format(
+        'with drained_changes as (
+            %s
+        ),
+
+        counted as %s (
+            select * from (
+                %s
+            ) as counted
+            where %s
+        ),
+
+        gone as (
+            delete from %s as rollup
+            where %s and not exists (select from counted where %s)
+            returning 1
+        ),
+
+        written as (
+            insert into %s as rollup (%s)
+            select %s from counted
+            order by %s
+            %s
+            returning rollup.ctid as place, %s as is_zero
+        )
+
+        select
+            count(*) + (select count(*) from gone),
+            coalesce(array_agg(place) filter (where is_zero), ''{}'')
+        from written',
+        changes,
+        case when has_rows then 'materialized' else 'not materialized' end,
+        query,
+        -- Rows that add 0 are left out. A value that replaces another one may be 0.
+        case when replaces and not is_rebuild then 'true' else pg_catalog.format('not (%s)', is_zero) end,
+        rollup,
+        (is_rebuild and has_rows)::text,
+        chat_rollups.each_column(keys, 'rollup.%1$s = counted.%1$s', ' and '),
+        rollup,
+        pg_catalog.array_to_string(keys || counts, ', '),
+        pg_catalog.array_to_string(keys || counts, ', '),
+        pg_catalog.array_to_string(keys, ', '),
+        on_conflict,
+        is_zero
+    )
+    into written, emptied;
+
+    -- A statement cannot change a row twice, so rows that reached 0 are deleted by a second one. No other session moves
+    -- these rows meanwhile: this one holds the lock on the rollup's row of progress.
+    if pg_catalog.cardinality(emptied) > 0 then
+        execute pg_catalog.format('delete from %s where ctid = any($1)', rollup) using emptied;
+    end if;
+
+    if lists_everything and written = 0 and mine.drain_number is not null then
+        return 'nothing new';
+    end if;
+    update chat_rollups.progress as p
+    set
+        drain_number = source.drain_number,
+        generation = case when follows is null then p.generation + is_rebuild::integer else source.generation end,
+        revision = p.revision + (written > 0 or p.as_of is distinct from source.as_of)::integer,
+        as_of = source.as_of,
+        report_timezone = timezone,
+        query_md5 = chat_rollups.query_md5(query)
+    where p.name = rollup_name;
+    return pg_catalog.format('%s rows %s', written, case when is_rebuild then 'rebuilt' else 'changed' end);
+end
+$$;
+
+comment on function chat_rollups.fill is
+'Counts the drains that a rollup has not counted yet or, in a rebuild, the whole log. Returns how many rows it wrote.';
+
+revoke all on function
+chat_rollups.each_column,
+chat_rollups.query_md5,
+chat_rollups.fill
+from public, service_role, telemetry_writer, telemetry_reader;
+
+grant execute on function
+chat_rollups.each_column,
+chat_rollups.query_md5,
+chat_rollups.fill
+to telemetry_transformer;

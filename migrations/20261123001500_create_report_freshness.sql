@@ -1,0 +1,142 @@
+-- What is recorded about each report: what it was made from, and how fresh it is.
+
+set lock_timeout = '5s';
+
+create table if not exists chat_rollups.report_state (
+    report text not null,
+    query_md5 text,
+    settings_md5 text,
+    made_from jsonb,
+    refreshed_at timestamptz,
+    as_of date,
+    report_timezone text,
+    newest_request_at timestamptz,
+    future_request_count bigint,
+    left_out_count bigint,
+    constraint report_state_pkey primary key (report)
+);
+
+comment on table chat_rollups.report_state is
+'One row per report: what the report was made from, so that a run refreshes it only if something changed, and what report_freshness shows.';
+comment on column chat_rollups.report_state.report is
+'The report, by the name of its view in chat_reports.';
+comment on column chat_rollups.report_state.query_md5 is
+'md5 of the query of the report.';
+comment on column chat_rollups.report_state.settings_md5 is
+'md5 of the indexes, the comments and the columns without statistics.';
+comment on column chat_rollups.report_state.made_from is
+'The revision and the time zone of each rollup that the report reads, and the last day.';
+
+-- Security definer, so that readers need no privilege on the feed.
+create or replace function chat_rollups.pending_changes()
+returns bigint
+language sql
+stable
+security definer
+set search_path = ''
+as 'select pg_catalog.count(*) from public.chat_telemetry_changes';
+
+comment on function chat_rollups.pending_changes is
+'The number of changes in the feed.';
+
+create or replace function chat_rollups.left_out_count(made_from text[])
+returns bigint
+language sql
+stable
+set search_path = ''
+as $$
+    select
+        (
+            select coalesce(pg_catalog.sum(request_count), 0)
+            from chat_rollups.daily_requests where day < '2000-01-01'
+        )::bigint
+        + (
+            select coalesce(pg_catalog.sum(last_30_days), 0)
+            from chat_rollups.window_durations
+            where duration_ms < 0 and 'window_durations' = any(made_from)
+        )
+$$;
+
+comment on function chat_rollups.left_out_count is
+'The number of requests before the year 2000 and, for a report on durations, of negative durations in the last 30 days: no report counts them.';
+
+create or replace function chat_rollups.state_of(rollups text[])
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    uncounted text;
+    state jsonb;
+begin
+    select
+        pg_catalog.string_agg(name, ', ' order by name) filter (where drain_number is null),
+        pg_catalog.jsonb_object_agg(name, pg_catalog.jsonb_build_array(revision, report_timezone))
+    into uncounted, state
+    from chat_rollups.progress
+    where name = any(rollups);
+    if uncounted is not null then
+        raise exception 'these rollups have not counted the log yet: %. Run dbt without --select', uncounted;
+    end if;
+
+    select coalesce(state, '{}') || pg_catalog.jsonb_build_object('as_of', as_of) into state
+    from chat_rollups.progress
+    where name = 'drained_changes';
+    return state;
+end
+$$;
+
+comment on function chat_rollups.state_of is
+'The revisions of rollups and the last day. While they stay the same, a report that is made from the rollups is up to date.';
+
+create or replace view chat_reports.report_freshness as
+select
+    report,
+    refreshed_at,
+    as_of,
+    report_timezone,
+    newest_request_at,
+    (select chat_rollups.pending_changes()) as pending_changes,
+    future_request_count,
+    left_out_count
+from chat_rollups.report_state
+where refreshed_at is not null;
+
+comment on view chat_reports.report_freshness is
+'How fresh is each report? One row per report. pending_changes and future_request_count are the same in every row, and left_out_count overlaps: never sum them.';
+comment on column chat_reports.report_freshness.report is
+'The report, by the name of its view in chat_reports.';
+comment on column chat_reports.report_freshness.refreshed_at is
+'When a run last refreshed the report, or found that it was up to date.';
+comment on column chat_reports.report_freshness.as_of is
+'The last day that the report counts.';
+comment on column chat_reports.report_freshness.report_timezone is
+'The time zone whose midnights separate the days.';
+comment on column chat_reports.report_freshness.newest_request_at is
+'The time of the newest chat request in the log at refreshed_at, without those in the future.';
+comment on column chat_reports.report_freshness.pending_changes is
+'Changes of the log that the next run will count.';
+comment on column chat_reports.report_freshness.future_request_count is
+'Chat requests with a time in the future, written by a wrong clock. No report counts them before their day.';
+comment on column chat_reports.report_freshness.left_out_count is
+'Chat requests that the report leaves out because of an impossible value: a time before 2000, a negative duration.';
+
+revoke all on table chat_rollups.report_state from public, service_role, telemetry_writer, telemetry_reader;
+revoke all on table chat_reports.report_freshness from public, service_role, telemetry_writer, telemetry_transformer;
+
+revoke all on function
+chat_rollups.pending_changes,
+chat_rollups.left_out_count,
+chat_rollups.state_of
+from public, service_role, telemetry_writer, telemetry_reader;
+
+grant execute on function
+chat_rollups.pending_changes,
+chat_rollups.left_out_count,
+chat_rollups.state_of
+to telemetry_transformer;
+
+grant execute on function chat_rollups.pending_changes to telemetry_reader;
+grant select, insert, update, delete on table chat_rollups.report_state to telemetry_transformer;
+grant select on table chat_reports.report_freshness to telemetry_reader, telemetry_transformer;

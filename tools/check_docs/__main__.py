@@ -1,0 +1,44 @@
+"""`make docs`: check the Markdown pages and what CI calls. Prints one line a fault; exits with 1 if there is one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.check_docs.code_blocks import check_blocks
+from tools.check_docs.commands import read_makefile
+from tools.check_docs.links import check_links, check_paths
+from tools.check_docs.page import Fault, read_page
+from tools.check_docs.workflows import check_workflows
+
+ROOT = Path(__file__).parents[2]
+# Not models/*.md: those are dbt's descriptions of columns, and no page.
+PAGES = ("*.md", "docs/**/*.md", "[!.]*/README.md")
+
+
+def page_paths(root: Path) -> list[Path]:
+    """The pages of the repository at `root`, relative to it."""
+    return sorted({path.relative_to(root) for pattern in PAGES for path in root.glob(pattern)})
+
+
+def find_faults(root: Path) -> Iterator[Fault]:
+    """Everything that is wrong, page by page."""
+    pages = {path: read_page(root, path) for path in page_paths(root)}
+    makefile = read_makefile(root)
+    for page in pages.values():
+        faults = [*check_links(root, page, pages), *check_paths(root, page), *check_blocks(root, page, makefile)]
+        yield from sorted(faults, key=lambda fault: fault.line)
+    yield from check_workflows(root, makefile)
+
+
+def main() -> int:
+    root = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT
+    faults = list(find_faults(root))
+    sys.stdout.writelines(f"{fault}\n" for fault in faults)
+    sys.stdout.write(f"{len(page_paths(root))} pages, {len(faults) or 'no'} faults\n")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
