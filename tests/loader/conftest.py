@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -106,3 +107,23 @@ def adds_up(client: TelemetryClient) -> bool:
     return (
         stats.accepted + stats.recovered == answered + stats.discarded_at_exit + stats.left_in_journal + stats.pending
     )
+
+
+@contextmanager
+def under_load(client: TelemetryClient, log: Log, accepted: list[UUID]) -> Iterator[None]:
+    """During the block, persist a record every millisecond and append the keys of the accepted ones."""
+    stop = threading.Event()
+
+    def persist() -> None:
+        while not stop.wait(0.001):
+            record = log.record()
+            if client.persist(record):
+                accepted.append(record.log_id)
+
+    thread = threading.Thread(target=persist, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

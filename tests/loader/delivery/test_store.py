@@ -1,41 +1,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg.conninfo import make_conninfo
 
 from chat_telemetry._delivery.store import InsertResult, Store
 from chat_telemetry._errors import DatabaseNotReady, DatabaseUnavailable
-from chat_telemetry._record import COLUMNS, TelemetryRecord, encode
-from tests.conftest import Database, Server
+from chat_telemetry._record import COLUMNS, encode
 from tests.loader.conftest import WRITER, Log
-
-
-@pytest.fixture
-def store(log: Log) -> Iterator[Store]:
-    store = Store(log.conninfo)
-    yield store
-    store.close()
-
-
-def lines(*records: TelemetryRecord) -> list[bytes]:
-    return [encode(record) for record in records]
-
+from tests.loader.delivery.conftest import lines
 
 unusual_texts = [
     "\0", "\0\0", "\\\0", "\\\\\0u0000", "a\\u0000", "\\\\u0000", "\ud800", "\udc00\ud800", "'; --", "],[",
 ]  # fmt: skip
+
+
 any_text = st.text(st.characters(codec=None)) | st.sampled_from(unusual_texts)
+
+
 any_integer = st.none() | st.integers(-(2**31), 2**31 - 1)
+
+
 any_columns: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
     {"user_question": any_text, "is_off_topic": st.booleans()},
     optional={
@@ -232,67 +222,3 @@ def test_any_other_error_rejects_its_row(log: Log, store: Store, error_code: str
     (rejection,) = store.insert(lines(log.record())).rejected
     assert f"({error_code})" in rejection.reason
     assert rejection.detail == "raised by the test"
-
-
-def test_a_terminated_connection_is_opened_again(log: Log, store: Store) -> None:
-    store.insert(lines(log.record()))
-    assert log.cut_connections() == 1
-    record = log.record()
-    with pytest.raises(DatabaseUnavailable):
-        store.insert(lines(record))
-    assert store.insert(lines(record)).stored == 1
-
-
-def test_the_session_has_the_name_of_the_loader_and_no_prepared_statements(log: Log, store: Store) -> None:
-    for _ in range(10):  # by default, psycopg prepares a statement that was executed five times
-        store.insert(lines(log.record()))
-    assert log.query(f"select application_name from pg_stat_activity where usename = '{WRITER}'") == [
-        ("chat-telemetry",)
-    ]
-    with store._connected() as connection:
-        assert connection.execute("select count(*) from pg_prepared_statements").fetchone() == (0,)
-
-
-@pytest.mark.parametrize(("seconds", "sent"), [(0.1, "2"), (7.4, "7")])
-def test_a_connection_has_timeouts_for_connecting_and_for_a_dead_server(log: Log, seconds: float, sent: str) -> None:
-    with closing(Store(log.conninfo, connect_timeout=seconds)) as store:
-        parameters = store._connected().info.get_parameters()
-    expected = {"connect_timeout": sent, "keepalives": "1", "keepalives_idle": "15", "tcp_user_timeout": "30000"}
-    assert parameters.items() >= expected.items()
-
-
-def test_a_connection_string_overrides_the_loaders_defaults(log: Log) -> None:
-    with closing(Store(make_conninfo(log.conninfo, application_name="orders-chat", connect_timeout=9))) as store:
-        parameters = store._connected().info.get_parameters()
-    assert (parameters["application_name"], parameters["connect_timeout"]) == ("orders-chat", "9")
-
-
-@pytest.mark.parametrize(
-    ("conninfo", "fault"),
-    [
-        ("host=127.0.0.1 port=1 user=app password=hunter2", "Connection refused"),
-        ("host=/nowhere user=app password=hunter2", "No such file or directory"),
-        ("postgresql://app:pass@hunter2@127.0.0.1/chat", "failed to resolve host"),
-        ("postgresql://app:pass:w/hunter2@127.0.0.1/chat", "failed to resolve host"),
-        ("host=127.0.0.1 sslmode=hunter2", "OperationalError"),
-        ("host=127.0.0.1 port=hunter2", "Error"),
-        ("hunter2", "the connection string is invalid"),
-        ("postgresql://app:%hunter2@127.0.0.1/chat", "the connection string is invalid"),
-    ],
-)
-def test_the_error_of_a_failed_connection_contains_no_part_of_a_password(conninfo: str, fault: str) -> None:
-    with pytest.raises(DatabaseUnavailable, match=fault) as failure:
-        Store(conninfo).insert([b"{}"])
-    assert "hunter2" not in str(failure.value)
-
-
-def test_the_error_of_a_wrong_database_name_says_that_it_does_not_exist(postgres: Server, database: Database) -> None:
-    with pytest.raises(DatabaseUnavailable, match="does not exist"):
-        Store(make_conninfo(database.conninfo, dbname="no_such_database")).insert([b"{}"])
-
-
-def test_an_insert_commits_by_itself(log: Log, store: Store) -> None:
-    store.insert(lines(log.record(), log.record()))
-    connection = store._connected()
-    assert connection.autocommit
-    assert connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE

@@ -1,11 +1,10 @@
-# ruff: noqa: PT012, SIM117, TRY301, B904 - these tests are about nested blocks that raise
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -13,42 +12,11 @@ import pytest
 
 from chat_telemetry import TelemetryClient, TelemetryRecord, close, observe_chat
 from chat_telemetry._observe.chat import ObservedChat, Step
-from tests.loader.conftest import USER, Log
+from tests.loader.conftest import Log
+from tests.loader.observe.conftest import CHUNKS, MODEL_RESPONSE, Kept, observe
 from tests.providers import RESPONSE_TEXT, SQL, WIRE
 
-MODEL_RESPONSE = json.loads((WIRE / "openai_responses.json").read_text())
 OTHER_MODEL_RESPONSE = json.loads((WIRE / "anthropic.json").read_text())
-CHUNKS = [
-    json.loads(line.removeprefix("data: "))
-    for line in (WIRE / "openai_responses.sse").read_text().splitlines()
-    if line.startswith("data: ")
-]
-FAILED_IN = [
-    ("nl_to_sql", "sql_generation", "understanding"),
-    ("sql_validation", "sql_validation", "understanding"),
-    ("sql_execution", "sql_execution", "looking_up"),
-    ("response_generation", "response_generation", "response"),
-]
-
-
-class Kept:
-    """Replaces a client and keeps the records, so that a test can read them without a database."""
-
-    def __init__(self) -> None:
-        self.records: list[TelemetryRecord] = []
-
-    def persist(self, record: TelemetryRecord) -> bool:
-        self.records.append(record)
-        return True
-
-
-@pytest.fixture
-def kept() -> Kept:
-    return Kept()
-
-
-def observe(kept: Any, **more: Any) -> ObservedChat:
-    return observe_chat(user_id=USER, user_question="?", client=kept, **more)
 
 
 async def as_async(chunks: list[Any]) -> AsyncIterator[Any]:
@@ -195,174 +163,6 @@ def test_values_that_the_application_sets_are_not_overwritten(kept: Kept) -> Non
             chat.usage(MODEL_RESPONSE)
     record = kept.records[0]
     assert (record.sql_model, record.ttfb_ms, record.sql_cached_tokens) == ("house-model", 7, 0)
-
-
-@pytest.mark.parametrize(("step", "error_type", "failed_step"), FAILED_IN)
-def test_an_exception_is_recorded_with_its_step_and_passes_through_unchanged(
-    kept: Kept, step: Step, error_type: str, failed_step: str
-) -> None:
-    error = ValueError("no such thing")
-    with pytest.raises(ValueError, match="no such thing") as caught, observe(kept) as chat:
-        chat.record.generated_sql = SQL
-        with chat.step(step):
-            chat.usage(MODEL_RESPONSE)
-            raise error
-    assert caught.value is error
-    assert (error.__cause__, error.__context__, getattr(error, "__notes__", [])) == (None, None, [])
-    record = kept.records[0]
-    assert (record.error_type, record.failed_step) == (error_type, failed_step)
-    assert record.error_message == "ValueError: no such thing"
-    assert record.generated_sql == SQL
-    assert 38 in (record.sql_output_tokens, record.response_output_tokens)
-    if step != "sql_validation":
-        assert getattr(record, f"{step}_duration_ms") is not None
-
-
-def test_an_exception_outside_of_any_step_is_unexpected(kept: Kept) -> None:
-    with pytest.raises(KeyError), observe(kept) as chat:
-        with chat.step("nl_to_sql"):
-            pass
-        raise KeyError("x")
-    assert (kept.records[0].error_type, kept.records[0].failed_step) == ("unexpected", None)
-
-
-def test_an_exception_belongs_to_the_innermost_step(kept: Kept) -> None:
-    with pytest.raises(ValueError, match="drop"), observe(kept) as chat, chat.step("nl_to_sql"):
-        with chat.step("sql_validation"):
-            raise ValueError("drop table")
-    assert (kept.records[0].error_type, kept.records[0].failed_step) == ("sql_validation", "understanding")
-    assert kept.records[0].nl_to_sql_duration_ms is not None
-
-
-def test_an_exception_raised_while_handling_another_is_recorded_with_the_step_that_failed_first(kept: Kept) -> None:
-    with pytest.raises(RuntimeError), observe(kept) as chat:
-        try:
-            with chat.step("sql_execution"):
-                raise ValueError("no such table")
-        except ValueError:
-            raise RuntimeError("sorry")
-    assert (kept.records[0].error_type, kept.records[0].error_message) == ("sql_execution", "RuntimeError: sorry")
-
-
-def test_an_exception_raised_from_one_of_an_inner_step_is_recorded_with_the_inner_step(kept: Kept) -> None:
-    with pytest.raises(RuntimeError), observe(kept) as chat, chat.step("nl_to_sql"):
-        try:
-            with chat.step("sql_validation"):
-                raise ValueError("drop table")
-        except ValueError as error:
-            raise RuntimeError("sorry") from error
-    assert kept.records[0].error_type == "sql_validation"
-
-
-def test_a_handled_failure_does_not_change_how_a_later_failure_is_recorded(kept: Kept) -> None:
-    with pytest.raises(OSError, match="overloaded"), observe(kept) as chat:
-        try:
-            with chat.step("sql_execution"):
-                raise ValueError("no such column")
-        except ValueError:
-            with chat.step("nl_to_sql"):
-                raise OSError("overloaded")
-    assert kept.records[0].error_type == "sql_generation"
-
-
-def test_a_handled_failure_is_not_recorded(kept: Kept) -> None:
-    with observe(kept) as chat:
-        try:
-            with chat.step("sql_execution"):
-                raise ValueError("no such column")
-        except ValueError:
-            chat.record.generated_sql = SQL
-    assert kept.records[0].error_type is None
-
-
-def test_an_exception_group_is_recorded_with_the_step_of_its_member(kept: Kept) -> None:
-    async def look_up(chat: ObservedChat) -> None:
-        async with chat.step("sql_execution"):
-            raise ValueError("no such table")
-
-    async def handle() -> None:
-        async with observe(kept) as chat, asyncio.TaskGroup() as group:
-            group.create_task(look_up(chat))
-
-    with pytest.raises(ExceptionGroup):
-        asyncio.run(handle())
-    assert kept.records[0].error_type == "sql_execution"
-
-
-@pytest.mark.parametrize("inside", [True, False])
-def test_an_exception_that_the_application_handles_is_recorded_by_fail(kept: Kept, inside: bool) -> None:
-    with observe(kept) as chat:
-        try:
-            with chat.step("sql_execution"):
-                try:
-                    raise ValueError("no such table")
-                except ValueError as error:
-                    if inside:
-                        chat.fail(error)
-                    raise
-        except ValueError as error:
-            chat.fail(error)
-        with chat.step("response_generation"):
-            chat.record.ai_response = "Sorry, I could not look that up."
-    record = kept.records[0]
-    assert (record.error_type, record.failed_step) == ("sql_execution", "looking_up")
-    assert (record.error_message, record.response_generation_duration_ms) == ("ValueError: no such table", 0)
-
-
-def test_a_cancelled_request_is_recorded_and_stays_cancelled(kept: Kept) -> None:
-    async def handle(started: asyncio.Event) -> None:
-        async with observe(kept) as chat, chat.step("response_generation"):
-            started.set()
-            await asyncio.sleep(60)
-
-    async def serve() -> bool:
-        started = asyncio.Event()
-        task = asyncio.create_task(handle(started))
-        await started.wait()
-        task.cancel()
-        await asyncio.wait([task])
-        return task.cancelled()
-
-    assert asyncio.run(serve())
-    record = kept.records[0]
-    assert (record.error_type, record.error_message) == ("response_generation", "CancelledError")
-
-
-def test_closing_a_generator_is_recorded(kept: Kept) -> None:
-    def handle() -> Generator[Any, None, None]:
-        with observe(kept) as chat, chat.step("response_generation"):
-            yield from chat.stream(CHUNKS)
-
-    generator = handle()
-    next(generator)
-    generator.close()
-    record = kept.records[0]
-    assert (record.error_type, record.failed_step) == ("response_generation", "response")
-    assert (record.error_message, record.response_model) == ("GeneratorExit", "gpt-4.1-mini-2025-04-14")
-
-
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_is_recorded_and_passes_through(kept: Kept, kind: type[BaseException]) -> None:
-    with pytest.raises(kind), observe(kept):
-        raise kind
-    assert kept.records[0].error_message == kind.__name__
-
-
-def test_a_long_error_message_is_cut(kept: Kept) -> None:
-    with pytest.raises(ValueError, match="x"), observe(kept):
-        raise ValueError("x" * 1_000_000)
-    assert len(kept.records[0].error_message or "") == 2_000
-
-
-class Unprintable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no text")
-
-
-def test_an_exception_that_cannot_be_printed_is_recorded_by_its_type(kept: Kept) -> None:
-    with pytest.raises(Unprintable), observe(kept):
-        raise Unprintable
-    assert kept.records[0].error_message == "Unprintable"
 
 
 def test_a_mock_is_iterated_over_like_without_telemetry(kept: Kept) -> None:

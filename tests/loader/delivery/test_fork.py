@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from chat_telemetry import Stats
+from tests.loader.conftest import WRITER, Log, under_load
+
+FORK_AMONG_THREADS = "ignore:.*multi-threaded, use of fork:DeprecationWarning"
+
+
+def run_in_child(action: Callable[[], bool]) -> int:
+    """Fork, run the action in the child, and return its exit status: 0 if it returned true."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if action() else 2
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.filterwarnings(FORK_AMONG_THREADS)
+def test_a_forked_child_starts_empty_and_does_not_touch_the_connection_of_its_parent(log: Log) -> None:
+    sessions = f"select pid from pg_stat_activity where usename = '{WRITER}' and datname = current_database()"
+    with log.client() as client:
+        client.persist(log.record())
+        assert client.flush()
+        parents_session = log.query(sessions)
+
+        def child() -> bool:
+            started_empty = client.stats() == Stats()
+            return started_empty and client.persist(log.record()) and client.flush() and client.close()
+
+        assert run_in_child(child) == 0
+        assert client.persist(log.record())
+        assert client.flush()
+        assert log.query(sessions) == parents_session
+        assert client.stats() == Stats(accepted=2, stored=2)
+    assert len(log.stored_ids()) == 3
+
+
+@pytest.mark.filterwarnings(FORK_AMONG_THREADS)
+def test_forks_under_load_lose_and_duplicate_no_record(log: Log) -> None:
+    accepted: list[UUID] = []
+    with log.client() as client:
+        with under_load(client, log, accepted):
+
+            def child() -> bool:
+                sent = [client.persist(log.record()) for _ in range(20)]
+                return all(sent) and client.close() and client.stats() == Stats(accepted=20, stored=20)
+
+            assert [run_in_child(child) for _ in range(8)] == [0] * 8
+        assert client.flush()
+    assert len(log.stored_ids()) == len(accepted) + 8 * 20
+
+
+@pytest.mark.filterwarnings(FORK_AMONG_THREADS)
+def test_a_closed_client_is_also_closed_in_a_forked_child(log: Log) -> None:
+    with log.client() as client:
+        client.persist(log.record())
+    assert run_in_child(lambda: not client.persist(log.record())) == 0
