@@ -1,4 +1,4 @@
-"""A log that was there before the project, with rows that PostgreSQL knows statistics of."""
+"""A log that existed before the project, with rows and statistics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILE_NODE = "select pg_relation_filenode('public.chat_telemetry_log')"
 
 @pytest.fixture
 def adopted(empty_database: Database) -> Iterator[psycopg.Connection]:
-    """A log with fifty rows, analysed with PostgreSQL's own statistics targets, and no migration."""
+    """A log with fifty rows, analysed with PostgreSQL's default statistics targets, without migrations."""
     with empty_database.connect() as connection:
         connection.execute(SURROUNDINGS)
         (path,) = [path for path in MIGRATIONS if path.name.endswith("_create_chat_telemetry_log.sql")]

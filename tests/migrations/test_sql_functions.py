@@ -13,7 +13,7 @@ def fingerprint(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def test_the_fingerprint_folds_case_and_white_space_and_ignores_what_the_client_sent(database: Database) -> None:
+def test_the_fingerprint_folds_case_and_white_space_and_ignores_the_value_of_the_client(database: Database) -> None:
     (user,) = database.add_users()
     statement = (
         "insert into chat_telemetry_log (user_id, user_question, generated_sql, sql_fingerprint)"

@@ -1,4 +1,4 @@
-"""The migrations where they do not have the server to themselves: Supabase, a log with rows, no superuser."""
+"""The migrations on a server with objects of others: Supabase, a log with rows, no superuser."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_log_with_rows_is_adopted_and_its_fingerprints_are_corrected(
 
 @pytest.fixture(params=[16, 18])
 def server_of_its_own(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
-    """A cluster where no migration has made roles yet."""
+    """A cluster in which no migration has created roles yet."""
     with tempfile.TemporaryDirectory(prefix="ctpg-") as directory:
         server = EmbeddedPostgres(Path(directory), version=request.param, settings=FAST_AND_LOOSE)
         server.start()
