@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
@@ -132,7 +133,7 @@ def test_without_a_journal_the_loss_is_what_the_counters_say(workers: Workers, p
 def address(postgres: Server) -> tuple[str, int]:
     if postgres.embedded:
         return "127.0.0.1", postgres.embedded.port
-    with postgres.connect() as connection:
+    with psycopg.connect(postgres.conninfo("postgres")) as connection:
         return connection.info.host, connection.info.port
 
 
