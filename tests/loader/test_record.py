@@ -7,6 +7,7 @@ import os
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from fractions import Fraction
 from uuid import UUID
 
 import msgspec
@@ -163,11 +164,6 @@ def test_a_moment_without_time_zone_is_one_of_utc(moment: object) -> None:
     )
 
 
-@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_a_number_that_is_none_becomes_null(number: float) -> None:
-    assert fields(record(ttfb_ms=number))["ttfb_ms"] is None
-
-
 class Text(str):
     __slots__ = ()
 
@@ -179,8 +175,40 @@ class Moment(datetime):
     """As pandas, pendulum and freezegun have them."""
 
 
+class Count(int):
+    """As numpy has them: integers that are not exactly `int`."""
+
+
 class Step(enum.StrEnum):
     RESPONSE = "response"
+
+
+HALF_PAST_MIDNIGHT = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+PLUS_FIVE_THIRTY = timezone(timedelta(hours=5, minutes=30))
+
+
+@pytest.mark.parametrize("question", ["How many?", "How many\ud800?"], ids=["clean text", "lone surrogate"])
+@pytest.mark.parametrize(
+    "created_at",
+    [
+        pytest.param("2026-03-29T02:30:00+02:00", id="text"),
+        pytest.param(HALF_PAST_MIDNIGHT.astimezone(PLUS_FIVE_THIRTY), id="datetime"),
+        pytest.param(Moment(2026, 3, 29, 6, tzinfo=PLUS_FIVE_THIRTY), id="subclass of datetime"),
+    ],
+)
+def test_a_time_with_a_utc_offset_stays_the_same_instant(question: str, created_at: object) -> None:
+    sent = fields(record(user_question=question, created_at=created_at))["created_at"]
+    assert datetime.fromisoformat(sent) == HALF_PAST_MIDNIGHT
+
+
+@pytest.mark.parametrize(("number", "expected"), [(Fraction(25, 2), 12.5), (Count(7), 7)], ids=["Real", "Integral"])
+def test_other_types_of_numbers_become_json_numbers(number: object, expected: float) -> None:
+    assert fields(record(ttfb_ms=number))["ttfb_ms"] == expected
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_none_becomes_null(number: float) -> None:
+    assert fields(record(ttfb_ms=number))["ttfb_ms"] is None
 
 
 def test_relatives_of_the_declared_types_are_taken_for_what_they_are() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from chat_telemetry._delivery.store import Rejection
 from chat_telemetry._record import COLUMNS, encode
 from tests.loader.conftest import Log
 
-REFUSED = Rejection(0, "ForeignKeyViolation (23503)", "no such user")
+REJECTED = Rejection(0, "ForeignKeyViolation (23503)", "no such user")
 
 
 def letters(directory: Path) -> list[dict]:
@@ -26,7 +27,7 @@ def letters(directory: Path) -> list[dict]:
 
 def test_a_letter_has_time_reason_and_the_record_as_it_was(log: Log, tmp_path: Path) -> None:
     record = log.record(user_question="Größe?")
-    DeadLetters(tmp_path / "new").add(encode(record), REFUSED)
+    DeadLetters(tmp_path / "new").add(encode(record), REJECTED)
     (letter,) = letters(tmp_path / "new")
     assert datetime.now(UTC) - datetime.fromisoformat(letter["rejected_at"]) < timedelta(minutes=1)
     assert letter["reason"] == "ForeignKeyViolation (23503): no such user"
@@ -37,7 +38,7 @@ def test_a_letter_has_time_reason_and_the_record_as_it_was(log: Log, tmp_path: P
 def test_many_may_add_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         lines = [b'{"n":%d}' % number for number in range(200)]
-        list(pool.map(lambda line: DeadLetters(tmp_path).add(line, REFUSED), lines))
+        list(pool.map(lambda line: DeadLetters(tmp_path).add(line, REJECTED), lines))
     assert sorted(letter["record"]["n"] for letter in letters(tmp_path)) == list(range(200))
 
 
@@ -45,13 +46,13 @@ def test_a_replay_sends_the_lines_and_those_refused_again_are_letters_again(log:
     kept = DeadLetters(tmp_path)
     lines = [encode(log.record()), b"no JSON", encode(log.record()), b'{"n":2}', b"[1]"]
     for line in lines:
-        kept.add(line, REFUSED)
+        kept.add(line, REJECTED)
     sent: list[bytes] = []
 
     def send(batch: list[bytes]) -> None:
         sent.extend(batch)
         if b"no JSON" in batch:
-            kept.add(b"no JSON", REFUSED)
+            kept.add(b"no JSON", REJECTED)
 
     kept.replay(2, send)
     assert sent == lines
@@ -61,14 +62,14 @@ def test_a_replay_sends_the_lines_and_those_refused_again_are_letters_again(log:
 
 def test_a_replay_that_fails_is_continued_by_the_next(tmp_path: Path) -> None:
     kept = DeadLetters(tmp_path)
-    kept.add(b"[1]", REFUSED)
+    kept.add(b"[1]", REJECTED)
 
     def fail(batch: list[bytes]) -> None:
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
         kept.replay(2, fail)
-    kept.add(b"[2]", REFUSED)
+    kept.add(b"[2]", REJECTED)
     sent: list[bytes] = []
     kept.replay(2, sent.extend)
     assert sorted(sent) == [b"[1]", b"[2]"]
@@ -98,9 +99,60 @@ def test_a_record_with_a_mistyped_column_is_sent_whole_to_be_refused(tmp_path: P
     assert sent == [b'{"user_id":"u","user_qestion":"How many?"}']
 
 
+def test_a_line_of_an_older_version_is_kept_by_column_and_replayed_with_nulls(tmp_path: Path) -> None:
+    values = ["an id", "a user", None, None, "2026-11-23T08:00:00Z", "How many orders?"]
+    kept = DeadLetters(tmp_path)
+    kept.add(json.dumps(values).encode(), REJECTED)
+    (letter,) = letters(tmp_path)
+    assert letter["record"] == dict(zip(COLUMNS, values, strict=False))
+    sent: list[bytes] = []
+    kept.replay(9, sent.extend)
+    assert [json.loads(line) for line in sent] == [values + [None] * (len(COLUMNS) - len(values))]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(b"[1]", id="one value"),
+        pytest.param(b'["an id","a user",null,null,"2026-11-23T08:00:00Z"]', id="no question"),
+        pytest.param(json.dumps(["x"] * 27).encode(), id="more values than columns"),
+        pytest.param(b"7", id="a number"),
+        pytest.param(b"{}", id="an object"),
+    ],
+)
+def test_a_line_that_is_not_a_record_is_kept_unchanged(tmp_path: Path, line: bytes) -> None:
+    kept = DeadLetters(tmp_path)
+    kept.add(line, REJECTED)
+    assert [letter["record"] for letter in letters(tmp_path)] == [json.loads(line)]
+
+
+def test_a_torn_letter_is_sent_unchanged_and_does_not_end_the_replay(tmp_path: Path) -> None:
+    kept = DeadLetters(tmp_path)
+    kept.add(b"[1]", REJECTED)
+    torn = [b'{"rejected_at":"2026-11-23T0', b'{"record":"\xff"}']
+    with (tmp_path / "dead-letters.jsonl").open("ab") as file:
+        file.writelines(line + b"\n" for line in torn)
+    kept.add(b"[2]", REJECTED)
+    sent: list[bytes] = []
+    kept.replay(2, sent.extend)
+    assert sent == [b"[1]", *torn, b"[2]"]
+
+
+def test_adding_waits_for_a_lock_that_another_process_holds_for_a_moment(tmp_path: Path) -> None:
+    kept = DeadLetters(tmp_path)
+    kept.add(b"[1]", REJECTED)
+    descriptor = open_locked(tmp_path / "dead-letters.jsonl", os.O_RDWR)
+    assert descriptor is not None
+    release = threading.Timer(0.2, os.close, [descriptor])
+    release.start()
+    kept.add(b"[2]", REJECTED)
+    release.join()
+    assert [letter["record"] for letter in letters(tmp_path)] == [[1], [2]]
+
+
 def test_a_file_that_somebody_else_replays_is_left_alone(tmp_path: Path) -> None:
     kept = DeadLetters(tmp_path)
-    kept.add(b"{}", REFUSED)
+    kept.add(b"{}", REJECTED)
     descriptor = open_locked(tmp_path / "dead-letters.jsonl", os.O_RDWR)
     assert descriptor is not None
     kept.replay(9, lambda batch: pytest.fail("sent"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -238,7 +239,9 @@ def test_delivery_that_keeps_up_reads_nothing_back_and_one_that_does_not_loses_n
     assert batch == behind[:3]
     behind += put(30)
     assert acknowledge_all(lines) == behind[3:]
+    del reads[:]
     assert put(20) == acknowledge_all(lines)
+    assert reads == [], "it keeps up again"
 
 
 def test_chat_code_does_not_wait_for_a_slow_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,9 +260,12 @@ def test_chat_code_does_not_wait_for_a_slow_read(tmp_path: Path, monkeypatch: py
     taker = threading.Thread(target=lines.take)
     taker.start()
     assert reading.wait(20)
-    assert lines.put(b"2")
-    assert lines.stats().pending == 2
-    may_end.set()
+    with ThreadPoolExecutor(1) as chat_code:
+        try:
+            assert chat_code.submit(lines.put, b"2").result(timeout=1)
+            assert chat_code.submit(lines.stats).result(timeout=1).pending == 2
+        finally:
+            may_end.set()
     taker.join(20)
 
 

@@ -163,12 +163,32 @@ def test_a_taker_is_told_when_nothing_came_for_long(monkeypatch: pytest.MonkeyPa
     assert queue().take() == []
 
 
-def test_a_pause_is_short_while_somebody_waits() -> None:
+def test_one_long_flush_makes_a_pause_short() -> None:
+    lines = queue()
+    lines.put(b"1")
+    lines.take()
+    flusher, flushed = in_thread(lambda: lines.flush(30))
+    wait_until(lambda: lines._waiters)
+    started = time.monotonic()
+    lines.pause(60)
+    assert time.monotonic() - started < 1
+    lines.take()
+    lines.acknowledge(stored=1, duplicates=0, rejected=0)
+    flusher.join(5)
+    assert flushed == [True]
+
+
+def test_a_flush_that_begins_during_a_pause_makes_it_short() -> None:
     lines = queue()
     lines.put(b"1")
     lines.take()
     pauser, _ = in_thread(lambda: lines.pause(60))
-    wait_until(lambda: not lines.flush(0.05) and not pauser.is_alive())
+    flusher, _ = in_thread(lambda: lines.flush(30))
+    pauser.join(2)
+    assert not pauser.is_alive()
+    assert flusher.is_alive()
+    lines.close(0)
+    flusher.join(5)
 
 
 def test_a_pause_is_as_long_as_it_says_while_nobody_does() -> None:

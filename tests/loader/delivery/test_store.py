@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -188,20 +189,48 @@ def test_a_read_only_standby_is_asked_again_over_a_new_connection(log: Log, stor
     assert store.insert(lines(log.record())).stored == 1
 
 
-def test_a_deadlock_is_no_fault_of_the_row(log: Log, store: Store) -> None:
-    log.execute("""
+def raise_in_first_insert(log: Log, error_code: str) -> None:
+    """Let a trigger raise an error of this SQLSTATE in the first insert, and in no other."""
+    log.execute(f"""
         create sequence attempts;
         create function fail_once() returns trigger language plpgsql security definer as $$
         begin
-            if nextval('attempts') = 1 then raise exception 'deadlock detected' using errcode = '40P01'; end if;
+            if nextval('attempts') = 1 then raise exception 'as ordered' using errcode = '{error_code}'; end if;
             return new;
         end $$;
         create trigger fail_once before insert on public.chat_telemetry_log execute function fail_once();
     """)
-    record = log.record()
-    with pytest.raises(DatabaseUnavailable, match=r"DeadlockDetected \(40P01\)"):
-        store.insert(lines(record))
-    assert store.insert(lines(record)).stored == 1
+
+
+@pytest.mark.parametrize(
+    "error_code",
+    [
+        pytest.param("08006", id="connection failure"),
+        pytest.param("25006", id="read-only transaction"),
+        pytest.param("40P01", id="deadlock"),
+        pytest.param("53100", id="disk full"),
+        pytest.param("53300", id="too many connections"),
+        pytest.param("55P03", id="lock not available"),
+        pytest.param("57014", id="query canceled"),
+        pytest.param("58030", id="input/output error"),
+        pytest.param("XX001", id="data corrupted"),
+        pytest.param("XX002", id="index corrupted"),
+    ],
+)
+def test_a_batch_that_met_a_fault_of_the_server_can_be_sent_again(log: Log, store: Store, error_code: str) -> None:
+    raise_in_first_insert(log, error_code)
+    batch = lines(log.record())
+    with pytest.raises(DatabaseUnavailable, match=rf"\({error_code}\)"):
+        store.insert(batch)
+    assert store.insert(batch) == InsertResult(stored=1, duplicates=0)
+
+
+@pytest.mark.parametrize("error_code", ["P0001", "22000", "XX000"])
+def test_any_other_error_rejects_the_row_that_caused_it(log: Log, store: Store, error_code: str) -> None:
+    raise_in_first_insert(log, error_code)
+    (rejection,) = store.insert(lines(log.record())).rejected
+    assert f"({error_code})" in rejection.reason
+    assert rejection.detail == "as ordered"
 
 
 def test_a_cut_connection_is_made_again(log: Log, store: Store) -> None:
@@ -223,11 +252,18 @@ def test_the_session_has_the_loaders_name_and_poolers_find_nothing_to_refuse(log
         assert connection.execute("select count(*) from pg_prepared_statements").fetchone() == (0,)
 
 
+@pytest.mark.parametrize(("seconds", "sent"), [(0.1, "2"), (7.4, "7")])
+def test_connecting_and_waiting_for_a_dead_server_have_time_limits(log: Log, seconds: float, sent: str) -> None:
+    with closing(Store(log.conninfo, connect_timeout=seconds)) as store:
+        parameters = store._connected().info.get_parameters()
+    expected = {"connect_timeout": sent, "keepalives": "1", "keepalives_idle": "15", "tcp_user_timeout": "30000"}
+    assert parameters.items() >= expected.items()
+
+
 def test_a_connection_string_overrides_the_loaders_defaults(log: Log) -> None:
-    store = Store(make_conninfo(log.conninfo, application_name="orders-chat"))
-    store.insert(lines(log.record()))
-    assert log.query(f"select application_name from pg_stat_activity where usename = '{WRITER}'") == [("orders-chat",)]
-    store.close()
+    with closing(Store(make_conninfo(log.conninfo, application_name="orders-chat", connect_timeout=9))) as store:
+        parameters = store._connected().info.get_parameters()
+    assert (parameters["application_name"], parameters["connect_timeout"]) == ("orders-chat", "9")
 
 
 @pytest.mark.parametrize(

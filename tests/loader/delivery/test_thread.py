@@ -10,12 +10,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 
 from chat_telemetry import Stats, TelemetryClient
 from chat_telemetry._delivery import queue as queue_module
 from chat_telemetry._delivery import recovery
+from chat_telemetry._delivery import thread as thread_module
+from chat_telemetry._delivery.locked_files import open_locked
+from chat_telemetry._delivery.queue import LineQueue
+from chat_telemetry._delivery.store import Store
+from chat_telemetry._delivery.thread import DeliveryThread
+from chat_telemetry._record import encode
+from chat_telemetry._settings import Settings
 from tests.conftest import Server
 from tests.loader.conftest import WRITER, Log, adds_up, wait_until
 
@@ -90,6 +98,56 @@ def test_records_wait_for_a_table_that_is_not_there_yet(log: Log, caplog: pytest
     ]
 
 
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The lengths of the pauses after failures, which no thread waits for."""
+    pauses: list[float] = []
+    monkeypatch.setattr(LineQueue, "pause", lambda _, seconds: pauses.append(seconds))
+    return pauses
+
+
+def backoff(failures: int) -> list[float]:
+    """The longest pause after each failure in a row."""
+    return [min(15, 0.25 * 2**number) for number in range(failures)]
+
+
+def are_jittered(pauses: list[float], longest: list[float]) -> bool:
+    """Whether each pause is between half of its longest value and that value."""
+    return all(0.5 * limit <= pause <= limit for pause, limit in zip(pauses, longest, strict=True))
+
+
+def test_pauses_double_up_to_fifteen_seconds_and_differ_between_clients(pauses: list[float]) -> None:
+    delivery = DeliveryThread(Store("host=/nowhere"), Settings(max_batch_age=0.001))
+    delivery.queue.put(b"[]")
+    for _ in range(12):
+        assert delivery._process_one_batch()
+    assert are_jittered(pauses, backoff(12))
+    assert len({pause / longest for pause, longest in zip(pauses, backoff(12), strict=True)}) > 1
+    delivery.queue.close(0)
+
+
+def test_after_an_outage_the_pauses_begin_again_and_its_end_is_logged_once(
+    log: Log, pauses: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery = DeliveryThread(Store(log.conninfo), Settings(max_batch_age=0.001))
+
+    def deliver(batches: int) -> None:
+        for _ in range(batches):
+            delivery.queue.put(encode(log.record()))
+            delivery._process_one_batch()
+
+    with caplog.at_level(logging.INFO, logger="chat_telemetry"):
+        for _ in range(2):
+            log.execute("alter table public.chat_telemetry_log rename to elsewhere")
+            deliver(3)
+            log.execute("alter table public.elsewhere rename to chat_telemetry_log")
+            deliver(2)
+    delivery._store.close()
+    assert are_jittered(pauses, backoff(3) * 2)
+    assert caplog.messages.count("the database accepts telemetry again") == 2
+    assert delivery.queue.stats() == Stats(accepted=10, stored=10)
+
+
 def test_a_locked_table_holds_up_nobody(log: Log) -> None:
     with log.database.connect() as other, log.client() as client:
         with other.transaction():
@@ -139,6 +197,23 @@ def test_a_process_that_may_start_no_thread_keeps_its_records_until_it_may(
         assert client.persist(log.record())
         assert client.flush()
         assert client.stats() == Stats(accepted=2, stored=2)
+
+
+def test_a_client_that_never_got_a_thread_releases_its_journal_when_it_is_closed(
+    log: Log, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def reject(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", reject)
+    client = TelemetryClient(log.conninfo, journal_dir=tmp_path)
+    assert client.persist(log.record())
+    (path,) = tmp_path.iterdir()
+    assert open_locked(path, os.O_RDWR) is None
+    assert not client.close(0)
+    descriptor = open_locked(path, os.O_RDWR)
+    assert descriptor is not None
+    os.close(descriptor)
 
 
 def test_a_closed_client_has_ended_its_thread_and_its_session(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,3 +365,14 @@ def test_a_program_ends_in_time_though_the_table_is_locked(log: Log) -> None:
         seconds, written = run_script(log, log.conninfo)
         assert seconds < 10
         assert "closed before everything was delivered" in written
+
+
+def test_all_clients_of_a_program_share_the_time_of_its_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thread_module, "_delivery_threads", WeakSet())
+    clients = [TelemetryClient("host=/nowhere", exit_timeout=0.3) for _ in range(3)]
+    for client in clients:
+        client._queue.put(b"no thread takes it")
+    started = time.monotonic()
+    thread_module._close_all()
+    assert 0.3 <= time.monotonic() - started < 1
+    assert [client.stats() for client in clients] == [Stats(accepted=1, discarded_at_exit=1)] * 3
