@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SHELL  := /bin/sh
-TEST_WORKERS ?= 2
+# Roles and their passwords belong to the whole server, so on a server of yours the tests run one after the other.
+TEST_WORKERS ?= $(if $(CHAT_TELEMETRY_TEST_DATABASE_URL),0,2)
 UPGRADE ?= --upgrade
 LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-dbt-1.11 test-history test-faults bench bench-reports lint docs format lock prices clean
+.PHONY: help demo demo-stop test test-dbt-1.11 test-history test-faults test-mutants bench bench-reports lint docs format lock prices clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +52,9 @@ bench-reports: $(VENV)/installed ## Measure what a run costs beside plain materi
 
 test-faults: $(VENV)/installed ## Kill, crash, cut and fill up for many rounds: accepted records are stored, once
 	@$(BIN)/pytest -m faults --timeout 1800 -s tests/loader/faults
+
+test-mutants: $(VENV)/installed ## Change one thing in the code at a time and see whether a test fails (an hour; MUTANTS=--help)
+	@$(BIN)/python -m tools.mutants $(MUTANTS)
 
 $(VENV)/peers/installed: benchmarks/requirements.txt
 	@echo "==> Installing what the loader is compared with, $$(grep -c == benchmarks/requirements.txt) locked packages, into $(VENV)/peers"

@@ -21,14 +21,14 @@ from chat_telemetry._cli.sql_project import project_directory
 from tests.conftest import Database
 
 DEPRECATIONS_ARE_ERRORS = '{"error": ["Deprecations"]}'
-# The same in each test of this process, as databases have the same name in each: dbt reads the project again otherwise.
+# One password per process, because dbt parses the project again if it changes.
 PASSWORD = secrets.token_hex(16)
 _parsed_projects: dict[str, bytes] = {}
 
 
 @dataclass(frozen=True)
 class DbtProject:
-    """The project with a database to build in, a directory for what dbt writes, and environment variables."""
+    """The project, with a database to build in, a directory for dbt's files, and environment variables."""
 
     database: Database
     scratch: Path
@@ -47,28 +47,28 @@ class DbtProject:
             warnings.simplefilter("ignore")
             outcome = dbtRunner().invoke(["--quiet", *options])
         if parsed.exists():
-            # The first one only: a test that edits its copy of the project must not pass its edits on.
+            # Only the first one: edits of a test in its copy of the project must not reach other tests.
             _parsed_projects.setdefault(key, parsed.read_bytes())
         return outcome
 
     def run(self, *arguments: str, **variables: Any) -> dbtRunnerResult:
-        """Like invoke, and fails the test with dbt's own words where dbt fails."""
+        """Like invoke, but if dbt fails, the test fails with dbt's messages."""
         outcome = self.invoke(*arguments, **variables)
         assert outcome.success, failures(outcome)
         return outcome
 
     def seed_and_run(self, **variables: Any) -> None:
-        """All that `dbt build` makes, without its data tests."""
+        """Like `dbt build` without the data tests."""
         self.run("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test", **variables)
 
     def command(self, *arguments: str, **variables: Any) -> list[str]:
-        """What follows the word `dbt`."""
+        """The arguments of the command `dbt`."""
         project = str(self.directory)
         options = ["--project-dir", project, "--profiles-dir", project, "--vars", json.dumps(variables)]
         return [*arguments, "--warn-error-options", DEPRECATIONS_ARE_ERRORS, *options]
 
     def environment(self, user: str = "telemetry_transformer") -> dict[str, str]:
-        """The variables that lead dbt to the database, after a password for `user` is set there."""
+        """Set a password for `user`; returns the variables with which dbt connects."""
         with self.database.connect() as connection:
             connection.execute(
                 sql.SQL("alter role {} login password {}").format(sql.Identifier(user), sql.Literal(PASSWORD))
@@ -88,12 +88,12 @@ class DbtProject:
 
 
 def _flags_without_their_source() -> AbstractContextManager[object]:
-    """dbt looks through the stack and all modules for who made each flag: seconds a call in a test process."""
+    """Without this, dbt searches the stack and all modules for the origin of each flag: seconds per call in a test."""
     return mock.patch("dbt_common.behavior_flags.BehaviorFlagRendered._default_source", return_value="tests")
 
 
 def failures(outcome: dbtRunnerResult) -> str:
-    """What went wrong, node by node."""
+    """The messages of the nodes that failed."""
     if outcome.exception:
         return str(outcome.exception)
     results = getattr(outcome.result, "results", [])

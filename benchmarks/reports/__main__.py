@@ -1,4 +1,4 @@
-"""What a run of dbt costs, how long readers wait for it and what it stores, beside plain materialized views.
+"""What a run of dbt costs, how long readers wait for it and what it stores, compared with plain materialized views.
 
 Run `make bench-reports`, or a part of it on fewer rows:
 
@@ -26,12 +26,12 @@ from benchmarks.reports.benchmark import PARTS, ReportsBenchmark
 from benchmarks.reports.tables import result_tables
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 
-BYTES_PER_ROW = 2_500  # of disk, with indexes, write-ahead log and what is left over from loading
+BYTES_PER_ROW = 2_500  # of disk, with indexes, write-ahead log and dead rows of the load
 SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "4GB", "max_connections": "50"}
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine and the server on which the figures were measured."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -62,7 +62,7 @@ def read_options() -> argparse.Namespace:
         "--before",
         type=Path,
         metavar="DIRECTORY",
-        help="a checkout of another version, which is only read: the part `before` measures this one beside it",
+        help="a checkout of another version, which is only read: the part `before` compares this version with it",
     )
     parser.add_argument("--directory", type=Path, help="of the server, to keep it filled (default: a temporary one)")
     parser.add_argument("--output", type=Path, default=Path("bench-reports.json"), help="the figures as JSON")
@@ -75,7 +75,7 @@ def read_options() -> argparse.Namespace:
 
 
 def bytes_needed(options: argparse.Namespace) -> int:
-    """Of disk."""
+    """The disk space that is needed."""
     per_size = 2 if "before" in options.only else 1
     rows = per_size * sum(options.rows) + ("busy_day" in options.only) * options.busy_day_rows
     return int(BYTES_PER_ROW * rows)
@@ -83,7 +83,7 @@ def bytes_needed(options: argparse.Namespace) -> int:
 
 @contextmanager
 def directory_of(options: argparse.Namespace) -> Iterator[Path]:
-    """The one that was asked for, or one that is deleted afterwards. Exits if it has too little room."""
+    """The directory of the option, or one that is deleted afterwards. Exits if the disk space is not enough."""
     directory = (options.directory or Path(tempfile.mkdtemp(prefix="bench-reports-"))).resolve()
     directory.mkdir(parents=True, exist_ok=True)
     try:

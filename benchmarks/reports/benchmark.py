@@ -1,4 +1,4 @@
-"""What is measured of the reports, part by part."""
+"""The measurements of the reports, part by part."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 
 ROWS_PER_DAY = 14_000
 VARIANTS = {"plain, windowed": False, "plain, whole log": True}
-WINDOWED, WHOLE_LOG = "chat_telemetry_windowed", "chat_telemetry_whole_log"  # where dbt makes the plain views
+WINDOWED, WHOLE_LOG = "chat_telemetry_windowed", "chat_telemetry_whole_log"  # the schemas of the plain views
 
 Costs = dict[str, dict[str, list[dict[str, object]]]]
 
 
 class ReportsBenchmark:
-    """One server, a database per size, and what was found."""
+    """One server, a database per size, and the results."""
 
     def __init__(
         self, server: EmbeddedPostgres, directory: Path, options: argparse.Namespace, machine: dict[str, Any]
@@ -43,7 +43,7 @@ class ReportsBenchmark:
         self._started = time.perf_counter()
 
     def run(self) -> dict[str, Any]:
-        """Measure what was asked for; return what `result_tables` shows."""
+        """Measure the selected parts; returns the results for `tables`."""
         for part in self.options.only:
             self._say(part)
             self.results[part] = PARTS[part](self)
@@ -52,7 +52,7 @@ class ReportsBenchmark:
 
     @cached_property
     def databases(self) -> list[LogDatabase]:
-        """One per size, filled, the smallest first."""
+        """A filled database per size, the smallest first."""
         databases = [self._database(f"rows_{rows}", rows) for rows in sorted(self.options.rows)]
         for database in databases:
             if not database.is_filled():
@@ -66,7 +66,7 @@ class ReportsBenchmark:
         return self.databases[-1]
 
     def costs(self) -> dict[str, Any]:
-        """Of a run after everything that can happen, beside the plain views, and what is stored in the end."""
+        """Costs of a run after each kind of change, compared with the plain views, and the sizes at the end."""
         costs: Costs = defaultdict(lambda: defaultdict(list))
 
         def note(database: LogDatabase, case: str, cost: Cost) -> None:
@@ -92,7 +92,7 @@ class ReportsBenchmark:
         }
 
     def _measure_cases(self, note: Callable[[LogDatabase, str, Cost], None]) -> None:
-        largest = [self.largest]  # in a short log all late rows would fall into the weeks that the reports look at
+        largest = [self.largest]  # in a short log all late rows would be in the weeks that the reports read
         cases: dict[str, tuple[list[LogDatabase], Callable[[LogDatabase], None]]] = {
             "1,000 new rows": (self.databases, lambda database: database.add_new(1_000)),
             "nothing new": (self.databases, lambda database: None),
@@ -114,14 +114,14 @@ class ReportsBenchmark:
                 connection.execute(f"create schema {schema} authorization telemetry_transformer")
 
     def _differing_reports(self, database: LogDatabase) -> list[str]:
-        """The reports whose rows are not those of their plain view: none, or the comparison compares nothing."""
+        """The reports whose rows differ from their plain view. There must be none, or the comparison is meaningless."""
         self._ours(database).run()
         self._plain(database, "plain, windowed").run()
         with database.connect() as connection:
             return [report for report in REPORTS if differs(connection, report)]
 
     def readers(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """How long those of the largest log wait, whatever runs meanwhile."""
+        """How long readers of the largest log wait during each kind of run."""
         self._make_room_for_plain_views(self.largest)
         ours, plain = self._ours(self.largest), self._plain(self.largest, "plain, windowed")
         ours.run("seed")
@@ -147,7 +147,7 @@ class ReportsBenchmark:
         }
 
     def feed(self) -> dict[str, Any]:
-        """What it adds to an insert, and what it stores."""
+        """What the feed adds to an insert, and its size."""
         database = self._database("feed", 10_000)
         database.create()
         database.fill(lambda rows: None)
@@ -164,7 +164,7 @@ class ReportsBenchmark:
         return {"costs": costs, "bytes_per_row": row[0] if row else None}
 
     def busy_day(self) -> dict[str, Any]:
-        """A day of a million requests that one run counts, and 1,000 more."""
+        """A run that counts a day of a million requests, and a run after 1,000 more."""
         rows = self.options.busy_day_rows
         database = self._database("busy_day", rows, rows_per_day=rows)
         database.create()
@@ -183,7 +183,7 @@ class ReportsBenchmark:
         return {"rows": rows, "insert_s": insert_s, "costs": costs, "sizes": database.sizes()}
 
     def before(self) -> dict[str, Any]:
-        """This version beside the one in --before, on the same rows."""
+        """This version compared with the one in --before, on the same rows."""
         return {database.name: self._compare(database) for database in self.databases}
 
     def _compare(self, database: LogDatabase) -> dict[str, Any]:
@@ -231,7 +231,7 @@ PARTS: dict[str, Callable[[ReportsBenchmark], Any]] = {
 
 
 def differs(connection: psycopg.Connection, report: str) -> bool:
-    """Whether a report has other rows than its plain view."""
+    """Whether the rows of a report differ from those of its plain view."""
     ours, plain = f"select * from chat_reports.{report}", f"select * from {WINDOWED}.{report}"
     query = f"select exists (({ours} except all {plain}) union all ({plain} except all {ours}))"
     return connection.execute(query).fetchone() != (False,)

@@ -1,4 +1,4 @@
-"""This version of the project beside another one: the same rows in both, their runs in turns that change places."""
+"""This version of the project compared with another one: the same rows in both, and runs in turns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 
 LATE_DAYS = 35
 FIRST_RUN = "first run"
-# What this version counts and the one of commit 721e5cd does not.
+# Columns that this version counts and that of commit 721e5cd does not.
 NEW_COLUMNS = {
     "last_7_complete_days",
     "previous_7_complete_days",
@@ -27,7 +27,7 @@ NEW_COLUMNS = {
     "response_bounded_call_count",
 }
 NUMBERS = ("numeric", "double precision", "float8")
-# In whichever schema a version has them; neither the queue of changes nor the price lists.
+# The rollups in the schema of either version, without the drained changes and the price lists.
 ROLLUPS = """
     select oid::regclass::text, relname, pg_total_relation_size(oid)
     from pg_class
@@ -40,7 +40,7 @@ ROLLUPS = """
 
 
 class Comparison:
-    """Two versions, `now` and `before`, on one server. `note` gets the cost of each run."""
+    """Two versions, `now` and `before`, on one server. `note` is called with the cost of each run."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Comparison:
         self.vacuum_cpu_s = dict.fromkeys(self._versions, 0.0)
 
     def run(self, repetitions: int) -> dict[str, Any]:
-        """Measure everything; return what `comparison_tables` shows."""
+        """Measure everything; returns the results for `comparison_tables`."""
         load = os.getloadavg()
         with without_autovacuum(self._server):
             for dbt in self._versions.values():
@@ -106,7 +106,7 @@ class Comparison:
             return {name: size for _, name, size in connection.execute(ROLLUPS)}
 
     def _bytes_of_new_columns(self) -> dict[str, int]:
-        """What they take of each rollup, as it is when it is written at once; nothing if the other version has them."""
+        """Bytes of the new columns per rollup, in a copy written at once; 0 if the other version has them."""
         with self._versions["before"].database.connect() as connection:
             known = connection.execute("select attname from pg_attribute where attname = any(%s)", [list(NEW_COLUMNS)])
             if known.rowcount:
@@ -118,13 +118,13 @@ class Comparison:
             }
 
     def _differing_reports(self) -> list[str]:
-        """The reports that do not show the same in both, in the columns and periods that both have."""
+        """The reports that differ between the versions, in the columns and periods that both have."""
         with self._versions["before"].database.connect() as before, self._versions["now"].database.connect() as now:
             return [report for report in REPORTS if differ(before, now, report)]
 
 
 def bytes_of_columns(connection: psycopg.Connection, table: str, columns: set[str]) -> int:
-    """How much smaller a copy of the table is without the columns."""
+    """The bytes by which a copy of the table is smaller without the columns."""
     header = connection.execute(f"select * from {table} limit 0").description or []
     copied = {"whole": [c.name for c in header], "less": [c.name for c in header if c.name not in columns]}
     sizes: dict[str, int] = {}
@@ -138,7 +138,7 @@ def bytes_of_columns(connection: psycopg.Connection, table: str, columns: set[st
 
 
 def differ(before: psycopg.Connection, now: psycopg.Connection, report: str) -> bool:
-    """Whether a report shows something else in two databases. Numbers may differ by rounding."""
+    """Whether a report differs between two databases by more than rounding."""
     headers = [c.execute(f"select * from chat_reports.{report} limit 0").description or [] for c in (before, now)]
     columns = set.intersection(*[{column.name for column in header} for header in headers])
     numbers = columns & {column.name for header in headers for column in header if column.type_display in NUMBERS}
@@ -153,13 +153,13 @@ def differ(before: psycopg.Connection, now: psycopg.Connection, report: str) -> 
 
 
 def same(a: float | None, b: float | None) -> bool:
-    """Whether two numbers, or two that are missing, are the same but for rounding."""
+    """Whether two numbers are equal except for rounding, or both missing."""
     return a == b if a is None or b is None else math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-10)
 
 
 @contextmanager
 def without_autovacuum(server: EmbeddedPostgres) -> Iterator[None]:
-    """So that no run pays for the vacuum of another one: the tables are vacuumed between the runs."""
+    """Turn autovacuum off, so that no run pays for the vacuum of another one. Tables are vacuumed between runs."""
     with psycopg.connect(server.conninfo(), autocommit=True) as connection:
         connection.execute("alter system set autovacuum = off")
         connection.execute("select pg_reload_conf()")

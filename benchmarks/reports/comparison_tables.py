@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.tables import bytes_in_words, spread, table
 
-# At most so much of what the version of commit 721e5cd takes.
+# Targets: the largest ratio to the version of commit 721e5cd.
 TARGETS = {
     "nothing new": "1/25",
     "1,000 new rows": "1/3",
@@ -23,7 +23,7 @@ def comparison_tables(name: str, found: dict[str, Any]) -> Iterator[str]:
     same = f"DIFFERENT ROWS in {', '.join(found['differing_reports'])}" if found["differing_reports"] else "same rows"
     load = " to ".join(f"{minutes[0]:.1f}" for minutes in found["load"].values())
     yield table(
-        f"Server CPU s of one run beside the version before, {name} ({same} in both; load {load}): median (range)",
+        f"Server CPU s of one run, now and before, {name} ({same} in both; load {load}): median (range)",
         ["", "before", "now", "now : before, pair by pair", "target", "pairs"],
         [*map(_cost, found["costs"].items()), _vacuum(found["vacuum_cpu_s"])],
     )
@@ -45,7 +45,7 @@ def _cost(case: tuple[str, dict[str, list[dict[str, float]]]]) -> list[str]:
 
 
 def _shares(ratios: list[float]) -> str:
-    """Median and range; a small one as a part, because 1/38 says more than 0.03."""
+    """Median and range. A small ratio is a fraction, because 1/38 is easier to read than 0.03."""
     return f"{_share(statistics.median(ratios))} ({_share(min(ratios))} to {_share(max(ratios))})"
 
 

@@ -1,4 +1,4 @@
-"""Runs dbt as a scheduler would and says what that cost, inside dbt, as a process and in the server."""
+"""Runs dbt like a scheduler and measures the cost: inside dbt, of the process and in the server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Cost:
     models_s: float
     """Sum of the execution times of the models, as dbt reports them."""
     inside_dbt_s: float
-    """Elapsed time as dbt reports it: without starting Python and reading the project."""
+    """Elapsed time as dbt reports it, without the start of Python and the parsing of the project."""
     process_s: float
     """Elapsed time of the process."""
     by_model: dict[str, float]
@@ -36,7 +36,7 @@ class Cost:
 
 
 class DbtRunFailed(Exception):
-    """dbt did not succeed; the message is what it printed."""
+    """dbt failed; the message is its output."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def server_cpu(server: EmbeddedPostgres) -> float:
     postmaster = psutil.Process(int((server.data / "postmaster.pid").read_text().split()[0]))
     used = 0.0
     for process in postmaster.children():
-        with suppress(psutil.NoSuchProcess):  # it ended since, and counts with its parent
+        with suppress(psutil.NoSuchProcess):  # the process ended, and its parent has its CPU time
             times = process.cpu_times()
             used += times.user + times.system
     times = postmaster.cpu_times()

@@ -1,4 +1,4 @@
-"""What the change feed adds to an insert: the same rows into the log and into a twin without the feed, in turns.
+"""What the change feed adds to an insert: the same rows into the log and into a copy without the feed, in turns.
 
 The comparison is statement by statement, because on a busy machine two blocks of statements differ by more than the
 feed costs.
@@ -27,7 +27,7 @@ MAKE_TWIN = f"""
     before insert or update of generated_sql, sql_fingerprint on {TWIN}
     for each row execute function public.compute_sql_fingerprint();
 """
-# One statement per batch of JSON lines: what the loader sends.
+# One statement per batch of JSON lines, like the loader.
 INSERT = f"insert into {{table}} select * from json_populate_recordset(null::{LOG}, %s) on conflict do nothing"
 
 
@@ -45,7 +45,7 @@ class FeedCost:
 
 
 def measure_feed_cost(database: LogDatabase, rows_per_statement: int, pairs: int, waits_for_disk: bool) -> FeedCost:
-    """Time `pairs` pairs of committed statements; without waiting for the disk, the feed weighs the most."""
+    """Time `pairs` pairs of committed statements. Without waiting for the disk, the share of the feed is largest."""
     with database.connect() as connection:
         connection.execute(f"set synchronous_commit = {'on' if waits_for_disk else 'off'}")
         if connection.execute("select to_regclass(%s)", [TWIN]).fetchone() == (None,):

@@ -1,4 +1,4 @@
-"""A database with a log of a given size: filled in the server, then changed as chat applications change it."""
+"""A database with a log of a given size: filled by SQL, then changed like by chat applications."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CHUNK_ROWS = 100_000
 USERS = 5_000
 ERASED_USER_REQUESTS = 300
 ERASABLE_USERS = 40
-# Users who can be erased, by the days on which they asked.
+# Users to erase, by the number of days on which they asked.
 LONG_USER_DAYS, RECENT_USER_DAYS = 200, 30
 FILLED = "filled"
 DBT_PASSWORD = "benchmark"  # noqa: S105 - of a server that only this machine reaches
 
-# Of 5,000 users the first asks a twelfth of all questions, the last few none (Zipf's law).
+# By Zipf's law: of 5,000 users the first one asks a twelfth of all questions, the last few ask none.
 ANY_USER = f"md5('user' || floor(power({USERS + 1}, random()))::integer)::uuid as user_id"
 HISTORY = f"""
     select {ANY_USER}, now() - (%(rows)s - number) * interval '1 day' / %(rows_per_day)s as created_at
@@ -43,7 +43,7 @@ ERASABLE = f"""
         now() - (number %% least(%(days)s, %(days_of_log)s)) * interval '1 day' as created_at
     from ({ERASABLE_IDS}) as person, generate_series(1, {ERASED_USER_REQUESTS}) as number
 """
-# Run by Version.forget_counts, so it works on a database of this version.
+# Version.forget_counts runs it in a checkout of the database's version.
 FORGET = """
     truncate
         chat_rollups.drained_changes, chat_rollups.daily_requests, chat_rollups.daily_users,
@@ -84,7 +84,7 @@ STORED = """
 class LogDatabase:
     """A database of a version with `rows` chat requests, `rows_per_day` a day up to now.
 
-    What is added draws its numbers from seeds, so two databases to which the same is done get the same requests.
+    New requests are random from seeds, so two databases with the same calls get the same requests.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class LogDatabase:
         return self._server.conninfo(self.name)
 
     def is_filled(self) -> bool:
-        """Whether an earlier measurement left the database, filled."""
+        """Whether the database exists and is filled, by an earlier measurement."""
         with psycopg.connect(self._server.conninfo(), autocommit=True) as connection:
             found = connection.execute(
                 "select from pg_database where datname = %s and shobj_description(oid, 'pg_database') = %s",
@@ -112,7 +112,7 @@ class LogDatabase:
             return found.rowcount > 0
 
     def create(self) -> None:
-        """Make the database again, with its users and without requests."""
+        """Create the database again, with its users and without requests."""
         with psycopg.connect(self._server.conninfo(), autocommit=True) as connection:
             connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(self.name)))
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(self.name)))
@@ -126,22 +126,22 @@ class LogDatabase:
                 _execute(connection, f"insert into auth.users {ERASABLE_IDS}", days=days)
 
     def forget_counts(self) -> None:
-        """Take away what dbt made of the log, so that the next run is the first one."""
+        """Delete everything that dbt made from the log, so that the next run is a first run."""
         self.version.forget_counts(self.conninfo)
 
-    def fill(self, report: Callable[[int], None]) -> None:
-        """Insert the requests past the triggers, as a log that was there before the project was."""
+    def fill(self, notify: Callable[[int], None]) -> None:
+        """Insert the requests without the triggers, like a log that is older than the project."""
         with self._bare_log() as connection:
             connection.execute("select setseed(0.5)")
             for first in range(1, self.rows + 1, CHUNK_ROWS):
                 last = min(first + CHUNK_ROWS - 1, self.rows)
                 _insert(connection, HISTORY, rows=self.rows, rows_per_day=self.rows_per_day, first=first, last=last)
-                report(last)
+                notify(last)
             for days in (LONG_USER_DAYS, RECENT_USER_DAYS):
                 _insert(connection, ERASABLE, days=days, days_of_log=self.days)
 
     def fill_from(self, other: LogDatabase) -> None:
-        """Insert the requests of another database instead, in the order in which they lie on its disk."""
+        """Insert the requests of another database instead, in the order of its disk."""
         self._additions = other._additions
         with self._bare_log() as connection, other.connect() as source:
             header = connection.execute("select * from public.chat_telemetry_log limit 0").description
@@ -155,7 +155,7 @@ class LogDatabase:
 
     @contextmanager
     def _bare_log(self) -> Iterator[psycopg.Connection]:
-        """The log without its triggers and secondary indexes, to be filled; the indexes are made afterwards."""
+        """The log without triggers and secondary indexes while it is filled. The indexes are created afterwards."""
         with self.connect() as connection:
             indexes = connection.execute(
                 "select indexrelid::regclass::text, pg_get_indexdef(indexrelid) from pg_index"
@@ -174,11 +174,11 @@ class LogDatabase:
         self._add(NEW, rows=rows)
 
     def add_late(self, rows: int, days: int = 365) -> None:
-        """Requests of any time of the `days` before today (or of the whole log, if it is shorter)."""
+        """Requests at random times of the `days` before today (or of the whole log, if it is shorter)."""
         self._add(LATE, rows=rows, days=min(days, self.days))
 
     def erase_user(self, days: int = LONG_USER_DAYS) -> None:
-        """Delete one of the users who asked 300 times on `days` days: LONG_USER_DAYS or RECENT_USER_DAYS."""
+        """Delete a user with 300 requests on `days` days: LONG_USER_DAYS or RECENT_USER_DAYS."""
         with self.connect() as connection:
             _execute(
                 connection,
@@ -194,7 +194,7 @@ class LogDatabase:
             _insert(connection, requests, **parameters)
 
     def tidy(self) -> None:
-        """Leave nothing to do for autovacuum and the checkpointer."""
+        """Vacuum and checkpoint, so that autovacuum and the checkpointer have nothing to do."""
         with self.connect() as connection:
             connection.execute("vacuum analyze")
             connection.execute("checkpoint")
@@ -203,7 +203,7 @@ class LogDatabase:
         return psycopg.connect(self.conninfo, autocommit=True)
 
     def sizes(self) -> dict[str, dict[str, int]]:
-        """Rows and bytes, indexes included, of the log and of all that the project keeps beside it."""
+        """Rows and bytes, indexes included, of the log and of all tables of the project."""
         with self.connect() as connection:
             relations = connection.execute(STORED).fetchall()
             return {
@@ -218,5 +218,5 @@ def _insert(connection: psycopg.Connection, requests: str, **parameters: Any) ->
 
 
 def _execute(connection: psycopg.Connection, statement: str, **parameters: Any) -> None:
-    # Bound by the client, so that the server sees numbers of no particular type.
+    # The client inserts the parameters, so that the server sees number literals without a fixed type.
     psycopg.ClientCursor(connection).execute(statement, parameters)

@@ -1,4 +1,4 @@
-"""Seven readers, one per report, who note how long they waited for their worst read."""
+"""Seven readers, one per report, who measure their slowest read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATEMENT_TIMEOUT_S = 300
 
 @dataclass
 class Reading:
-    """What one reader saw."""
+    """The reads of one reader."""
 
     reads: int = 0
     worst_ms: float = 0.0
@@ -27,7 +27,7 @@ class Reading:
 
 @contextmanager
 def seven_readers(conninfo: str, schema: str) -> Iterator[dict[str, Reading]]:
-    """Read each report of `schema` over and over while the block runs; the readings are complete once it ends."""
+    """Read each report of `schema` again and again while the block runs. The results are complete when it ends."""
     readings = {report: Reading() for report in REPORTS}
     done = threading.Event()
     threads = [

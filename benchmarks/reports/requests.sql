@@ -1,7 +1,7 @@
 -- Chat requests with plausible widths and distributions: eight pairs of models, 6 % errors, 8 % off-topic questions,
 -- lognormal durations, SQL of about 300 characters in 20,000 patterns of which few are frequent.
 --
--- The name in braces below stands for a select of user_id and created_at, one row per request.
+-- The name in braces below is replaced by a select of user_id and created_at, one row per request.
 insert into public.chat_telemetry_log (
     log_id, user_id, conversation_id, response_id, created_at, user_question, ai_response, generated_sql,
     sql_fingerprint, result_row_count, follow_up_suggestions, error_type, error_message, failed_step, is_off_topic,

@@ -1,4 +1,4 @@
-"""A checkout of the project: its migrations, its dbt project, and how it forgets what it counted."""
+"""A checkout of the project: its migrations, its dbt project, and how to delete what it counted."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Version:
         self._run(MIGRATE, conninfo)
 
     def forget_counts(self, conninfo: str) -> None:
-        """Take away what its dbt project made of the log, so that the next run is the first one."""
+        """Delete everything that its dbt project made from the log, so that the next run is a first run."""
         self._run(FORGET, conninfo)
 
     @property
     def dbt_options(self) -> tuple[str, ...]:
-        """Another version may refuse the dbt that this one is locked to, and is run by it all the same."""
+        """Another version may not accept the dbt of this version's lock file, but is run by it."""
         return () if self == THIS_VERSION else ("--no-version-check",)
 
     def _run(self, program: str, conninfo: str) -> None:

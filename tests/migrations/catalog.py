@@ -1,4 +1,4 @@
-"""What a database holds of this project, read from the catalog: two snapshots are equal where the schemas are."""
+"""The objects of this project in a database, read from the catalog. If the schemas are equal, so are two snapshots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each role does what it is for and nothing else."""
+"""Each role may do what it needs and nothing else."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ ALLOWED = {
 
 @pytest.fixture
 def with_a_row(database: Database) -> Database:
-    """A log with one row, and a table in each schema that is granted to all, so that the schema is what denies."""
+    """A log with one row, and in each schema a table granted to public, so that only the schema denies access."""
     with database.connect() as connection:
         connection.execute(
             "do $$ begin if to_regrole('somebody_else') is null then create role somebody_else; end if; end $$"
@@ -108,7 +108,7 @@ def with_a_row(database: Database) -> Database:
 
 
 @pytest.mark.parametrize("role", ALLOWED)
-def test_a_role_can_do_what_it_is_for_and_is_denied_the_rest(with_a_row: Database, role: str) -> None:
+def test_a_role_may_do_what_it_needs_and_nothing_else(with_a_row: Database, role: str) -> None:
     with with_a_row.connect() as connection:
         connection.execute("create temporary table known_user as select id from auth.users")
         connection.execute("create temporary table known_change as select * from public.chat_telemetry_changes")
@@ -136,14 +136,14 @@ def test_a_login_that_is_a_member_of_service_role_writes_as_it_does(with_a_row: 
         assert connection.execute("delete from public.chat_telemetry_log").rowcount == 1
 
 
-def test_a_policy_that_is_missing_hides_the_rows_even_from_a_role_with_the_grant(with_a_row: Database) -> None:
+def test_without_its_policy_a_role_with_the_grant_sees_no_rows(with_a_row: Database) -> None:
     with with_a_row.connect() as connection:
         connection.execute("drop policy telemetry_transformer_selects on public.chat_telemetry_log")
         connection.execute("set session authorization telemetry_transformer")
         assert connection.execute("select log_id from public.chat_telemetry_log").fetchall() == []
 
 
-def test_erasing_a_user_erases_their_log_and_ending_a_conversation_keeps_it(database: Database) -> None:
+def test_a_deleted_user_loses_their_log_and_a_deleted_conversation_keeps_it(database: Database) -> None:
     users = database.add_users(2)
     conversations = database.add_conversations(users)
     with database.connect() as connection:

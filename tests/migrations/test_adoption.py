@@ -1,4 +1,4 @@
-"""A log that was there before the project, with rows that PostgreSQL knows statistics of."""
+"""A log that existed before the project, with rows and statistics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from chat_telemetry._cli.migrations import apply_migrations
+from chat_telemetry._cli.migrations import MigrationFailed, apply_migrations
 from tests.conftest import Database
 from tests.migrations.catalog import MIGRATIONS
 
@@ -21,12 +21,32 @@ with person as (insert into auth.users default values returning id)
 insert into public.chat_telemetry_log (user_id, user_question, generated_sql)
 select id, 'the secret of one person', 'select secret' from person cross join generate_series(1, 50)
 """
+# A change that makes an existing log unfit, and what the refused migration says is missing.
+UNFIT = {
+    "alter created_at drop not null": "created_at timestamp with time zone not null",
+    "alter result_row_count type bigint": "result_row_count integer",
+    "drop column ttfb_ms": "ttfb_ms integer",
+    "drop constraint {primary}": "primary key (log_id)",
+    "drop constraint {primary}, add primary key (log_id, user_id)": "primary key (log_id)",
+    "drop constraint {user_id}, add foreign key (user_id) references auth.users (id)": (
+        "foreign key (user_id) references auth.users on delete cascade"
+    ),
+    "drop constraint {conversation_id}, add foreign key (conversation_id)"
+    " references public.chat_conversations (conversation_id) on delete cascade": (
+        "foreign key (conversation_id) references public.chat_conversations on delete set null"
+    ),
+}
+CONSTRAINTS = """
+select case contype when 'p' then 'primary' else attname end, conname from pg_constraint
+inner join pg_attribute on conrelid = attrelid and attnum = conkey[1]
+where conrelid = 'public.chat_telemetry_log'::regclass and contype in ('p', 'f')
+"""
 FILE_NODE = "select pg_relation_filenode('public.chat_telemetry_log')"
 
 
 @pytest.fixture
 def adopted(empty_database: Database) -> Iterator[psycopg.Connection]:
-    """A log with fifty rows, analysed with PostgreSQL's own statistics targets, and no migration."""
+    """A log with fifty rows, analysed with PostgreSQL's default statistics targets, without migrations."""
     with empty_database.connect() as connection:
         connection.execute(SURROUNDINGS)
         (path,) = [path for path in MIGRATIONS if path.name.endswith("_create_chat_telemetry_log.sql")]
@@ -61,3 +81,15 @@ def test_a_view_of_the_log_is_kept_and_named(adopted: psycopg.Connection, empty_
     adopted.execute("create view public.mine as select user_question from public.chat_telemetry_log")
     apply_migrations(empty_database.conninfo)
     assert adopted.execute("select count(*) from public.mine").fetchone() == (50,)
+
+
+@pytest.mark.parametrize(("change", "missing"), UNFIT.items())
+def test_a_log_that_lacks_something_is_not_adopted_and_the_message_names_it(
+    adopted: psycopg.Connection, empty_database: Database, change: str, missing: str
+) -> None:
+    names = dict(adopted.execute(CONSTRAINTS).fetchall())
+    adopted.execute("alter table public.chat_telemetry_log " + change.format(**names))
+    with pytest.raises(MigrationFailed) as failure:
+        apply_migrations(empty_database.conninfo)
+    assert f"exists already, but without: {missing} (" in str(failure.value)
+    assert adopted.execute("select count(*) from public.chat_telemetry_log").fetchone() == (50,)

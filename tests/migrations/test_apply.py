@@ -1,4 +1,4 @@
-"""The migrations: on a plain database, forward and back, twice, by hand, and two deployments at once."""
+"""The migrations on a plain database: forward and back, twice, by psql, and by two deployments at once."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_log_has_its_columns_and_indexes_and_a_comment_on_each_column(databa
     assert all(comment for _, comment in columns)
 
 
-def test_each_migration_has_a_rollback_beside_it() -> None:
+def test_each_migration_has_a_rollback() -> None:
     assert MIGRATIONS
     assert [path.name for path in MIGRATIONS if not path.with_suffix(".rollback.sql").exists()] == []
 
@@ -99,7 +99,7 @@ def test_a_run_that_was_killed_before_its_marks_can_be_repeated(database: Databa
         assert snapshot(connection) == before
 
 
-def test_a_lock_left_behind_by_a_killed_process_does_not_stop_the_next(database: Database) -> None:
+def test_the_lock_of_a_killed_process_does_not_stop_the_next_process(database: Database) -> None:
     with database.connect() as connection:
         connection.execute(
             "insert into chat_telemetry_migrations.yoyo_lock (locked, ctime, pid)"
@@ -126,7 +126,7 @@ def test_psql_can_apply_the_same_files(empty_database: Database, database: Datab
         assert snapshot(by_hand) == snapshot(by_runner)
 
 
-def test_the_status_reads_only(empty_database: Database) -> None:
+def test_the_status_writes_nothing(empty_database: Database) -> None:
     assert [status.applied for status in migration_status(empty_database.conninfo)] == [False] * len(MIGRATIONS)
     with empty_database.connect() as connection:
         assert connection.execute("select to_regnamespace('chat_telemetry_migrations')").fetchone() == (None,)
@@ -148,7 +148,7 @@ def test_a_rollback_never_destroys_rows(database: Database) -> None:
         assert connection.execute("select user_question from chat_telemetry_log").fetchall() == [("How many?",)]
 
 
-def test_a_rollback_names_what_users_built_on_the_reports(database: Database) -> None:
+def test_a_rollback_names_the_views_that_depend_on_the_reports(database: Database) -> None:
     with database.connect() as connection:
         connection.execute("create materialized view chat_reports.off_topic as select 1 as request_count")
         connection.execute("create view public.my_dashboard as select request_count from chat_reports.off_topic")
@@ -157,7 +157,7 @@ def test_a_rollback_names_what_users_built_on_the_reports(database: Database) ->
         assert connection.execute("select request_count from public.my_dashboard").fetchone() == (1,)
 
 
-def test_a_refused_migration_leaves_nothing_half_done(empty_database: Database) -> None:
+def test_a_failed_migration_changes_nothing(empty_database: Database) -> None:
     with empty_database.connect() as connection:
         connection.execute("create table public.chat_telemetry_log (log_id uuid primary key, user_id text not null)")
         with pytest.raises(MigrationFailed, match=r"without: user_id uuid not null; .*ALTER TABLE"):
@@ -179,7 +179,7 @@ def test_each_rollback_works_after_dbt_has_run(empty_database: Database, tmp_pat
     project.seed_and_run()
 
 
-def test_a_rollback_beside_a_view_on_a_report_takes_nothing_away(empty_database: Database, tmp_path: Path) -> None:
+def test_a_rollback_with_a_view_on_a_report_drops_nothing(empty_database: Database, tmp_path: Path) -> None:
     apply_migrations(empty_database.conninfo)
     DbtProject(empty_database, tmp_path).seed_and_run()
     with empty_database.connect() as connection:

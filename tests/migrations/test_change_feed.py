@@ -1,4 +1,4 @@
-"""The feed holds what a statement changed, signed, as a part of its transaction, and nothing that anybody wrote."""
+"""The feed has a signed row per changed row, in the same transaction, and no text of a user or a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def ask(connection: psycopg.Connection, ttfb_ms: int) -> None:
     )
 
 
-def test_each_statement_leaves_what_was_and_what_is(database: Database) -> None:
+def test_each_statement_writes_the_old_rows_and_the_new_rows(database: Database) -> None:
     database.add_users()
     with database.connect() as connection:
 
@@ -34,14 +34,14 @@ def test_each_statement_leaves_what_was_and_what_is(database: Database) -> None:
         assert drained() == [(-1, 2)]
 
 
-def test_a_statement_that_changes_no_row_leaves_nothing(database: Database) -> None:
+def test_a_statement_that_changes_no_row_writes_nothing(database: Database) -> None:
     with database.connect() as connection:
         connection.execute("update public.chat_telemetry_log set ttfb_ms = 2")
         connection.execute("delete from public.chat_telemetry_log")
         assert connection.execute(FEED).fetchall() == []
 
 
-def test_what_is_rolled_back_is_not_fed(database: Database) -> None:
+def test_a_change_that_is_rolled_back_is_not_in_the_feed(database: Database) -> None:
     database.add_users()
     with database.connect() as connection:
         with connection.transaction():
@@ -53,7 +53,7 @@ def test_what_is_rolled_back_is_not_fed(database: Database) -> None:
         assert connection.execute(FEED).fetchall() == [(1, 1)]
 
 
-def test_the_feed_holds_no_text_that_a_person_or_a_model_wrote(database: Database) -> None:
+def test_the_feed_has_no_text_of_a_user_or_a_model(database: Database) -> None:
     with database.connect() as connection:
         texts = connection.execute(
             "select attname from pg_attribute where attrelid = 'public.chat_telemetry_changes'::regclass and attnum > 0"
@@ -64,7 +64,7 @@ def test_the_feed_holds_no_text_that_a_person_or_a_model_wrote(database: Databas
 
 
 @pytest.mark.parametrize("table", ["public.chat_telemetry_log", "auth.users cascade"])
-def test_truncating_the_log_is_refused_with_what_to_do(database: Database, table: str) -> None:
+def test_truncate_of_the_log_is_refused_with_a_hint(database: Database, table: str) -> None:
     with database.connect() as connection, pytest.raises(psycopg.errors.RaiseException) as refusal:
         connection.execute(f"truncate {table}")
     assert "public.chat_telemetry_log cannot be truncated" in str(refusal.value)

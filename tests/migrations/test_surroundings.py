@@ -1,4 +1,4 @@
-"""The migrations where they do not have the server to themselves: Supabase, a log with rows, no superuser."""
+"""The migrations on a server with objects of others: Supabase, a log with rows, no superuser."""
 
 from __future__ import annotations
 
@@ -65,6 +65,28 @@ FORBIDDEN_TO_API_ROLES = [
 ]
 
 
+@pytest.mark.parametrize("role", ["service_role", "telemetry_writer"])
+def test_supabase_gives_a_role_of_the_project_no_further_right_on_the_log_and_the_feed(
+    supabase: Database, role: str
+) -> None:
+    with supabase.connect() as connection:
+        granted = connection.execute(
+            "select c.relname, array_agg(acl.privilege_type order by acl.privilege_type) from pg_class as c,"
+            " aclexplode(c.relacl) as acl where acl.grantee = %s::regrole"
+            " and c.relname in ('chat_telemetry_log', 'chat_telemetry_changes') group by c.relname",
+            [role],
+        )
+        expected = ["INSERT"] if role == "telemetry_writer" else ["DELETE", "INSERT", "SELECT"]
+        assert dict(granted.fetchall()) == {"chat_telemetry_log": expected}
+
+
+def test_row_level_security_is_on_wherever_a_user_has_rows(database: Database) -> None:
+    """Default privileges of a database may grant a table to everybody; then the policies have to hold."""
+    with database.connect() as connection:
+        secured = connection.execute("select relname from pg_class where relrowsecurity order by 1").fetchall()
+    assert {"chat_telemetry_log", "chat_telemetry_changes"} <= {name for (name,) in secured}
+
+
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
 def test_supabase_api_roles_reach_nothing(supabase: Database, role: str) -> None:
     with supabase.connect() as connection:
@@ -90,7 +112,7 @@ def test_supabase_keeps_what_is_its_own_when_all_is_rolled_back(supabase: Databa
 def test_a_log_with_rows_is_adopted_and_its_fingerprints_are_corrected(
     empty_database: Database, database: Database
 ) -> None:
-    log_id = uuid.uuid4()
+    log_ids = [uuid.uuid4(), uuid.uuid4()]
     with empty_database.connect() as connection:
         connection.execute("create schema auth")
         connection.execute("create table auth.users (id uuid primary key default gen_random_uuid())")
@@ -100,19 +122,20 @@ def test_a_log_with_rows_is_adopted_and_its_fingerprints_are_corrected(
         connection.execute(
             "with u as (insert into auth.users default values returning id)"
             " insert into public.chat_telemetry_log (log_id, user_id, user_question, generated_sql, sql_fingerprint)"
-            " select %s, id, 'How many?', 'SELECT  1', 'of the client' from u",
-            [log_id],
+            " select log_id, id, 'How many?', 'SELECT  1', fingerprint"
+            " from u cross join unnest(%s::uuid[], array['of the client', null]) as sent (log_id, fingerprint)",
+            [log_ids],
         )
         apply_migrations(empty_database.conninfo)
         rows = connection.execute("select log_id, sql_fingerprint = md5('select 1') from public.chat_telemetry_log")
-        assert rows.fetchall() == [(log_id, True)]
+        assert dict(rows.fetchall()) == dict.fromkeys(log_ids, True)
         with database.connect() as fresh:
             assert log_of(snapshot(connection)) == log_of(snapshot(fresh))
 
 
 @pytest.fixture(params=[16, 18])
 def server_of_its_own(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
-    """A cluster where no migration has made roles yet."""
+    """A cluster in which no migration has created roles yet."""
     with tempfile.TemporaryDirectory(prefix="ctpg-") as directory:
         server = EmbeddedPostgres(Path(directory), version=request.param, settings=FAST_AND_LOOSE)
         server.start()

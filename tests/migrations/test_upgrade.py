@@ -1,4 +1,4 @@
-"""docs/upgrading.md, walked: a column that daily_requests groups by is a migration and a plain `dbt run`."""
+"""docs/upgrading.md, carried out: a column that daily_requests groups by is a migration and a plain `dbt run`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def project(database: Database, tmp_path: Path) -> DbtProject:
 
 @pytest.fixture
 def counted(project: DbtProject) -> DbtProject:
-    """A database of the version before, with rows that it has counted."""
+    """A database of the previous version, with rows that it has counted."""
     fill(project.database, 1, 300, AS_OF, "UTC")
     project.seed_and_run(report_as_of=AS_OF.isoformat())
     return project
@@ -72,7 +72,7 @@ def test_a_plain_run_counts_by_the_new_column(counted: DbtProject) -> None:
         upgraded.run("test", "--select", "tag:reconcile", reconcile_all=True)
 
 
-def test_the_old_project_on_the_new_database_is_stopped_before_it_takes_anything(counted: DbtProject) -> None:
+def test_the_old_project_on_the_new_database_stops_before_it_drains_anything(counted: DbtProject) -> None:
     with counted.database.connect() as connection:
         add_column(connection)
         connection.execute(ASK, ["v1"])
@@ -84,7 +84,7 @@ def test_the_old_project_on_the_new_database_is_stopped_before_it_takes_anything
         assert sorted(connection.execute(COUNTED)) == sorted(connection.execute(LOGGED))
 
 
-def test_the_new_project_on_the_old_database_is_stopped_before_it_takes_anything(counted: DbtProject) -> None:
+def test_the_new_project_on_the_old_database_stops_before_it_drains_anything(counted: DbtProject) -> None:
     with counted.database.connect() as connection:
         connection.execute("delete from public.chat_telemetry_log where ttfb_ms is not null")
         waiting = value(connection, WAITING)
@@ -93,7 +93,7 @@ def test_the_new_project_on_the_old_database_is_stopped_before_it_takes_anything
         assert value(connection, WAITING) == waiting > 0
 
 
-def test_a_column_of_the_feed_that_no_table_takes_stops_the_drain(counted: DbtProject) -> None:
+def test_a_column_that_only_the_feed_has_stops_the_drain(counted: DbtProject) -> None:
     with counted.database.connect() as connection:
         connection.execute(f"alter table public.chat_telemetry_changes add column {NAME} text")
         connection.execute("delete from public.chat_telemetry_log where ttfb_ms is not null")

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Database
+from tests.conftest import SERVERS, Database
 from tests.dbt_project import DbtProject
 from tests.lists import faults, feed_faults, run_python
 from tests.recipes.changes import ADD_COLUMN, ADD_PROVIDER, ADD_REPORT, API, COLUMN, MIGRATION, REPORT, REPORT_COLUMNS
 from tests.recipes.recipe import Edit, apply_all, copied_project, places_in
 from tests.reports.history.column import STATEMENTS, TABLES, statement_of
 
+# What the lists say does not depend on the version of the server.
+on_one_server = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 RECIPES = {
     "Add a column to the log": ADD_COLUMN,
     "Add a report": ADD_REPORT,
@@ -61,6 +63,7 @@ def test_the_checklist_names_the_places_that_the_change_needs(recipe: str) -> No
     assert sorted(places_in(recipe)) == sorted(expected)
 
 
+@on_one_server
 @pytest.mark.parametrize(
     ("recipe", "forgotten"), [(recipe, place) for recipe, edits in RECIPES.items() for place in places(edits)]
 )
@@ -70,6 +73,7 @@ def test_a_forgotten_place_is_named(root: Path, database: Database, recipe: str,
     assert any(fault.startswith(forgotten.removesuffix("NEW.sql")) for fault in found), found
 
 
+@on_one_server
 def test_a_new_column_is_stored_and_its_length_is_limited(root: Path, database: Database) -> None:
     apply_all(root, ADD_COLUMN)
     assert migrated_faults(root, database) == []
@@ -80,6 +84,7 @@ def test_a_new_column_is_stored_and_its_length_is_limited(root: Path, database: 
     assert stored == [("v" * 499 + "…",)]
 
 
+@on_one_server
 def test_a_new_report_is_built_compared_and_printed(root: Path, database: Database, tmp_path: Path) -> None:
     apply_all(root, ADD_REPORT)
     assert migrated_faults(root, database) == []
@@ -99,12 +104,14 @@ def test_a_new_report_is_built_compared_and_printed(root: Path, database: Databa
     assert json.loads(printed) == [dict(zip(REPORT_COLUMNS, row, strict=True)) for row in rows]
 
 
+@on_one_server
 def test_a_new_provider_is_read(root: Path, database: Database) -> None:
     apply_all(root, ADD_PROVIDER)
     assert migrated_faults(root, database) == []
     run_python(root, "-m", "pytest", "tests/loader/observe/test_usage.py", "-k", f"capture and {API}")
 
 
+@on_one_server
 @pytest.mark.parametrize("forgotten", STATEMENTS, ids=[statement[1].split()[-1] for statement in STATEMENTS])
 def test_a_definition_that_lacks_a_column_of_the_feed_is_named(
     database: Database, forgotten: tuple[str, str, list[tuple[str, str]]]

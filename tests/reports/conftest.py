@@ -1,4 +1,4 @@
-"""The dbt project on a database of its own."""
+"""The dbt project with a database per test."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def project(database: Database, tmp_path: Path) -> DbtProject:
 
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A database with rows and reports, as of AS_OF. Nobody is connected to it, so that tests can copy it."""
+    """A database with rows and reports, as of AS_OF. It has no open connection, so that tests can copy it."""
     database = postgres.create_database(postgres.template())
     fill(database, 1, 300, dt.date.fromisoformat(AS_OF), "UTC")
-    with database.connect() as connection:  # a report with a name that is too long for its key makes readers wait
+    with database.connect() as connection:  # a name that is too long for the unique index makes readers wait
         connection.execute(WITHOUT_LONG_NAMES)
     DbtProject(database, tmp_path_factory.mktemp("built")).seed_and_run(report_as_of=AS_OF)
     yield database
@@ -39,5 +39,5 @@ def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def ours(postgres: Server, built: Database) -> Iterator[DbtProject]:
-    """A copy of the project, to be edited, on a copy of the database."""
+    """A copy of the project, which a test can edit, on a copy of the database."""
     yield from copied(postgres, built, "ours")

@@ -1,4 +1,4 @@
-"""The seven reports as their readers know them: name, grain, columns. Renaming one breaks a dashboard."""
+"""The reports as their readers know them: name, grain, columns. A renamed column breaks a dashboard."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ limit 20
 def differences(
     connection: psycopg.Connection, report: str, report_as_of: str, report_timezone: str = "UTC"
 ) -> list[tuple[Any, ...]]:
-    """Rows in which the report differs from direct SQL on the log, either way, up to 20."""
+    """Up to 20 rows that only the report has, or only direct SQL on the log."""
     statement = COMPARISON.format(
         calls=(REFERENCE / "priced_calls.sql").read_text(),
         columns=", ".join(COLUMNS[report]),
@@ -71,6 +71,6 @@ def differences(
     )
     parameters = {"report_as_of": report_as_of, "report_timezone": report_timezone}
     with connection.transaction():
-        # The planner expects one row of each of these conditions, and would compare all rows with all.
+        # The planner estimates one row for each of these conditions, and would compare all rows with all rows.
         connection.execute("set local enable_nestloop = off")
         return connection.execute(statement, parameters).fetchall()

@@ -1,4 +1,4 @@
-"""A log that a seed decides: nulls everywhere, the edges of days and windows, all kinds of names, impossible values."""
+"""A random log made from a seed: nulls everywhere, edges of days and periods, all kinds of names, impossible values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ERRORS = [
     *["sql_generation", "sql_validation", "sql_execution", "response_generation", "unexpected", "cancelled"],
     *["none", ""],
 ]
-# Letters that do not compress. An error_type of more than 2,700 would be refused by the log's own index.
+# Letters that do not compress. The index of the log would refuse an error_type of more than 2,700 bytes.
 LONG_NAMES = ["".join(random.Random(place).choices(string.ascii_letters, k=6_400)) for place in range(3)]  # noqa: S311
 LONGEST_ERROR = 2_600
 IMPOSSIBLE_TIMES = [
@@ -37,7 +37,7 @@ OFFSETS = [dt.timedelta(0), dt.timedelta(microseconds=-1), dt.timedelta(microsec
 
 
 def fill(database: Database, seed: int, rows: int, as_of: dt.date, timezone: str) -> None:
-    """Insert `rows` random requests; some days lie after `as_of`, some 400 days before it."""
+    """Insert `rows` random requests: some after `as_of`, some up to 400 days before it."""
     rng = random.Random(seed)  # noqa: S311
     users = database.add_users(12)
     conversations = database.add_conversations(users)
@@ -97,7 +97,7 @@ def _created_at(rng: random.Random, as_of: dt.date, zone: ZoneInfo) -> dt.dateti
 
 @functools.cache
 def clock_changes(as_of: dt.date, zone: ZoneInfo) -> list[dt.datetime]:
-    """When the clocks of the zone were changed in the 400 days before `as_of`."""
+    """The times at which the clocks of the zone changed in the 400 days before `as_of`."""
     end = dt.datetime.combine(as_of, dt.time(), dt.UTC)
     halves = [end - dt.timedelta(minutes=30 * place) for place in range(400 * 48)]
     return [

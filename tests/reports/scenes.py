@@ -1,4 +1,4 @@
-"""For tests of what dbt does: a copy of the project to change, somebody who reads meanwhile, dbt as a process."""
+"""For tests of dbt runs: a copy of the project to edit, open transactions of readers, dbt as a process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ where
     and datname = current_database()
     and (wait_event_type = 'Lock' or wait_event = 'PgSleep')
 """
-# Which version each table, view and index of ours has, and each row; report_state notes every run.
+# The versions of all tables, views, indexes and rows of the project, without report_state, which each run writes.
 RELATIONS = """
 select c.oid::regclass::text, concat_ws(' ', c.oid, c.relfilenode, c.relkind, c.relacl, c.xmin)
 from pg_class as c
@@ -41,7 +41,7 @@ ROWS = "select md5(string_agg(concat_ws(' ', t.ctid, t.xmin, t::text), ',' order
 
 
 def copied(postgres: Server, built: Database, name: str) -> Iterator[DbtProject]:
-    """A copy of the project on a copy of the database, both gone afterwards.
+    """A copy of the project on a copy of the database, both deleted afterwards.
 
     Both have the same name in each test of this process, so that dbt need not parse what it parsed before.
     """
@@ -56,7 +56,7 @@ def copied(postgres: Server, built: Database, name: str) -> Iterator[DbtProject]
 
 
 def copy_project(source: Path, directory: Path) -> None:
-    """Copy what dbt reads to a new directory."""
+    """Copy the files that dbt reads to a new directory."""
     directory.mkdir()
     for part in PARTS:
         (shutil.copytree if (source / part).is_dir() else shutil.copy)(source / part, directory / part)
@@ -64,14 +64,14 @@ def copy_project(source: Path, directory: Path) -> None:
 
 @contextmanager
 def reading(project: DbtProject, relation: str, lock_timeout: str = "2s") -> Iterator[None]:
-    """Somebody reads the relation and does not end the transaction; dbt waits for locks as long as given."""
+    """A transaction that read the relation stays open; dbt waits at most `lock_timeout` for a lock."""
     with holding(project, f"select from {relation}", lock_timeout):
         yield
 
 
 @contextmanager
 def holding(project: DbtProject, statement: str, lock_timeout: str = "2s") -> Iterator[None]:
-    """Somebody runs the statement and does not end the transaction; dbt waits for locks as long as given."""
+    """A transaction that ran the statement stays open; dbt waits at most `lock_timeout` for a lock."""
     with project.database.connect() as admin, project.database.connect() as holder:
         admin.execute(
             f"alter role telemetry_transformer in database {project.database.name} set lock_timeout = '{lock_timeout}'"
@@ -82,7 +82,7 @@ def holding(project: DbtProject, statement: str, lock_timeout: str = "2s") -> It
 
 
 def can_read(project: DbtProject, relation: str) -> bool:
-    """Whether twenty readings, one after the other, take less than a second each."""
+    """Whether each of twenty reads, one after the other, takes less than a second."""
     with project.database.connect() as connection:
         connection.execute("set statement_timeout = '1s'")
         try:
@@ -94,14 +94,14 @@ def can_read(project: DbtProject, relation: str) -> bool:
 
 
 def start(project: DbtProject, *arguments: str, target: str = "target", **variables: Any) -> subprocess.Popen[str]:
-    """dbt as a process, with a directory of its own for what it writes."""
+    """Start dbt as a process, with a separate directory for its files."""
     environment = {**os.environ, **project.environment(), "DBT_TARGET_PATH": str(project.scratch / target)}
     command = [DBT, *project.command(*arguments, **variables)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def wait_until_waiting(project: DbtProject, count: int, *processes: subprocess.Popen[str]) -> None:
-    """Returns when `count` connections of dbt's wait for a lock or for the next attempt to get it."""
+    """Wait until `count` connections of dbt wait for a lock or for the next attempt to get it."""
     deadline = time.monotonic() + 120
     while value(project, WAITING) < count:
         assert time.monotonic() < deadline, "dbt never waited"
@@ -110,14 +110,14 @@ def wait_until_waiting(project: DbtProject, count: int, *processes: subprocess.P
 
 
 def assert_success(*processes: subprocess.Popen[str]) -> None:
-    """They end well, or the test fails with what they said."""
+    """Wait for the processes. If one fails, the test fails with its output."""
     for process in processes:
         said, _ = process.communicate(timeout=240)
         assert process.returncode == 0, said
 
 
 def run_alone(*command: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """The command with this environment and nothing else of the test's, and what it said."""
+    """Run the command with only this environment; returns its output."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
         command, env={**kept, **environment}, capture_output=True, text=True, timeout=240, check=False
@@ -125,7 +125,7 @@ def run_alone(*command: str, environment: Mapping[str, str]) -> subprocess.Compl
 
 
 def edit(project: DbtProject, name: str, old: str, new: str) -> None:
-    """Replace text in a file of the project's."""
+    """Replace text in a file of the project."""
     path = project.directory / name
     before = path.read_text(encoding="utf-8")
     assert old in before
@@ -133,7 +133,7 @@ def edit(project: DbtProject, name: str, old: str, new: str) -> None:
 
 
 def value(project: DbtProject, query: str) -> Any:
-    """The one value that the query gives."""
+    """The single value that the query returns."""
     with project.database.connect() as connection:
         row = connection.execute(query).fetchone()
         assert row
@@ -147,7 +147,7 @@ def execute(project: DbtProject, statement: str) -> None:
 
 
 def footprint(project: DbtProject) -> dict[str, str]:
-    """What is no longer the same when anything was written to the tables and reports, even what was there before."""
+    """Values that change if anything is written to the tables and reports, even the same rows."""
     with project.database.connect() as connection:
         relations: dict[str, str] = dict(connection.execute(RELATIONS).fetchall())
         rows = {
@@ -159,7 +159,7 @@ def footprint(project: DbtProject) -> dict[str, str]:
 
 
 def assert_exact(project: DbtProject, report_as_of: str = AS_OF, report_timezone: str = "UTC") -> None:
-    """Every report equals direct SQL on the log, and nothing waits to be counted."""
+    """Every report equals direct SQL on the log, and every change is counted."""
     with project.database.connect() as connection:
         for report in COLUMNS:
             assert differences(connection, report, report_as_of, report_timezone) == [], report

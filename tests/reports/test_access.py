@@ -1,4 +1,4 @@
-"""Who may read what dbt builds, and what dbt does when it may not read the log."""
+"""Which roles may read what dbt builds, and what dbt does if it may not read the log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.reports.contract import COLUMNS
 
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtProject]:
-    """Built once for the tests here, none of which changes what the others see."""
+    """Built once for the tests of this file, which do not change it."""
     database = postgres.create_database(postgres.template())
     project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
     project.seed_and_run()
@@ -22,7 +22,7 @@ def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     postgres.drop_database(database.name)
 
 
-def test_the_reader_reads_the_seven_reports_and_nothing_else(built: DbtProject) -> None:
+def test_the_reader_reads_the_reports_and_nothing_else(built: DbtProject) -> None:
     with built.database.as_role("telemetry_reader") as connection:
         for report in COLUMNS:
             connection.execute(f"select * from chat_reports.{report}")
@@ -40,7 +40,7 @@ def test_the_reader_reads_the_seven_reports_and_nothing_else(built: DbtProject) 
 
 
 @pytest.mark.parametrize("role", ["service_role", "somebody_else"])
-def test_nobody_else_reads_a_report(built: DbtProject, role: str) -> None:
+def test_no_other_role_reads_a_report(built: DbtProject, role: str) -> None:
     with built.database.connect() as connection:
         connection.execute(f"do $$ begin if to_regrole('{role}') is null then create role {role}; end if; end $$")
     with built.database.as_role(role) as connection:
@@ -56,7 +56,7 @@ def test_nobody_else_reads_a_report(built: DbtProject, role: str) -> None:
         "create policy only_mine on public.chat_telemetry_log as restrictive for select to public using (false)",
     ],
 )
-def test_dbt_fails_loudly_where_row_level_security_would_hide_rows(project: DbtProject, change: str) -> None:
+def test_dbt_fails_if_row_level_security_would_hide_rows(project: DbtProject, change: str) -> None:
     with project.database.connect() as connection:
         connection.execute(change)
     outcome = project.invoke("build")
@@ -64,7 +64,7 @@ def test_dbt_fails_loudly_where_row_level_security_would_hide_rows(project: DbtP
     assert "row level security" in failures(outcome).lower()
 
 
-def test_dbt_says_to_migrate_where_there_is_no_log(project: DbtProject) -> None:
+def test_without_a_log_dbt_says_to_migrate(project: DbtProject) -> None:
     with project.database.connect() as connection:
         connection.execute("drop table public.chat_telemetry_log cascade")
     outcome = project.invoke("build")
@@ -72,7 +72,7 @@ def test_dbt_says_to_migrate_where_there_is_no_log(project: DbtProject) -> None:
     assert "chat-telemetry migrate" in failures(outcome)
 
 
-def test_dbt_says_to_seed_where_there_are_no_prices(project: DbtProject) -> None:
+def test_without_prices_dbt_says_to_seed(project: DbtProject) -> None:
     outcome = project.invoke("run")
     assert not outcome.success
     assert "dbt seed" in failures(outcome)

@@ -1,4 +1,4 @@
-"""Each data test sees a bad row: `dbt test` is what tells a user that a report is wrong."""
+"""Each data test finds a bad row, because users learn from `dbt test` that a report is wrong."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from tests.conftest import SERVERS
 from tests.dbt_project import DbtProject
 
-# dbt's tests are what takes the time here: one server will do.
+# Most of the time goes into dbt, so one server is enough.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 
 COMMENTS = "every_report_column_has_a_comment"
 REPORTS = "select relname from pg_class where relnamespace = 'chat_reports'::regnamespace and relkind = 'm'"
-# Of the tables that a dbt model or seed fills, those with data tests.
+# The tables of dbt models and seeds that have data tests.
 TABLES = """
 select oid::regclass::text from pg_class
 where
@@ -25,7 +25,7 @@ where
 COLUMNS = """
 select attname, atttypid::regtype::text, attnotnull from pg_attribute where attrelid = %s::regclass and attnum > 0
 """
-# Rows that are as they should be, and rows that break one promise each.
+# Good rows, and rows that violate one data test each.
 OUTCOMES = """
 insert into chat_reports.errors values
 -- Right: halves, thirds and both ends of the range.
@@ -56,7 +56,7 @@ insert into chat_reports.token_cost (call_count, cost_usd, cache_savings_usd, un
 
 
 def outcomes(project: DbtProject, *selection: str) -> dict[str, int]:
-    """How many bad rows each data test found."""
+    """The number of bad rows that each data test found."""
     selected = ["--select", *selection] if selection else []
     outcome = project.invoke("test", *selected, "--exclude-resource-type", "unit_test", reconcile_all=True)
     assert outcome.result, outcome.exception
@@ -65,7 +65,7 @@ def outcomes(project: DbtProject, *selection: str) -> dict[str, int]:
 
 
 def take_any_row(project: DbtProject) -> list[str]:
-    """Make tables of the reports, and let those and the tables that they are made of take any row; their names."""
+    """Replace the reports by tables, and drop all constraints of these and of the rollups; returns their names."""
     with project.database.connect() as connection:
         reports = [name for (name,) in connection.execute(REPORTS)]
         for report in reports:
@@ -84,7 +84,7 @@ def take_any_row(project: DbtProject) -> list[str]:
 
 
 def bad_rows(relation: str, columns: list[tuple[str, str, bool]]) -> Iterator[str]:
-    """Rows that break every promise: without values, with numbers below all bounds, and in either order of size."""
+    """Rows that violate every data test: nulls, numbers below all bounds, ascending and descending numbers."""
     constants = {
         "boolean": "false",
         "uuid": f"'{'0' * 32}'",
@@ -100,12 +100,12 @@ def bad_rows(relation: str, columns: list[tuple[str, str, bool]]) -> Iterator[st
 
 
 def test_every_data_test_passes_on_a_random_log(ours: DbtProject) -> None:
-    # It has names that the reports do not know.
+    # The log has names that are not among the accepted values.
     warnings = {"accepted_values_errors_error_type", "accepted_values_errors_failed_step"}
     assert {test.split("__")[0] for test, count in outcomes(ours).items() if count} <= warnings
 
 
-def test_no_data_test_is_blind(ours: DbtProject) -> None:
+def test_every_data_test_can_fail(ours: DbtProject) -> None:
     relations = take_any_row(ours)
     with ours.database.connect() as connection:
         for relation in relations:
@@ -116,7 +116,7 @@ def test_no_data_test_is_blind(ours: DbtProject) -> None:
     assert {test for test, count in found.items() if count == 0} == {COMMENTS}
 
 
-def test_bounds_grains_and_sums_are_broken_by_what_is_beyond_them_and_by_nothing_else(ours: DbtProject) -> None:
+def test_data_tests_of_bounds_grains_and_sums_fail_only_with_bad_rows(ours: DbtProject) -> None:
     take_any_row(ours)
     with ours.database.connect() as connection:
         for report, rows in (("errors", OUTCOMES), ("token_cost", COSTS)):
@@ -133,7 +133,7 @@ def test_bounds_grains_and_sums_are_broken_by_what_is_beyond_them_and_by_nothing
     }
 
 
-def test_a_report_without_comments_is_found_without_being_listed(ours: DbtProject) -> None:
+def test_a_report_without_comments_is_found_in_the_catalog(ours: DbtProject) -> None:
     with ours.database.connect() as connection:
         connection.execute("comment on column chat_reports.errors.day is null")
         assert outcomes(ours, COMMENTS) == {COMMENTS: 1}

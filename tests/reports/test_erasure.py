@@ -1,4 +1,4 @@
-"""One whole run after a user is erased, nothing of them is left: in no table, in no report and in no statistics."""
+"""After a user is erased, one whole run removes everything of them from tables, reports and statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.reports.random_log import fill
 
 AS_OF = dt.date(2026, 11, 22)
 TEXT = "the secret of one person"
-# Often enough to stand among the most common values of each column that has statistics.
+# Enough rows to be among the most common values of each column that has statistics.
 ASK = f"""
     insert into public.chat_telemetry_log (
         user_id, conversation_id, response_id, created_at, user_question, ai_response, generated_sql, error_message,
@@ -29,7 +29,7 @@ TABLES = """
     union all
     select 'pg_catalog.pg_stats'
 """
-# Columns that hold an id or a text of a user: none has statistics, in whatever table or report.
+# Columns that hold ids or texts of users: they have no statistics in any table or report.
 PERSONAL = {
     ("auth", "users"): {"id"},
     ("public", "chat_conversations"): {"conversation_id", "user_id"},

@@ -33,7 +33,7 @@ def test_every_report_equals_direct_sql_on_a_random_log(project: DbtProject, tim
             assert connection.execute(f"select count(*) > 3 from chat_reports.{report}").fetchone() == (True,)
 
 
-def test_the_comparison_sees_a_lost_and_a_doubled_request(project: DbtProject) -> None:
+def test_the_comparison_finds_a_lost_request_and_one_counted_twice(project: DbtProject) -> None:
     as_of = dt.date(2026, 11, 22)
     fill(project.database, 1, 400, as_of, "UTC")
     project.seed_and_run(report_as_of=as_of.isoformat())
@@ -46,7 +46,7 @@ def test_the_comparison_sees_a_lost_and_a_doubled_request(project: DbtProject) -
         assert differences(connection, "off_topic", as_of.isoformat())
 
 
-def test_a_log_without_rows_gives_reports_without_rows(project: DbtProject) -> None:
+def test_reports_of_an_empty_log_are_empty(project: DbtProject) -> None:
     project.run("build")
     with project.database.connect() as connection:
         for report, columns in COLUMNS.items():

@@ -1,4 +1,4 @@
-"""report_freshness: what an alert watches."""
+"""report_freshness, which alerts read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def freshness(database: Database) -> dict[str, dict[str, Any]]:
 
 
 def ask(database: Database, **values: Any) -> None:
-    """One chat request by a user of its own."""
+    """One chat request of a new user."""
     (user,) = database.add_users()
     request = {"user_id": user, "user_question": "How many?", **values}
     columns, marks = ", ".join(request), ", ".join(["%s"] * len(request))
@@ -38,7 +38,7 @@ def ask(database: Database, **values: Any) -> None:
         )
 
 
-def test_each_run_notes_when_it_refreshed_each_report_and_up_to_which_request(project: DbtProject) -> None:
+def test_each_run_records_when_it_refreshed_a_report_and_the_newest_request(project: DbtProject) -> None:
     assert freshness(project.database) == {}
     ask(project.database, created_at=dt.datetime(2026, 11, 20, tzinfo=dt.UTC))
     project.seed_and_run(report_as_of="2026-11-21", report_timezone="Asia/Kolkata")
@@ -57,7 +57,7 @@ def test_each_run_notes_when_it_refreshed_each_report_and_up_to_which_request(pr
         assert second[report]["as_of"] == dt.date(2026, 11, 22)
 
 
-def test_a_run_that_finds_nothing_new_is_noted_too(project: DbtProject) -> None:
+def test_a_run_without_changes_is_recorded_too(project: DbtProject) -> None:
     project.seed_and_run(report_as_of="2026-11-22")
     first = freshness(project.database)
     project.run("run", report_as_of="2026-11-22")
@@ -66,7 +66,7 @@ def test_a_run_that_finds_nothing_new_is_noted_too(project: DbtProject) -> None:
 
 
 @pytest.mark.parametrize("moment", ["2099-01-01 00:00:00+00", "9999-12-31 23:59:59+00", "infinity"])
-def test_a_request_from_the_future_does_not_look_fresh(project: DbtProject, moment: str) -> None:
+def test_a_request_in_the_future_is_not_the_newest_request(project: DbtProject, moment: str) -> None:
     newest = dt.datetime.now(dt.UTC) - dt.timedelta(days=30)
     ask(project.database, created_at=newest)
     ask(project.database, created_at=moment)
@@ -103,7 +103,7 @@ def test_pending_changes_are_those_that_the_next_run_counts(project: DbtProject)
     assert {row["pending_changes"] for row in freshness(project.database).values()} == {0}
 
 
-def test_what_is_built_on_it_survives_a_full_refresh(project: DbtProject) -> None:
+def test_a_view_on_report_freshness_survives_a_full_refresh(project: DbtProject) -> None:
     with project.database.connect() as connection:
         connection.execute("create schema theirs")
         connection.execute("create view theirs.stale as select min(refreshed_at) from chat_reports.report_freshness")

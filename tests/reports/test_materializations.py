@@ -1,4 +1,4 @@
-"""What chat_report does better than the stock materialization, beside it: if that does well too, ours can go."""
+"""chat_report compared with the stock materialization: if that passes everything too, chat_report can go."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.reports.scenes import (
     wait_until_waiting,
 )
 
-# dbt is what is tested here, and most of the time goes into it: one server will do.
+# Most of the time goes into dbt, so one server is enough.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 
 ERRORS = "models/reports/errors"
@@ -40,7 +40,7 @@ COUNT = "select sum(request_count) from chat_reports.errors"
 
 @pytest.fixture
 def stock(postgres: Server, built: Database) -> Iterator[DbtProject]:
-    """The same with dbt's own materialization for the reports."""
+    """The same with the stock materialization for the reports."""
     for project in copied(postgres, built, "stock"):
         edit(project, "dbt_project.yml", "+materialized: chat_report", "+materialized: materialized_view")
         yield project
@@ -48,7 +48,7 @@ def stock(postgres: Server, built: Database) -> Iterator[DbtProject]:
 
 @pytest.fixture
 def role(postgres: Server) -> Iterator[str]:
-    """A role that no migration knows."""
+    """A role that the migrations do not create."""
     name = f"bi_{uuid.uuid4().hex[:12]}"
     postgres.execute(sql.SQL("create role {}").format(sql.Identifier(name)))
     yield name
@@ -56,18 +56,18 @@ def role(postgres: Server) -> Iterator[str]:
 
 
 def count_less(project: DbtProject) -> None:
-    """Requests leave, and the rollup has counted that: the report has to be made again."""
+    """Delete requests and count that, so that the report has to be refreshed."""
     execute(project, "delete from public.chat_telemetry_log where created_at < '2026-11-20'")
     project.run("run", "--select", "drained_changes daily_requests", report_as_of=AS_OF)
 
 
 def change_query(project: DbtProject) -> None:
-    """From now on the report begins on 20 November."""
+    """Change the query: the report begins on 20 November."""
     edit(project, f"{ERRORS}.sql", "where day between", "where day >= '2026-11-20' and day between")
 
 
 def run_errors(project: DbtProject, *options: str) -> str:
-    """Make the one report; what failed."""
+    """Run dbt for one report; returns the errors."""
     return failures(project.invoke("run", "--select", "errors", *options, report_as_of=AS_OF))
 
 
@@ -76,14 +76,14 @@ def first_day(project: DbtProject) -> str:
 
 
 def test_a_refresh_does_not_wait_for_readers(ours: DbtProject, stock: DbtProject) -> None:
-    def failures_beside_a_reader(project: DbtProject) -> str:
+    def failures_with_a_reader(project: DbtProject) -> str:
         count_less(project)
         with reading(project, "chat_reports.errors"):
             return run_errors(project)
 
-    assert failures_beside_a_reader(ours) == ""
+    assert failures_with_a_reader(ours) == ""
     assert first_day(ours) >= "2026-11-20"
-    assert "lock timeout" in failures_beside_a_reader(stock)
+    assert "lock timeout" in failures_with_a_reader(stock)
 
 
 def test_a_plain_run_applies_a_changed_query(ours: DbtProject, stock: DbtProject) -> None:
@@ -104,7 +104,7 @@ def test_a_run_that_changes_an_index_refreshes_too(ours: DbtProject, stock: DbtP
     assert first_day(stock) < "2026-11-20"
 
 
-def test_an_index_taken_out_of_the_project_goes_and_the_key_stays(ours: DbtProject) -> None:
+def test_an_index_that_is_removed_from_the_project_is_dropped_and_the_key_stays(ours: DbtProject) -> None:
     keys = "select array_agg(indisunique order by indisunique) from pg_index where indrelid = '{}'::regclass"
     keys = keys.format("chat_reports.errors")
     more = "        - columns: [error_type]\n"
@@ -140,7 +140,7 @@ def test_a_role_that_is_granted_a_report_may_enter_its_schema(role: str, ours: D
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_who_is_not_in_the_project_loses_the_report(
+def test_a_role_that_is_not_in_the_project_loses_the_report(
     role: str, ours: DbtProject, stock: DbtProject, named: bool
 ) -> None:
     def may_read(project: DbtProject) -> bool:
@@ -154,7 +154,7 @@ def test_who_is_not_in_the_project_loses_the_report(
     assert may_read(stock)
 
 
-def test_the_public_can_be_let_in_and_shut_out(role: str, ours: DbtProject) -> None:
+def test_a_report_can_be_granted_to_public_and_revoked(role: str, ours: DbtProject) -> None:
     def may_read() -> bool:
         assert run_errors(ours) == ""
         with ours.database.as_role(role) as connection:
@@ -169,7 +169,7 @@ def test_the_public_can_be_let_in_and_shut_out(role: str, ours: DbtProject) -> N
     assert not may_read()
 
 
-def test_a_view_that_somebody_built_on_a_report_is_never_dropped(ours: DbtProject, stock: DbtProject) -> None:
+def test_a_view_of_others_on_a_report_is_never_dropped(ours: DbtProject, stock: DbtProject) -> None:
     for project in (ours, stock):
         execute(project, BOARD)
         change_query(project)
@@ -180,7 +180,7 @@ def test_a_view_that_somebody_built_on_a_report_is_never_dropped(ours: DbtProjec
     assert value(stock, "select to_regclass('theirs.board')") is None
 
 
-def test_a_refresh_leaves_a_view_on_a_report_alone(ours: DbtProject) -> None:
+def test_a_refresh_does_not_change_a_view_on_a_report(ours: DbtProject) -> None:
     execute(ours, BOARD)
     execute(ours, "delete from public.chat_telemetry_log")
     ours.run("run", report_as_of=AS_OF)
@@ -188,7 +188,7 @@ def test_a_refresh_leaves_a_view_on_a_report_alone(ours: DbtProject) -> None:
     assert value(ours, "select count(*) from theirs.board") == 0
 
 
-def test_an_exchanged_report_keeps_no_reader_waiting(ours: DbtProject, stock: DbtProject) -> None:
+def test_readers_do_not_wait_while_a_report_is_replaced(ours: DbtProject, stock: DbtProject) -> None:
     def readers_go_on(project: DbtProject, *options: str) -> bool:
         """Whether others can read while the exchange waits for a reader that takes its time."""
         change_query(project)
@@ -204,7 +204,7 @@ def test_an_exchanged_report_keeps_no_reader_waiting(ours: DbtProject, stock: Db
     assert not readers_go_on(stock, "--full-refresh")
 
 
-def test_an_exchanged_report_keeps_its_comments_and_grants(ours: DbtProject) -> None:
+def test_a_replaced_report_keeps_its_comments_and_grants(ours: DbtProject) -> None:
     before = value(ours, DESCRIBED_COLUMNS)
     change_query(ours)
     assert run_errors(ours) == ""
@@ -215,7 +215,7 @@ def test_an_exchanged_report_keeps_its_comments_and_grants(ours: DbtProject) -> 
 
 
 @pytest.mark.parametrize("kind", ["table", "view"])
-def test_what_is_in_the_place_of_a_report_is_refused_by_name(ours: DbtProject, stock: DbtProject, kind: str) -> None:
+def test_another_relation_with_the_name_of_a_report_is_refused(ours: DbtProject, stock: DbtProject, kind: str) -> None:
     for project in (ours, stock):
         execute(project, "drop materialized view chat_reports.errors")
         with project.database.as_role("telemetry_transformer") as connection:
@@ -227,7 +227,7 @@ def test_what_is_in_the_place_of_a_report_is_refused_by_name(ours: DbtProject, s
     assert value(stock, "select relkind::text from pg_class where oid = 'chat_reports.errors'::regclass") == "m"
 
 
-def test_a_report_that_was_dropped_comes_back(ours: DbtProject) -> None:
+def test_a_dropped_report_is_created_again(ours: DbtProject) -> None:
     execute(ours, "drop materialized view chat_reports.errors")
     ours.run("run", report_as_of=AS_OF)
     assert_exact(ours)

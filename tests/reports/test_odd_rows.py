@@ -1,4 +1,4 @@
-"""No row that plain SQL can write stops a run or distorts another row: what is odd is bounded or left out."""
+"""No row of plain SQL stops a run or changes the counts of other rows: odd values are bounded or left out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, sc
 AS_OF = "2026-11-07"
 TIMEZONES = ["America/Havana", "Pacific/Kiritimati"]
 NOON = "2026-11-05 12:00:00+00"
-# Letters that do not compress: an index row holds less than 3 kB of them.
+# Letters that do not compress: a row of an index has less than 3 kB.
 LONG = "".join(random.Random(1).choices(string.ascii_letters, k=3_000))  # noqa: S311
 CJK = "".join(chr(random.Random(place).randrange(0x4E00, 0x9FFF)) for place in range(500))  # noqa: S311
 ODD: dict[str, list[dict[str, Any]]] = {
@@ -43,7 +43,7 @@ ODD: dict[str, list[dict[str, Any]]] = {
         for step in ("none", "unknown", "", None)
     ],
     "impossible tokens": [
-        # Counted apart from the input; a plain call of the same model on the same day costs $0.0105.
+        # Cached tokens that are not part of the input tokens. An ordinary call of this model on this day costs $0.0105.
         {"sql_model": "claude-sonnet-4-5", "sql_input_tokens": 3, "sql_cached_tokens": 7917, "sql_output_tokens": 442},
         {"sql_model": "claude-sonnet-4-5", "sql_input_tokens": 1000, "sql_output_tokens": 500},
         {"sql_model": "gpt-4o", "sql_input_tokens": -5, "sql_cached_tokens": -5, "sql_output_tokens": -5},
@@ -69,7 +69,7 @@ ODD: dict[str, list[dict[str, Any]]] = {
 
 
 def ask(project: DbtProject, requests: list[dict[str, Any]]) -> None:
-    """Store the requests of a user of their own by plain SQL."""
+    """Store the requests, of a new user, by plain SQL."""
     (user,) = project.database.add_users()
     with project.database.connect() as connection:
         for request in requests:
@@ -87,7 +87,7 @@ def timezone(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def odd(timezone: str, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtProject]:
-    """Reports of ordinary rows, and then each kind of odd rows with a run of its own. No test changes a row."""
+    """Reports of ordinary rows, then each kind of odd rows, each with a separate run. The tests do not change rows."""
     database = postgres.create_database(postgres.template())
     project = DbtProject(database, tmp_path_factory.mktemp("odd"))
     variables = {"report_as_of": AS_OF, "report_timezone": timezone}
@@ -129,7 +129,7 @@ def test_no_cost_is_below_zero_and_what_was_bounded_is_counted(odd: DbtProject, 
         "select call_count, bounded_call_count, cost_usd from chat_reports.token_cost"
         f" where model = 'claude-sonnet-4-5' and day = {day}",
     )
-    # 3 input tokens, all read from the cache, and 442 of output, besides the plain call.
+    # 3 input tokens, all read from the cache, and 442 output tokens, in addition to the ordinary call.
     assert (calls, bounded, cost) == (2, 1, Decimal("0.0066309") + Decimal("0.0105"))
     for report in ("token_cost", "user_usage", "model_comparison"):
         assert value(odd, f"select count(*) from chat_reports.{report} where cost_usd < 0") == 0
@@ -177,8 +177,8 @@ def test_the_command_line_shows_every_report(
 
 
 @pytest.mark.parametrize("place", ["above", "below"])
-def test_an_own_price_wins_wherever_its_line_is(project: DbtProject, place: str) -> None:
-    """Of the same model and day as the list's, in the table that dbt seed loads."""
+def test_an_own_price_replaces_the_list_price_wherever_its_line_is(project: DbtProject, place: str) -> None:
+    """A price of the same model and day as in the list, in the table that dbt seed loads."""
     ask(project, [{"sql_model": "gpt-4o", "sql_input_tokens": 1_000_000}])
     project.run("seed")
     own = "'openai', 'gpt-4o', '2020-01-01', 1, 1, 1, '{}'"

@@ -1,4 +1,4 @@
-"""The project as a package of somebody's dbt project, and somebody's models in a clone: what is theirs stays stock."""
+"""The project as a package of another dbt project, and with other models in a clone: those behave as in stock dbt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.dbt_project import DbtProject
 from tests.reports.random_log import fill
 from tests.reports.scenes import AS_OF, DBT, assert_exact, edit, execute, run_alone, value
 
-# dbt is what is tested here, and most of the time goes into it: one server will do.
+# Most of the time goes into dbt, so one server is enough.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 
 ACME = {
@@ -76,8 +76,8 @@ order by 1
 
 @pytest.fixture
 def login(postgres: Server) -> Iterator[str]:
-    """Acme's login: a member of telemetry_transformer that may make schemas."""
-    postgres.template()  # which makes the roles
+    """Acme's login: a member of telemetry_transformer that may create schemas."""
+    postgres.template()  # creates the roles
     name = f"acme_{os.getpid()}"
     postgres.execute(sql.SQL("create role {} login in role telemetry_transformer").format(sql.Identifier(name)))
     yield name
@@ -86,7 +86,7 @@ def login(postgres: Server) -> Iterator[str]:
 
 @pytest.fixture
 def acme(postgres: Server, login: str, tmp_path: Path) -> Iterator[DbtProject]:
-    """Acme's project with ours as a package, on a migrated database."""
+    """Acme's project with chat_telemetry as a package, on a migrated database."""
     project = acme_project(postgres.create_database(postgres.template()), login, tmp_path / "acme")
     install_package(project)
     yield project
@@ -95,7 +95,7 @@ def acme(postgres: Server, login: str, tmp_path: Path) -> Iterator[DbtProject]:
 
 @pytest.fixture
 def acme_alone(postgres: Server, login: str, tmp_path: Path) -> Iterator[DbtProject]:
-    """The same without the package, on a database that knows nothing of ours."""
+    """Acme's project without the package, on a database without the migrations."""
     project = acme_project(postgres.create_database(), login, tmp_path / "alone")
     yield project
     postgres.drop_database(project.database.name)
@@ -111,7 +111,7 @@ def acme_project(database: Database, login: str, directory: Path) -> DbtProject:
 
 
 def install_package(project: DbtProject) -> None:
-    """Names the package in packages.yml, and `dbt deps`."""
+    """Add the package to packages.yml and run `dbt deps`."""
     (project.directory / "packages.yml").write_text(PACKAGES.format(project_directory()), encoding="utf-8")
     directory = str(project.directory)
     said = run_alone(
@@ -121,13 +121,13 @@ def install_package(project: DbtProject) -> None:
 
 
 def theirs(project: DbtProject) -> list[tuple[Any, ...]]:
-    """What Acme's schemas hold: definitions and rows."""
+    """The definitions and rows in Acme's schemas."""
     with project.database.connect() as connection:
         relations = connection.execute(THEIRS).fetchall()
         return [(*row, *connection.execute(f"select * from {row[0]} order by 1").fetchall()) for row in relations]
 
 
-def test_our_nodes_build_in_somebodys_project(acme: DbtProject, login: str) -> None:
+def test_the_package_builds_in_another_project(acme: DbtProject, login: str) -> None:
     fill(acme.database, 1, 300, dt.date.fromisoformat(AS_OF), "UTC")
     acme.run("build", user=login, report_as_of=AS_OF)
     assert_exact(acme)
@@ -138,8 +138,8 @@ def test_our_nodes_build_in_somebodys_project(acme: DbtProject, login: str) -> N
     assert value(acme, "select count(*) from pg_namespace where nspname like '%\\_chat\\_%'") == 0
 
 
-def test_what_is_theirs_is_as_it_is_without_the_package(acme: DbtProject, acme_alone: DbtProject, login: str) -> None:
-    """Built, changed and built again: a plain run does not apply a changed query, and a full refresh drops."""
+def test_acmes_nodes_are_the_same_as_without_the_package(acme: DbtProject, acme_alone: DbtProject, login: str) -> None:
+    """As in stock dbt, a plain run does not apply a changed query, and a full refresh drops."""
     for project in (acme, acme_alone):
         project.run("build", user=login)
     assert theirs(acme) == theirs(acme_alone) != []
@@ -155,7 +155,9 @@ def test_what_is_theirs_is_as_it_is_without_the_package(acme: DbtProject, acme_a
     assert theirs(acme) == theirs(acme_alone)
 
 
-def test_what_stock_dbt_refuses_is_refused_alike(acme: DbtProject, acme_alone: DbtProject, login: str) -> None:
+def test_stock_dbt_refuses_the_same_with_and_without_the_package(
+    acme: DbtProject, acme_alone: DbtProject, login: str
+) -> None:
     said = []
     for project in (acme, acme_alone):
         project.run("build", user=login)
@@ -166,8 +168,8 @@ def test_what_stock_dbt_refuses_is_refused_alike(acme: DbtProject, acme_alone: D
     assert theirs(acme) == theirs(acme_alone)
 
 
-def test_a_run_of_theirs_runs_nothing_of_ours(acme_alone: DbtProject, login: str) -> None:
-    """It does not even need the migrations."""
+def test_a_run_of_acmes_models_runs_nothing_of_the_package(acme_alone: DbtProject, login: str) -> None:
+    """It does not need the migrations."""
     install_package(acme_alone)
     for arguments in (["seed", "--select", "acme"], ["run", "--select", "acme"], ["run", "--select", "orders+"]):
         outcome = acme_alone.run(*arguments, user=login)
@@ -175,8 +177,8 @@ def test_a_run_of_theirs_runs_nothing_of_ours(acme_alone: DbtProject, login: str
     assert value(acme_alone, "select count(*) from pg_namespace where nspname like '%chat%'") == 0
 
 
-def test_no_macro_of_ours_has_a_name_of_dbts(acme: DbtProject, login: str) -> None:
-    """generate_schema_name is asked for our nodes only, and is dbt's own for every other schema."""
+def test_no_macro_of_the_package_has_the_name_of_a_macro_of_dbt(acme: DbtProject, login: str) -> None:
+    """Except generate_schema_name, which dbt calls only for the nodes of the package."""
     macros = acme.run("parse", user=login).result.macros.values()
     ours = {macro.name for macro in macros if macro.package_name == "chat_telemetry"}
     dbts = {macro.name for macro in macros if macro.package_name in ("dbt", "dbt_postgres")}
@@ -189,7 +191,7 @@ def test_no_macro_of_ours_has_a_name_of_dbts(acme: DbtProject, login: str) -> No
     }
 
 
-def test_there_is_no_hook_of_ours(acme: DbtProject, login: str) -> None:
+def test_the_package_has_no_hooks(acme: DbtProject, login: str) -> None:
     nodes = acme.run("parse", user=login).result.nodes.values()
     made = [node for node in nodes if node.resource_type in ("model", "seed")]
     hooked = {node.name for node in made if node.config.pre_hook or node.config.post_hook}
@@ -197,7 +199,7 @@ def test_there_is_no_hook_of_ours(acme: DbtProject, login: str) -> None:
     assert [node.name for node in nodes if node.resource_type == "operation"] == []
 
 
-def test_an_own_model_in_the_project_is_named_and_made_by_stock_dbt(ours: DbtProject) -> None:
+def test_a_model_added_to_a_clone_is_named_and_built_as_in_stock_dbt(ours: DbtProject) -> None:
     execute(ours, f"grant create on database {ours.database.name} to telemetry_transformer")
     edit(
         ours,
@@ -227,7 +229,7 @@ def test_an_own_model_in_the_project_is_named_and_made_by_stock_dbt(ours: DbtPro
     assert_exact(ours)
 
 
-def test_a_schema_macro_of_theirs_moves_none_of_our_nodes(acme: DbtProject, login: str) -> None:
+def test_a_generate_schema_name_of_acme_moves_no_node_of_the_package(acme: DbtProject, login: str) -> None:
     macro = acme.directory / "macros" / "generate_schema_name.sql"
     macro.parent.mkdir()
     macro.write_text("{% macro generate_schema_name(name, node) %}{{ target.schema }}{% endmacro %}")

@@ -1,4 +1,4 @@
-"""docs/upgrading.md, walked: a period is a line of the macro report_periods and a column for its counts."""
+"""docs/upgrading.md, carried out: a period is a line of the macro report_periods and a column for its counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PERIODS = "macros/days/report_periods.sql"
 
 @pytest.fixture
 def reference(ours: DbtProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DbtProject:
-    """Where the reference SQL is, a copy that the comparison reads, as something to edit."""
+    """A copy of the reference SQL that a test can edit and that the comparison reads."""
     copy = tmp_path / "reference"
     shutil.copytree(contract.REFERENCE, copy)
     monkeypatch.setattr(contract, "REFERENCE", copy)

@@ -1,4 +1,4 @@
-"""How the server makes a report: the planner cannot know how many requests fall on the days that count."""
+"""The plans of the reports, although the planner cannot estimate how many requests are on the days that count."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.dbt_project import DbtProject
 from tests.reports.contract import COLUMNS
 
 REQUESTS = 5_000
-# The thousand patterns may be compared with each other; each request with each pattern would be 5 million.
+# Comparing the thousand patterns with each other is acceptable. Each request with each pattern would be 5 million.
 MOST_TRIED = 2 * 1_000**2
 # Within six days, with about 2,000 patterns of SQL.
 A_WEEK = """
@@ -32,8 +32,8 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(part)
 
 
-def rows_tried_in_vain(connection: psycopg.Connection, report: str) -> float:
-    """How many pairs of rows its joins compare that do not belong together."""
+def rejected_pairs(connection: psycopg.Connection, report: str) -> float:
+    """The number of pairs of rows that the joins of the report compare and reject."""
     (query,) = connection.execute("select pg_get_viewdef(%s::regclass)", [f"chat_reports.{report}"]).fetchone()
     (((plan,),),) = connection.execute(f"explain (analyze, timing off, format json) {query}").fetchall()
     return sum(node.get("Rows Removed by Join Filter", 0) * node["Actual Loops"] for node in nodes(plan["Plan"]))
@@ -45,6 +45,6 @@ def test_no_report_compares_every_request_with_every_other(project: DbtProject) 
         connection.execute(A_WEEK, [user, REQUESTS])
         project.seed_and_run()
         for statistics in ("none", "fresh"):
-            tried = {report: rows_tried_in_vain(connection, report) for report in COLUMNS}
+            tried = {report: rejected_pairs(connection, report) for report in COLUMNS}
             assert max(tried.values()) < MOST_TRIED, (statistics, tried)
             connection.execute("vacuum analyze")

@@ -1,4 +1,4 @@
-"""`make prices` gives the committed seeds, keeps the user's own rows, and says what the reports rely on."""
+"""`make prices` writes the committed seeds, keeps the user's own rows, and checks what the reports rely on."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def seeds(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_committed_seeds_are_what_the_locked_price_list_gives(tmp_path: Path) -> None:
+def test_the_committed_seeds_equal_those_of_the_locked_price_list(tmp_path: Path) -> None:
     result = update_prices(tmp_path)
     assert result.returncode == 0, result.stderr
     for name in SEEDS:
         assert (tmp_path / name).read_bytes() == (ROOT / "seeds" / name).read_bytes(), f"run make prices: {name}"
 
 
-def test_it_says_in_one_line_a_file_what_changed(seeds: Path) -> None:
+def test_it_prints_one_line_per_file_with_what_changed(seeds: Path) -> None:
     prices = seeds / "token_prices.csv"
     prices.write_text(
         prices.read_text(encoding="utf-8").replace("gpt-4o-mini,2020-01-01,0.15", "gpt-4o-mini,2020-01-01,9")
@@ -65,9 +65,9 @@ def test_it_says_in_one_line_a_file_what_changed(seeds: Path) -> None:
         ("gpt-4o-2024-05-13", "2026-11-22", ("5", "", "15")),
         ("o3", "2025-06-09", ("10", "0.5", "40")),
         ("o3", "2025-06-10", ("2", "0.5", "8")),
-        # Seventeen hours of a day cost this; the other seven cost twice as much.
+        # The price of seventeen hours of a day; in the other seven it is twice as high.
         ("deepseek-v4-flash", "2026-11-22", ("0.15", "0.003", "0.6")),
-        # Cheaper up to 200,000 tokens of prompt.
+        # The lower price, for prompts of up to 200,000 tokens.
         ("gemini-2.5-pro", "2026-11-22", ("1.25", "0.125", "10")),
     ],
 )
@@ -97,13 +97,13 @@ def test_each_alias_leads_to_a_priced_model_and_hides_none() -> None:
     assert len(aliases) == len(rows(ROOT / "seeds" / "model_aliases.csv"))
     assert set(aliases.values()) <= models
     assert not set(aliases) & models
-    # A name with a vendor's prefix and a date must not fall back to the undated, cheaper model.
+    # A name with a provider's prefix and a date must not get the price of the undated, cheaper model.
     assert aliases["openai/gpt-4o-2024-05-13"] == "gpt-4o-2024-05-13"
     assert aliases["claude-sonnet-4"] == "claude-sonnet-4-0"
     assert aliases["models/gemini-2.5-flash"] == "gemini-2.5-flash"
 
 
-def test_rows_of_the_users_own_stay_and_win(seeds: Path) -> None:
+def test_own_rows_stay_and_replace_those_of_the_list(seeds: Path) -> None:
     own = [
         "in-house,in-house-llm-7b,2026-01-01,0.02,,0.05,our cluster",
         "openai,gpt-4o-mini,2020-01-01,0.1,0.05,0.4,our contract",

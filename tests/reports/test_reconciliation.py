@@ -1,4 +1,4 @@
-"""The data tests pass with rows, and those tagged `reconcile` see a rollup that drifts from the log."""
+"""The data tests pass with rows, and those tagged `reconcile` find a rollup that differs from the log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conftest import SERVERS, Database
 from tests.dbt_project import DbtProject, failures
 from tests.reports.scenes import AS_OF
 
-# dbt's tests are what takes the time here: one server will do.
+# Most of the time goes into dbt, so one server is enough.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 
 OF_THE_LOG = ["daily_requests", "daily_users", "daily_durations"]
@@ -29,7 +29,7 @@ TEST = {
 }
 NO_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
 TESTS_OF_THE_DAYS = [TEST[rollup] for rollup in OF_THE_DAYS]
-# Times that only a wrong clock makes, and values that only plain SQL can write.
+# Times of a wrong clock, and values that only plain SQL can write.
 ODD_ROWS = """
 insert into public.chat_telemetry_log (
     user_id, created_at, user_question, is_off_topic, generated_sql, error_type, failed_step, sql_model, response_model,
@@ -57,20 +57,20 @@ cross join (
 
 
 def store_odd_rows(database: Database) -> None:
-    """Every odd outcome at every odd time, as far as the log lets plain SQL write it."""
+    """Every odd outcome at every odd time that plain SQL can write to the log."""
     (user,) = database.add_users()
     with database.connect() as connection:
         connection.execute(ODD_ROWS, [user])
 
 
 def failing(project: DbtProject, *selection: str, **variables: Any) -> set[str]:
-    """The tests that fail: the reconciling ones, if nothing else is selected."""
+    """The data tests that fail, of those tagged `reconcile` if nothing else is selected."""
     outcome = project.invoke("test", "--select", *(selection or ["tag:reconcile"]), **variables)
     return {line.split(":")[0] for line in failures(outcome).splitlines()}
 
 
 def take_one(connection: psycopg.Connection, rollup: str, column: str) -> None:
-    """The first row of the rollup, which is of its first day, counts one less than there is."""
+    """Subtract one from the first row of the rollup, which is of its first day."""
     connection.execute(
         f"update chat_rollups.{rollup} set {column} = {column} - 1"
         f" where ctid = (select ctid from chat_rollups.{rollup} order by {rollup} limit 1)"
@@ -95,7 +95,7 @@ def test_a_build_with_rows_passes_every_test_again_and_again(project: DbtProject
 
 def test_a_build_with_odd_rows_passes_every_test_east_and_west(project: DbtProject) -> None:
     store_odd_rows(project.database)
-    # Of the odd times one falls on a day that counts; which one it is depends on the time zone.
+    # One of the odd times is on a day that counts. Which one depends on the time zone.
     for timezone, day in [("Etc/GMT+12", AS_OF), ("Pacific/Kiritimati", "2000-01-01")]:
         variables = {"reconcile_all": True, "report_timezone": timezone, "report_as_of": AS_OF}
         project.run("build", "--full-refresh", *NO_UNIT_TESTS, **variables)
@@ -106,7 +106,7 @@ def test_a_build_with_odd_rows_passes_every_test_east_and_west(project: DbtProje
             assert counted.fetchone() == (6, day, day)
 
 
-def test_the_rollups_equal_the_log_while_changes_wait_in_feed_and_drained_changes(ours: DbtProject) -> None:
+def test_the_rollups_equal_the_log_while_there_are_changes_in_the_feed_and_in_drained_changes(ours: DbtProject) -> None:
     with ours.database.connect() as connection, ours.database.connect() as other:
         connection.execute(
             "update public.chat_telemetry_log set created_at = created_at - interval '1 day', ttfb_ms = 5"
@@ -123,7 +123,7 @@ def test_the_rollups_equal_the_log_while_changes_wait_in_feed_and_drained_change
         assert failing(ours, reconcile_days=2) == set()
 
 
-def test_the_periods_are_not_compared_with_days_that_they_have_yet_to_count(ours: DbtProject) -> None:
+def test_the_periods_are_not_compared_with_days_that_they_have_not_counted_yet(ours: DbtProject) -> None:
     with ours.database.connect() as connection:
         connection.execute("update public.chat_telemetry_log set ttfb_ms = 70000 where error_type is null")
         ours.run("run", "--select", "drained_changes", "daily_durations", report_as_of=AS_OF)
@@ -158,7 +158,7 @@ def test_a_count_that_is_off_by_one_is_found_in_each_rollup(ours: DbtProject) ->
     assert failing(ours, reconcile_all=True) == set()
 
 
-def test_a_row_that_is_lost_and_a_row_too_many_are_found_in_each_rollup(ours: DbtProject) -> None:
+def test_a_missing_row_and_a_surplus_row_are_found_in_each_rollup(ours: DbtProject) -> None:
     with ours.database.connect() as connection:
         for rollup in TEST:
             connection.execute(f"create table kept_{rollup} as table chat_rollups.{rollup}")
@@ -179,11 +179,11 @@ def test_a_row_that_is_lost_and_a_row_too_many_are_found_in_each_rollup(ours: Db
         assert failing(ours, reconcile_all=True) == set(TEST.values())
 
 
-def test_a_few_days_are_taken_from_those_of_the_log_and_from_those_of_the_rollup(ours: DbtProject) -> None:
+def test_random_days_are_chosen_from_those_of_the_log_and_of_the_rollup(ours: DbtProject) -> None:
     of_the_log = {TEST[rollup] for rollup in OF_THE_LOG}
     with ours.database.connect() as connection:
         connection.execute("alter table public.chat_telemetry_log disable trigger user")
-        # Without the days that are always among the few.
+        # Without the days that are always included.
         connection.execute("delete from public.chat_telemetry_log where created_at not between '2000-01-01' and now()")
         for rollup in OF_THE_LOG:
             connection.execute(f"delete from chat_rollups.{rollup} where day not between '2000-01-01' and now()")
@@ -196,7 +196,7 @@ def test_a_few_days_are_taken_from_those_of_the_log_and_from_those_of_the_rollup
         assert failing(ours, reconcile_days=500) == of_the_log
 
 
-def test_days_of_a_wrong_clock_are_always_among_the_few(ours: DbtProject) -> None:
+def test_days_of_a_wrong_clock_are_always_included(ours: DbtProject) -> None:
     store_odd_rows(ours.database)
     ours.run("run", "--select", "drained_changes", *OF_THE_LOG, *OF_THE_DAYS, report_as_of=AS_OF)
     assert failing(ours, reconcile_days=1) == set()

@@ -1,4 +1,4 @@
-"""The reports on requests of your own: JSON lines, keyed by the log's columns, in CHAT_TELEMETRY_TEST_REQUESTS."""
+"""The reports on your own requests: JSON lines keyed by the log's columns, in CHAT_TELEMETRY_TEST_REQUESTS."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not REQUESTS, reason="CHAT_TELEMETRY_TEST_REQUES
 
 @pytest.fixture
 def requests_file(tmp_path: Path) -> Path:
-    """A link to the file, so that lines set aside do not land beside the original."""
+    """A link to the file, so that rejected lines are not written next to the original file."""
     link = tmp_path / "requests.jsonl"
     link.symlink_to(Path(str(REQUESTS)).resolve())
     return link

@@ -1,4 +1,4 @@
-"""Which reports a run makes again: those that what changed is in, and no other; and what a restored dump needs."""
+"""A run refreshes only the reports that show what changed. A restored dump needs one run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.reports.contract import COLUMNS
 from tests.reports.history.dump import client_programs, dumping, restore
 from tests.reports.scenes import AS_OF, assert_exact, edit, execute, footprint, value
 
-# dbt is what is tested here, and most of the time goes into it: one server will do.
+# Most of the time goes into dbt, so one server is enough.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 
 PRICED = {"token_cost", "user_usage", "model_comparison"}
@@ -24,7 +24,7 @@ create function public.note_command() returns event_trigger language plpgsql as
 $$ begin insert into public.commands values (tg_tag); end $$;
 create event trigger note_commands on ddl_command_end execute function public.note_command();
 """
-# A concurrent refresh makes a temporary table, too.
+# A concurrent refresh also creates a temporary table.
 COMMANDS = "select array_agg(tag order by tag) from public.commands where tag not like '% TABLE'"
 WITHOUT_STATISTICS = """
 select array_agg(c.relname || '.' || a.attname order by c.relname, a.attnum)
@@ -38,13 +38,13 @@ IDS_AND_TEXTS = [
 
 
 def outcomes(project: DbtProject, *arguments: str, report_as_of: str = AS_OF) -> dict[str, str]:
-    """What each step of a run said, by model."""
+    """The text that each run function of a run returned, by model."""
     result = project.run("run", *arguments, report_as_of=report_as_of).result
     return {r.node.name: r.message for r in result.results}
 
 
 def commands_on_reports(project: DbtProject) -> list[str]:
-    """The tags of the commands that defined or refreshed something."""
+    """The tags of the commands that created, changed or refreshed something."""
     return list(value(project, COMMANDS))
 
 
@@ -53,8 +53,8 @@ def refreshed(said: dict[str, str]) -> set[str]:
     return {report for report in COLUMNS if said[report] == "refreshed"}
 
 
-def test_a_run_with_nothing_new_writes_nothing(ours: DbtProject) -> None:
-    """Not on a copy of the database under another name, either: that is what `ours` is."""
+def test_a_run_without_changes_writes_nothing(ours: DbtProject) -> None:
+    """Nor on a copy of the database under another name, which `ours` is."""
     execute(ours, COUNT_COMMANDS)
     before = footprint(ours)
     noted = value(ours, "select min(refreshed_at) from chat_reports.report_freshness")
@@ -102,7 +102,7 @@ def test_another_day_refreshes_every_report(ours: DbtProject) -> None:
         assert_exact(ours, day)
 
 
-def test_a_changed_query_replaces_its_report_and_leaves_the_others_alone(ours: DbtProject) -> None:
+def test_a_changed_query_replaces_only_its_report(ours: DbtProject) -> None:
     edit(ours, "models/reports/off_topic.sql", "from counted", "from counted where day > '2026-11-01'")
     said = outcomes(ours)
     assert said.pop("off_topic") == "replaced"
@@ -117,7 +117,7 @@ def test_a_full_refresh_counts_again_and_replaces_nothing(ours: DbtProject) -> N
     assert_exact(ours)
 
 
-def test_a_replaced_report_has_no_statistics_of_ids_and_texts_either(ours: DbtProject) -> None:
+def test_a_replaced_report_has_no_statistics_of_ids_and_texts(ours: DbtProject) -> None:
     edit(ours, "models/reports/user_usage.sql", "sum(request_count)", "1 * sum(request_count)")
     edit(ours, "models/reports/sql_patterns.sql", "limit 1000", "limit 999")
     said = outcomes(ours)
@@ -127,7 +127,7 @@ def test_a_replaced_report_has_no_statistics_of_ids_and_texts_either(ours: DbtPr
 
 @pytest.fixture
 def restored(ours: DbtProject, postgres: Server) -> Iterator[DbtProject]:
-    """The project on a dump of the database, made while changes wait, restored under another name."""
+    """The project on a restored dump of the database, under another name, with changes in the feed."""
     programs = client_programs(ours.database)
     if programs is None:
         pytest.skip("pg_dump of the server's version is not installed")

@@ -18,7 +18,7 @@ NAMES = {
     "claude-sonnet-4-20250514": "claude-sonnet-4",
     "claude-sonnet-4@20250514": "claude-sonnet-4",
     "claude-sonnet-4@2025-05-14": "claude-sonnet-4",
-    # No date, or not at the end.
+    # No date, or a date that is not at the end.
     "gpt-4o-0806": "gpt-4o-0806",
     "gpt-4-1106-preview": "gpt-4-1106-preview",
     "gpt-4o-2024-08-06-mini": "gpt-4o-2024-08-06-mini",
@@ -57,7 +57,7 @@ def change(drain_number: int, sign: int, day: int, sql_model: int) -> dict[str, 
 
 @pytest.fixture
 def log(project: DbtProject) -> DbtProject:
-    """A log of three requests, and a feed that says what became of four: one is new, one was corrected, one erased."""
+    """A log of three requests, and a feed with a new request, a corrected one and an erased one."""
     (ann, ben) = project.database.add_users(2)
     failed = {"user_id": ann, "created_at": noon(21), "is_off_topic": False, "error_type": "sql_generation"}
     corrected = {"user_id": ann, "created_at": noon(22), "is_off_topic": True, "error_type": "", "sql_model": "m"}
@@ -119,7 +119,7 @@ def test_a_rollup_counts_the_drains_after_its_drain_number(project: DbtProject) 
         ).fetchone() == (3,)
 
 
-def test_a_rebuild_counts_the_log_less_what_the_feed_still_holds(log: DbtProject) -> None:
+def test_a_rebuild_counts_the_log_less_the_feed(log: DbtProject) -> None:
     counted = """
     select day::text, sql_model.label, error_type.label, is_off_topic, request_count, sql_call_count, sql_input_tokens
     from chat_rollups.daily_requests
@@ -134,7 +134,7 @@ def test_a_rebuild_counts_the_log_less_what_the_feed_still_holds(log: DbtProject
             ("2026-11-21", "", "sql_generation", False, 1, 0, 0),
             ("2026-11-22", "m", "", True, 1, 1, 100),
         ]
-        # Drained and counted, it is the log.
+        # After a drain the rollup equals the log.
         log.run("run", "--select", "drained_changes", "daily_requests")
         assert connection.execute(counted + ", sql_input_tokens").fetchall() == [
             ("2026-11-21", "", "sql_generation", False, 1, 0, 0),
@@ -156,7 +156,7 @@ def test_a_rebuild_has_no_row_for_a_user_who_is_only_in_the_feed(log: DbtProject
         assert set(users) == {(uuid.UUID(int=3),), ann.fetchone()}
 
 
-def test_a_label_knows_its_name_without_a_date_at_its_end(project: DbtProject) -> None:
+def test_a_label_has_its_name_without_the_date_at_the_end(project: DbtProject) -> None:
     with project.database.connect() as connection:
         connection.cursor().executemany(
             "insert into chat_rollups.labels (label) values (%s) on conflict do nothing", [[name] for name in NAMES]

@@ -1,4 +1,4 @@
-"""Whatever runs dbt, and however: the reports are exact, or the run stops and says why."""
+"""However dbt is run, the reports are exact, or the run stops and says why."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.reports.scenes import (
     wait_until_waiting,
 )
 
-# dbt is what is tested here, and most of the time goes into it: one server will do.
+# Most of the time goes into dbt, so one server is enough.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 
 PENDING = "select count(*) from public.chat_telemetry_changes"
@@ -46,9 +46,7 @@ def logged(project: DbtProject) -> str:
 
 
 @pytest.mark.parametrize("autocommit", [True, False])
-def test_a_model_that_fails_half_way_loses_nothing_in_either_transaction_mode(
-    ours: DbtProject, autocommit: bool
-) -> None:
+def test_a_model_that_fails_loses_nothing_in_either_transaction_mode(ours: DbtProject, autocommit: bool) -> None:
     if autocommit:
         use_autocommit(ours)
     execute(ours, ADD_REQUESTS)
@@ -91,18 +89,18 @@ def test_the_feed_can_be_handed_to_another_target(ours: DbtProject, monkeypatch:
     assert_exact(ours)
 
 
-def test_two_first_runs_at_once_both_succeed(project: DbtProject) -> None:
+def test_two_overlapping_first_runs_both_succeed(project: DbtProject) -> None:
     fill(project.database, 2, 500, dt.date.fromisoformat(AS_OF), "UTC")
     project.run("seed")
     with holding(project, "lock table chat_rollups.progress in exclusive mode", lock_timeout="1min"):
         runs = [start(project, "run", target=str(number), report_as_of=AS_OF) for number in range(2)]
-        # Of each one the drain and the prices.
+        # The drain and the prices of each run.
         wait_until_waiting(project, 4, *runs)
     assert_success(*runs)
     assert_exact(project)
 
 
-def test_a_retry_counts_what_the_failed_run_left_once(ours: DbtProject) -> None:
+def test_a_retry_counts_once_what_the_failed_run_did_not_count(ours: DbtProject) -> None:
     execute(ours, ADD_REQUESTS)
     with holding(ours, "lock table chat_rollups.daily_users in share mode"):
         failed = start(ours, "run", report_as_of=AS_OF)
@@ -112,7 +110,7 @@ def test_a_retry_counts_what_the_failed_run_left_once(ours: DbtProject) -> None:
     assert_exact(ours)
 
 
-def test_what_only_looks_changes_nothing(ours: DbtProject) -> None:
+def test_commands_that_only_read_change_nothing(ours: DbtProject) -> None:
     execute(ours, ADD_REQUESTS)
     ours.run("parse", report_as_of=AS_OF)
     shutil.copytree(ours.scratch / "target", ours.directory / "state")
@@ -157,7 +155,7 @@ def test_quiet_is_quiet(project: DbtProject) -> None:
     "missing",
     ["CHAT_TELEMETRY_DBT_HOST", "CHAT_TELEMETRY_DBT_DATABASE", "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD"],
 )
-def test_a_variable_that_is_missing_is_named(project: DbtProject, missing: str) -> None:
+def test_a_missing_variable_is_named(project: DbtProject, missing: str) -> None:
     environment = project.environment()
     del environment[missing]
     outcome = run_alone(DBT, *project.command("run"), environment=environment)
@@ -166,7 +164,7 @@ def test_a_variable_that_is_missing_is_named(project: DbtProject, missing: str) 
     assert value(project, "select owner is null from chat_rollups.progress where name = 'drained_changes'")
 
 
-def test_the_demo_is_a_target_of_its_own(tmp_path: Path, project: DbtProject) -> None:
+def test_the_demo_has_its_own_target(tmp_path: Path, project: DbtProject) -> None:
     environment = {"DBT_TARGET_PATH": str(tmp_path), "DBT_LOG_PATH": str(tmp_path), "CHAT_TELEMETRY_DBT_PORT": "1"}
     outcome = run_alone(DBT, *project.command("debug", "--target", "demo"), environment=environment)
     assert "host: 127.0.0.1" in outcome.stdout

@@ -1,4 +1,4 @@
-"""dbt in a database that others set up in their own way: the reports are exact there too."""
+"""dbt in a database with unusual settings and objects of others: the reports are exact."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import SERVERS
 from tests.dbt_project import DbtProject
 from tests.reports.scenes import AS_OF, assert_exact, edit, execute, value
 
-# dbt is what is tested here, and most of the time goes into it: one server will do.
+# Most of the time goes into dbt, so one server is enough.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 
 HOSTILE_PUBLIC = (Path(__file__).parent / "hostile_public.sql").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ create function public.now() returns timestamptz language sql as $$ select times
 create domain public.text as pg_catalog.text check (false);
 create domain public.date as pg_catalog.date check (false);
 """
-# Read with standard_conforming_strings off, the backslash would escape the quote after it.
+# If standard_conforming_strings is off, the backslash would escape the quote after it.
 QUERY = "SELECT 'it\\', \"S\"\n\tfrom  t"
 SHAPE = 'select ?, "S" from t'
 SETTINGS = [
@@ -39,7 +39,7 @@ values (%s, 'How many?', %s, 'gpt-4o', %s, %s)
 
 
 def add_requests(project: DbtProject, user: str | None = None) -> None:
-    """300 requests of 6 days, written under the settings of the database, and by a user with a hostile path."""
+    """300 requests of 6 days, written with the settings of the database, by a user with a hostile search_path."""
     (asker,) = project.database.add_users()
     noon = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
     rows = [(asker, noon - dt.timedelta(minutes=30 * n), n % 50, QUERY) for n in range(300)]
@@ -103,7 +103,7 @@ def test_a_hostile_public_is_never_called(ours: DbtProject, logins: dict[str, st
     assert len(fresh) == 7
 
 
-def test_a_step_is_safe_from_it_with_a_profile_of_ones_own(ours: DbtProject, logins: dict[str, str]) -> None:
+def test_a_run_function_never_calls_it_either_with_another_profile(ours: DbtProject, logins: dict[str, str]) -> None:
     edit(ours, "profiles.yml", "      search_path: pg_catalog, public\n", "")
     execute(ours, HOSTILE_NAMES_OF_THE_STEPS)
     execute(ours, f"alter role {logins['transformer']} set search_path = public, pg_catalog")
@@ -125,7 +125,7 @@ def test_any_member_of_the_role_runs_dbt_after_any_other(ours: DbtProject, login
     assert value(ours, owners) == ["telemetry_transformer"]
 
 
-def test_a_publication_for_all_tables_stops_nothing(ours: DbtProject) -> None:
+def test_a_run_succeeds_with_a_publication_for_all_tables(ours: DbtProject) -> None:
     execute(ours, "create publication everything for all tables")
     add_requests(ours)
     ours.run("seed")

@@ -1,4 +1,4 @@
-"""What a BI tool finds: columns, comments, an index on the grain, and the numbers of now."""
+"""What a BI tool finds: columns, comments, an index on the grain, and current numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ group by i.indexrelid
 
 
 def ask(database: Database, **values: Any) -> None:
-    """One chat request, asked now unless said otherwise, by a user of its own."""
+    """One chat request of a new user, by default asked now."""
     (user,) = database.add_users()
     request = {"user_id": user, "user_question": "How many?", "sql_model": "gpt-4o-mini", **values}
     columns, marks = ", ".join(request), ", ".join(["%s"] * len(request))

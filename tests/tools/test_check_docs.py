@@ -23,7 +23,7 @@ GOOD_PAGE = """# Title
 [here](#title), [elsewhere](https://example.com/nowhere#at-all), ![image](docs/image.svg), [by name].
 
 `make lint`, `make bench-reports BENCH="--rows 5"`, `chat-telemetry report errors --format csv`, `docs/`, `docs/*.md`,
-`application/json`, `docs/other.md`, `{{ ref('chat_telemetry', 'errors') }}`, `INSERT <rows>`
+`application/json`, `docs/other.md`, `dist/new.whl`, `{{ ref('chat_telemetry', 'errors') }}`, `INSERT <rows>`
 
 ```python
 import chat_telemetry
@@ -123,6 +123,8 @@ def find(tmp_path: Path) -> Find:
             "Makefile": MAKEFILE,
             "docs/other.md": OTHER_PAGE,
             "docs/image.svg": "<svg/>",
+            ".gitignore": "dist/\n",
+            "dist/old.whl": "",
             "page.md": page,
             **files,
         }
@@ -152,12 +154,12 @@ def test_the_faults_of_a_page_come_in_the_order_of_its_lines(find: Find) -> None
     assert [fault.split(":")[1] for fault in found] == ["1", "3", "5"]
 
 
-def test_anchors_are_githubs(tmp_path: Path) -> None:
-    (tmp_path / "page.md").write_text(
+def test_anchors_are_githubs() -> None:
+    text = (
         "# The loader: what it *promises*, and how\n## `token_cost`\n## [1.0] - 2026\n## Größe\n## A/B & C\n"
         "## A/B & C\nSet *this*\n===\n"
     )
-    assert read_page(tmp_path, Path("page.md")).anchors == {
+    assert read_page(Path("page.md"), text).anchors == {
         "the-loader-what-it-promises-and-how",
         "token_cost",
         "10---2026",

@@ -24,7 +24,7 @@ def page_paths(root: Path) -> list[Path]:
 
 def find_faults(root: Path) -> Iterator[Fault]:
     """Everything that is wrong, page by page."""
-    pages = {path: read_page(root, path) for path in page_paths(root)}
+    pages = {path: read_page(path, (root / path).read_text(encoding="utf-8")) for path in page_paths(root)}
     makefile = read_makefile(root)
     for page in pages.values():
         faults = [*check_links(root, page, pages), *check_paths(root, page), *check_blocks(root, page, makefile)]

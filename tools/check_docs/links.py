@@ -11,6 +11,8 @@ from tools.check_docs.page import Fault, Page, Text
 
 # `tests/reports/reference/`, `migrations/*.sql`; not `application/json`, whose first part is no folder of the project.
 LIKE_A_PATH = re.compile(r"[\w.-]+(/[\w.*-]+)+/?")
+# Part of a path: `models/reports/NAME.sql` names no file, but the folder has such files.
+PLACEHOLDER = re.compile(r"\b(NAME|NEW)\b")
 
 
 def check_links(root: Path, page: Page, pages: Mapping[Path, Page]) -> Iterator[Fault]:
@@ -24,11 +26,13 @@ def check_links(root: Path, page: Page, pages: Mapping[Path, Page]) -> Iterator[
 
 
 def check_paths(root: Path, page: Page) -> Iterator[Fault]:
-    """Inline code that names a file or folder of the project which does not exist."""
+    """Inline code that names a file or folder of the project which does not exist; what git ignores may come and go."""
+    ignored = {line.strip("/") for line in (root / ".gitignore").read_text(encoding="utf-8").splitlines()}
     for code in page.inline_code:
-        if not LIKE_A_PATH.fullmatch(code.content) or not (root / code.content.split("/", 1)[0]).is_dir():
+        top = code.content.split("/", 1)[0]
+        if not LIKE_A_PATH.fullmatch(code.content) or top in ignored or not (root / top).is_dir():
             continue
-        if not any(root.glob(code.content.rstrip("/"))):
+        if not any(root.glob(PLACEHOLDER.sub("*", code.content.rstrip("/")))):
             yield page.fault(code.line, f"{code.content}: no such file or folder")
 
 

@@ -51,10 +51,10 @@ class Page:
         return Fault(self.path, line, message)
 
 
-def read_page(root: Path, path: Path) -> Page:
-    """Parse the page at `root / path`."""
+def read_page(path: Path, text: str) -> Page:
+    """Parse the `text` of the page at `path`."""
     page = Page(path)
-    tokens = MarkdownIt("commonmark").enable("table").parse((root / path).read_text(encoding="utf-8"))
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
     for before, token in zip([None, *tokens], tokens, strict=False):
         line = token.map[0] + 1 if token.map else 0
         if token.type == "fence":

@@ -13,7 +13,7 @@ from tests.conftest import Database
 from tests.reports.contract import COLUMNS, differences
 
 ROLLUPS = ["daily_requests", "daily_users", "daily_durations", "window_durations", "daily_latency"]
-# A row that counts nothing, or less than nothing.
+# Rows with a count of 0 or below 0.
 EMPTY_ROWS = """
 select 'daily_requests' as rollup, count(*) from chat_rollups.daily_requests
 where request_count < 1 or least(sql_call_count, response_call_count, sql_input_tokens, response_input_tokens) < 0
@@ -81,7 +81,7 @@ select 'only by direct SQL', missing.* from (select * from counted except all se
 
 @dataclass(frozen=True)
 class Checks:
-    """The state that a database must be in, seen from a day, a time zone and a column that was added (or none)."""
+    """Checks of a database, for a last day, a time zone and a column that was added (or none)."""
 
     database: Database
     as_of: dt.date
@@ -99,7 +99,7 @@ class Checks:
                 assert not wrong, f"{self.column}: {wrong}"
 
     def assert_reports_are_right(self, connection: psycopg.Connection) -> None:
-        """The seven reports equal the reference SQL on the log, both ways."""
+        """Each report has exactly the rows of the reference SQL on the log."""
         found = {report: differences(connection, report, self.as_of.isoformat(), self.timezone) for report in COLUMNS}
         wrong = {report: rows for report, rows in found.items() if rows}
         assert not wrong, "\n".join(f"{report}: {shortened(row)}" for report, rows in wrong.items() for row in rows)
@@ -125,5 +125,5 @@ def assert_nothing_is_left(connection: psycopg.Connection) -> None:
 
 
 def shortened(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The row with names that can be read at a glance."""
+    """The row with long names cut off."""
     return tuple(f"{value[:60]}…" if isinstance(value, str) and len(value) > 60 else value for value in row)

@@ -32,8 +32,8 @@ add constraint daily_requests_pkey primary key (
 );
 """
 
-# What the migrations say of response_model holds for the new column, too. For each statement, by file and beginning: a
-# text of it, and the one that takes its place.
+# The statements of the migrations in which the new column is treated like response_model: file, first words, and texts
+# with their replacements.
 STATEMENTS = [
     (
         "1000_create_change_feed",
@@ -95,17 +95,17 @@ EDITS = [
 
 
 def migrate(history: History) -> None:
-    """Add the column as soon as no transaction is open, while chats and a run wait for it or make it wait."""
+    """Add the column when no transaction is open. The migration waits for writers and a run, or they for it."""
     statements = [TABLES, *(statement_of(*statement) for statement in STATEMENTS)]
     deadline = time.monotonic() + TIMEOUT_S
     while not _apply(history, statements):
-        assert time.monotonic() < deadline, "there was always somebody in the way of the migration"
+        assert time.monotonic() < deadline, "the migration never got its locks"
         history.write(20)
-    history.tell(f"column {NAME} is there")
+    history.tell(f"column {NAME} was added")
 
 
 def project_with_column(project: DbtProject) -> DbtProject:
-    """A copy of the project that counts by the column, with a target directory of its own."""
+    """A copy of the project that counts by the column, with a separate target directory."""
     directory = project.scratch / "project_with_column"
     copy_project(project.directory, directory)
     copy = replace(project, directory=directory, scratch=directory)
@@ -138,5 +138,5 @@ def statement_of(migration: str, beginning: str, replacements: list[tuple[str, s
 
 
 def _replaced(text: str, old: str, new: str) -> str:
-    assert old in text, f"where is {old!r}? Change what adds the column, too"
+    assert old in text, f"{old!r} is not in the statement: change also the replacements in {__name__}"
     return text.replace(old, new)

@@ -1,4 +1,4 @@
-"""A history: a writer that never rests, whatever can happen to dbt, and now and then a check that all is right."""
+"""A history: a writer that never stops, events that happen to dbt, and checks that reports and rollups are right."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.reports.scenes import copy_project, edit, footprint, value
 AS_OF = dt.date(2026, 11, 2)  # the day after the clocks of New York go back, a month after Lord Howe's go forward
 TIMEZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
 TRACE_LENGTH = 40
-PAUSE_S = 0.005  # between the writes beside a dbt that runs, which needs a processor too
+PAUSE_S = 0.005  # between writes while dbt runs, which also needs a processor
 FEED = "select count(*) from public.chat_telemetry_changes"
 STATE = "select md5(string_agg(s::text, ' ' order by report)) from chat_rollups.report_state as s"
 LOCK = "select from chat_rollups.progress where name = %s for update"
@@ -35,12 +35,12 @@ AUTOCOMMIT = "      autocommit: \"{{ env_var('CHAT_TELEMETRY_TEST_AUTOCOMMIT', '
 
 
 def choose_seed() -> int:
-    """CHAT_TELEMETRY_TEST_SEED, or any."""
+    """CHAT_TELEMETRY_TEST_SEED, or a random one."""
     return int(os.environ.get("CHAT_TELEMETRY_TEST_SEED", random.SystemRandom().randrange(10**6)))
 
 
 def copy_with_autocommit(project: DbtProject) -> DbtProject:
-    """A copy that nobody edits meanwhile. CHAT_TELEMETRY_TEST_AUTOCOMMIT sets `autocommit` of its profile."""
+    """A copy that does not change during the test. CHAT_TELEMETRY_TEST_AUTOCOMMIT sets `autocommit` of its profile."""
     copy = replace(project, directory=project.scratch / "project")
     copy_project(project.directory, copy.directory)
     edit(copy, "profiles.yml", CONNECTION, CONNECTION + AUTOCOMMIT)
@@ -50,7 +50,7 @@ def copy_with_autocommit(project: DbtProject) -> DbtProject:
 class History:
     """One database and what happens to it.
 
-    The seed decides what dbt is put through and what is written; where the two meet is up to the machine.
+    The seed decides the events and the writes. Their order in time depends on the machine.
     """
 
     def __init__(self, project: DbtProject, seed: int) -> None:
@@ -61,7 +61,7 @@ class History:
         self.as_of = AS_OF
         self.column: str | None = None
         self.writer = Writer(project.database, random.Random(seed), AS_OF, ZoneInfo(self.timezone))  # noqa: S311
-        self.settled = 0
+        self.checks = 0
         self._trace: deque[str] = deque(maxlen=TRACE_LENGTH)
         self._began = time.monotonic()
 
@@ -70,33 +70,33 @@ class History:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """If it failed, say how to repeat it and what came before."""
+        """If the test failed, add to the error how to repeat it and the last writes and events."""
         self.writer.close()
         database = self.project.database
         database.server.drop_database(database.name)
         if error:
-            steps = "\n  ".join(self._trace)
-            error.add_note(f"Repeat with CHAT_TELEMETRY_TEST_SEED={self.seed}. The last steps were:\n  {steps}")
+            trace = "\n  ".join(self._trace)
+            error.add_note(f"Repeat with CHAT_TELEMETRY_TEST_SEED={self.seed}. The last writes and events:\n  {trace}")
 
     def tell(self, text: str) -> None:
-        """Print what happens to dbt: for who watches with `pytest -s`, and for the report of a failure."""
+        """Print an event, for `pytest -s`, and keep it for the message of a failure."""
         self._trace.append(text)
         seconds = time.monotonic() - self._began
-        print(f"seed {self.seed}: {seconds:6.1f} s, {self.writer.steps:6} steps: {text}", flush=True)  # noqa: T201
+        print(f"seed {self.seed}: {seconds:6.1f} s, {self.writer.writes:6} writes: {text}", flush=True)  # noqa: T201
 
-    def write(self, steps: int) -> None:
-        for _ in range(steps):
-            self._trace.append(self.writer.step())
+    def write(self, count: int) -> None:
+        for _ in range(count):
+            self._trace.append(self.writer.write())
 
     def write_until(self, is_over: Callable[[], bool]) -> None:
         deadline = time.monotonic() + TIMEOUT_S
         while not is_over():
             self.write(1)
             time.sleep(PAUSE_S)
-            assert time.monotonic() < deadline, "dbt takes for ever"
+            assert time.monotonic() < deadline, f"not over after {TIMEOUT_S} seconds"
 
     def execute(self, statement: Query, parameters: Params | None = None) -> psycopg.Cursor:
-        """A statement of the administrator's, under read committed whatever the database has by default."""
+        """Run a statement as the administrator, with read committed whatever default the database has."""
         with self.project.database.connect() as connection:
             connection.execute("set default_transaction_isolation = 'read committed'")
             return connection.execute(statement, parameters)
@@ -106,7 +106,7 @@ class History:
         self.project = replace(self.project, settings={**self.project.settings, **settings})
 
     def move_to(self, database: Database) -> None:
-        """Go on with a database that has taken the place of this one."""
+        """Continue with another database in place of this one, which is dropped."""
         old = self.project.database
         self.project = replace(self.project, database=database)
         self.writer.connect(database)
@@ -117,12 +117,12 @@ class History:
         return self.project.invoke(*arguments, report_as_of=self.as_of.isoformat(), report_timezone=self.timezone)
 
     def run(self, *arguments: str) -> None:
-        """dbt in this process, while transactions are open but nothing is written; it must succeed."""
+        """Run dbt in this process; transactions are open, but nothing is written meanwhile. It must succeed."""
         outcome = self.invoke(*arguments)
         assert outcome.success, failures(outcome)
 
     def refuse(self, *arguments: str) -> str:
-        """dbt in this process, which must fail; what it says."""
+        """Run dbt in this process. It must fail; returns its error messages."""
         outcome = self.invoke(*arguments)
         assert not outcome.success
         return failures(outcome)
@@ -132,14 +132,14 @@ class History:
         return DbtProcess(self.project, *arguments, report_as_of=self.as_of.isoformat(), report_timezone=self.timezone)
 
     def finish(self, *processes: DbtProcess) -> None:
-        """Write until the processes end; they must succeed."""
+        """Write until the processes end. They must succeed."""
         self.write_until(lambda: not any(process.is_running() for process in processes))
         for process in processes:
             assert process.succeeded(), process.said()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[psycopg.Connection]:
-        """Keep the progress of the drain, or that of a rollup, from every run."""
+        """Lock the row of progress of the drain or of a rollup, so that each run waits for it."""
         with self.project.database.connect() as holder, holder.transaction():
             names = holder.execute("select name from chat_rollups.progress order by name").fetchall()
             (name,) = self.rng.choice(names)
@@ -148,25 +148,25 @@ class History:
             yield holder
 
     def write_until_blocked(self, process: DbtProcess, holder: psycopg.Connection) -> list[int]:
-        """Write until the process waits for the holder's lock; the ids of the waiting sessions."""
+        """Write until the process waits for the holder's lock; returns the ids of the waiting sessions."""
         self.write_until(lambda: not process.is_running() or bool(blocked_by(holder)))
         assert process.is_running(), process.said()
         return blocked_by(holder)
 
     def footprint(self) -> dict[str, object]:
-        """What is no longer the same if dbt wrote anything or took anything from the feed."""
+        """Values that change if dbt writes anything or drains the feed."""
         return {**footprint(self.project), **{query: value(self.project, query) for query in (FEED, STATE)}}
 
-    def settle(self) -> None:
+    def check(self) -> None:
         """End every transaction, run dbt once, and compare everything with direct SQL."""
         self.writer.end_transactions()
         self.run("run")
         Checks(self.project.database, self.as_of, self.timezone, self.column).assert_all_is_right()
-        self.settled += 1
-        self.tell(f"all is right, for the {self.settled}. time")
+        self.checks += 1
+        self.tell(f"check {self.checks}: all is right")
 
 
 def blocked_by(holder: psycopg.Connection) -> list[int]:
-    """The sessions that wait for a lock of the holder's."""
+    """The sessions that wait for a lock of the holder."""
     waiting = "select pid from pg_locks where not granted and %s = any(pg_blocking_pids(pid))"
     return [pid for (pid,) in holder.execute(waiting, [holder.info.backend_pid])]

@@ -18,7 +18,7 @@ SUFFIX = "_restored"
 
 
 def client_programs(database: Database) -> Path | None:
-    """The directory of pg_dump and pg_restore; None if there is none of this version."""
+    """The directory of pg_dump and pg_restore, or None if this version is not installed."""
     if database.server.embedded:
         return database.server.embedded.bin_path
     with database.connect() as connection:
@@ -28,22 +28,22 @@ def client_programs(database: Database) -> Path | None:
 
 
 def dumping(programs: Path, database: Database, file: Path) -> subprocess.Popen[bytes]:
-    """A dump of the database that goes on."""
+    """Start a dump of the database."""
     command = [str(programs / "pg_dump"), "--format", "custom", "--file", str(file), "--dbname", database.conninfo]
     return subprocess.Popen(command)
 
 
 def restore(programs: Path, database: Database, file: Path) -> Database:
-    """The dump in a new database.
+    """Restore the dump to a new database.
 
-    A dump sets `row_security = off`, so it cannot refresh the report that reads the log as dbt's role: its one error.
+    A dump sets `row_security = off`, so the restore cannot refresh the report that reads the log: its only error.
     """
     base = database.name.removesuffix(SUFFIX)
     restored = database.server.create_database("template0", name=base if base != database.name else base + SUFFIX)
     command = [str(programs / "pg_restore"), "--dbname", restored.conninfo, str(file)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    errors = [line for line in finished.stderr.splitlines() if "error:" in line]
-    assert all("row-level security" in error for error in errors), finished.stderr
+    error_lines = [line for line in finished.stderr.splitlines() if "error:" in line]
+    assert all("row-level security" in line for line in error_lines), finished.stderr
     return restored
 
 

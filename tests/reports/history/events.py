@@ -1,4 +1,4 @@
-"""What can happen to dbt while the log is written: kills, cuts, overlaps, rebuilds, parts, other days."""
+"""Events that happen to dbt while the log is written: kills, lost connections, overlaps, rebuilds, partial runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def runs_while_transactions_are_open(history: History) -> None:
 
 
 def is_killed(history: History) -> None:
-    """Between two models or inside one."""
+    """Between two models or during one."""
     process = history.start(*history.rng.choice(RUNS))
     seams = history.rng.randrange(2 * MODELS)
     history.write_until(lambda: process.seams() > seams or not process.is_running())
@@ -35,7 +35,7 @@ def is_killed(history: History) -> None:
 
 
 def is_killed_while_it_waits(history: History) -> None:
-    """Its session waits on, gets the lock in the end, and only then finds nobody there."""
+    """Its session waits on and gets the lock, and only then finds that the client is gone."""
     with history.locked() as holder:
         process = history.start(*history.rng.choice(RUNS))
         history.write_until_blocked(process, holder)
@@ -44,14 +44,14 @@ def is_killed_while_it_waits(history: History) -> None:
 
 
 def fails_and_is_retried(history: History) -> None:
-    """The session of one model is cut; the models after it are skipped, and done by the retry."""
+    """The session of one model is terminated. The models after it are skipped, and `dbt retry` runs them."""
     with history.locked() as holder:
         process = history.start("run")
         for session in history.write_until_blocked(process, holder):
             holder.execute("select pg_terminate_backend(%s)", [session])
     history.write_until(lambda: not process.is_running())
     assert not process.succeeded(), process.said()
-    # Not in this process: `dbt retry` takes the `-m` of pytest for a deprecated option of its own.
+    # In a process, because `dbt retry` would read the option `-m` of pytest as its own.
     history.finish(history.start("retry"))
 
 
@@ -83,7 +83,7 @@ def is_seeded_again(history: History) -> None:
 
 
 def changes_its_time_zone(history: History) -> None:
-    """A plain run refuses to mix days of two kinds and says what to do."""
+    """A plain run refuses to mix days of two time zones, and says what to do."""
     history.timezone = history.rng.choice([name for name in TIMEZONES if name != history.timezone])
     history.writer.zone = ZoneInfo(history.timezone)
     assert "dbt run --full-refresh" in history.refuse("run")
@@ -92,7 +92,7 @@ def changes_its_time_zone(history: History) -> None:
 
 
 def has_another_last_day(history: History) -> None:
-    """Later or earlier; a run of the whole or of a part is what meets it first."""
+    """Later or earlier. The first run on that day runs all models or a part of them."""
     history.as_of += dt.timedelta(days=history.rng.choice(DAYS))
     if abs(history.as_of - AS_OF) > FARTHEST_DAY:
         history.as_of = AS_OF

@@ -1,4 +1,4 @@
-"""dbt as a process of its own, to be watched and killed."""
+"""dbt as a separate process, which a test can watch and kill."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEAM = re.compile(r" (?:START|OK) ")
 
 
 class DbtProcess:
-    """`dbt ARGUMENTS`, running; what it says goes to a file."""
+    """`dbt ARGUMENTS`, running. Its output goes to a file."""
 
     def __init__(self, project: DbtProject, *arguments: str, **variables: Any) -> None:
         handle, name = tempfile.mkstemp(dir=project.scratch, suffix=".out")
@@ -35,7 +35,7 @@ class DbtProcess:
         return self._output.read_text(encoding="utf-8")
 
     def seams(self) -> int:
-        """How many hooks and models were begun or done: between two of them it is inside one."""
+        """How many starts and ends of models dbt has printed so far."""
         return len(SEAM.findall(self.said()))
 
     def is_running(self) -> bool:
@@ -46,5 +46,5 @@ class DbtProcess:
         self._process.wait(TIMEOUT_S)
 
     def succeeded(self) -> bool:
-        """Wait for its end, and say how it went."""
+        """Wait for the end of the process; returns whether it succeeded."""
         return self._process.wait(TIMEOUT_S) == 0

@@ -1,4 +1,4 @@
-"""What can happen around dbt: another client, another default of the database, other prices and names, a dump."""
+"""Events around dbt: another client, another default of the database, other prices and names, a dump."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from tests.reports.random_log import MODELS
 
 ISOLATION_LEVELS = ["read committed", "repeatable read", "serializable"]
 NAMES = [model for model in MODELS if model]
-OTHER_OWNER = "somebody_else"
+OTHER_OWNER = "another_schema"
 UNPOPULATED = "select count(*) from pg_class where relnamespace = 'chat_reports'::regnamespace and not relispopulated"
 
 
 def switches_its_transaction_mode(history: History) -> None:
-    """With `autocommit: true` in the profile, dbt sends no COMMIT and each statement is a transaction of its own."""
-    log = history.project.scratch / "logs" / "dbt.log"
+    """With `autocommit: true` in the profile, dbt sends no COMMIT and each statement is a transaction."""
+    dbt_log = history.project.scratch / "logs" / "dbt.log"
     is_on = history.project.settings.get("CHAT_TELEMETRY_TEST_AUTOCOMMIT") != "True"
     history.set(CHAT_TELEMETRY_TEST_AUTOCOMMIT=str(is_on))
-    log.unlink(missing_ok=True)
+    dbt_log.unlink(missing_ok=True)
     history.run("run")
-    assert (": COMMIT" in log.read_text(encoding="utf-8")) != is_on
+    assert (": COMMIT" in dbt_log.read_text(encoding="utf-8")) != is_on
 
 
 def has_another_default_isolation(history: History) -> None:
-    """For chats and for dbt."""
+    """For chat requests and for dbt."""
     level = history.rng.choice(ISOLATION_LEVELS)
     history.tell(f"default isolation: {level}")
     alter = sql.SQL("alter database {} set default_transaction_isolation = {}")
@@ -42,7 +42,7 @@ def has_another_default_isolation(history: History) -> None:
 
 
 def is_run_by_another_owner(history: History) -> None:
-    """Another schema is refused, and takes nothing."""
+    """A run of another target schema is refused and changes nothing."""
     before, own = history.footprint(), history.project
     history.set(CHAT_TELEMETRY_DBT_SCHEMA=OTHER_OWNER)
     said = history.refuse(
@@ -55,7 +55,7 @@ def is_run_by_another_owner(history: History) -> None:
 
 
 def has_a_model_renamed(history: History) -> None:
-    """In all of its requests, less those that an open transaction has locked."""
+    """In all of its requests except those that an open transaction has locked."""
     old, new = history.rng.choice(NAMES), history.rng.choice([*NAMES, f"new-{history.rng.randrange(100)}"])
     call = history.rng.choice(["sql_model", "response_model"])
     renamed = history.execute(
@@ -68,7 +68,7 @@ def has_a_model_renamed(history: History) -> None:
 
 
 def has_other_prices(history: History) -> None:
-    """A corrected list price, an own price in either place, an alias that comes or goes."""
+    """A corrected list price, an own price in either place, an alias that is added or deleted."""
     day = AS_OF - dt.timedelta(days=history.rng.choice([0, 5, 29, 200]))
     price = [Decimal(history.rng.randrange(1, 20_000)) / 1_000 for _ in range(2)]
     model, alias = history.rng.choice(NAMES), history.rng.choice(NAMES)
@@ -96,7 +96,7 @@ def has_other_prices(history: History) -> None:
 
 
 def gets_a_column(history: History) -> None:
-    """By a migration while chats go on. The old project is refused and takes nothing; the new one needs a plain run."""
+    """By a migration, between writes. The old project is refused and drains nothing; the new one needs a plain run."""
     if history.column:
         history.tell("it has the column")
         return
@@ -116,7 +116,7 @@ def gets_a_column(history: History) -> None:
 
 
 def is_restored_from_a_dump(history: History) -> None:
-    """Into another database, where chats and dbt go on. The next run fills the reports that the restore left empty."""
+    """Into another database, with which the history continues. The next run fills the unpopulated reports."""
     database = history.project.database
     programs = client_programs(database)
     if programs is None:

@@ -1,4 +1,4 @@
-"""The comparison that judges a history sees a change that was lost and one that was doubled."""
+"""The checks of a history find a change that was lost and one that was counted twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DRAINED = "chat_rollups.drained_changes"
 WRONG_REPORTS = ("errors", "latency", "off_topic", "user_usage")
 
 
-def test_a_lost_and_a_doubled_change_are_seen(project: DbtProject) -> None:
+def test_a_lost_change_and_a_change_counted_twice_are_found(project: DbtProject) -> None:
     checks = Checks(project.database, AS_OF)
 
     def dbt(*arguments: str) -> None:
@@ -35,7 +35,7 @@ def test_a_lost_and_a_doubled_change_are_seen(project: DbtProject) -> None:
         connection.execute("create temporary table lost as select * from public.chat_telemetry_changes")
         assert connection.execute("delete from public.chat_telemetry_changes").rowcount == 1
         dbt("run")
-        assert_wrong_reports_are_seen(checks, connection)
+        assert_wrong_reports_are_found(checks, connection)
         connection.execute("insert into public.chat_telemetry_changes select * from lost")
         dbt("run")
         checks.assert_all_is_right()
@@ -44,12 +44,12 @@ def test_a_lost_and_a_doubled_change_are_seen(project: DbtProject) -> None:
         dbt("run", "--select", "drained_changes")
         assert connection.execute(f"insert into {DRAINED} select * from {DRAINED}").rowcount == 1
         dbt("run")
-        assert_wrong_reports_are_seen(checks, connection)
+        assert_wrong_reports_are_found(checks, connection)
         dbt("run", "--full-refresh")
         checks.assert_all_is_right()
 
 
-def assert_wrong_reports_are_seen(checks: Checks, connection: psycopg.Connection) -> None:
+def assert_wrong_reports_are_found(checks: Checks, connection: psycopg.Connection) -> None:
     with pytest.raises(AssertionError) as seen:
         checks.assert_reports_are_right(connection)
     assert all(f"{report}: " in str(seen.value) for report in WRONG_REPORTS)

@@ -1,4 +1,4 @@
-"""Orders of two runs that a random history meets once in years, set up lock by lock."""
+"""Orders of two runs that are too rare in a random history, made by locks."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def wait_until(is_so: Callable[[], bool], process: DbtProcess) -> None:
 
 
 def statement_of(project: DbtProject, rollup: str) -> str:
-    """What dbt sent last to fill the rollup."""
+    """The statement that dbt sent last to fill the rollup."""
     run = project.scratch / "target" / "run" / "chat_telemetry" / "models" / "rollups" / f"{rollup}.sql"
     return run.read_text(encoding="utf-8")
 
 
 def is_waiting_for(connection: psycopg.Connection, session: int) -> bool:
-    """Whether some session waits for a lock of the given one's."""
+    """Whether a session waits for a lock of the given one."""
     waiting = "select exists (select from pg_locks where not granted and %s = any(pg_blocking_pids(pid)))"
     return connection.execute(waiting, [session]).fetchone() == (True,)
 

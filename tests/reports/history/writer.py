@@ -1,4 +1,4 @@
-"""Writes to the log in every way there is: a seed decides what, in which transaction, and what becomes of that."""
+"""Writes to the log in every way that SQL has. A seed decides what is written, and in which transaction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors as sqlstate
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from tests.conftest import Database
@@ -22,13 +23,13 @@ KNOWN_REQUESTS = 2_500
 COUNTED = ["user_id", "error_type", "failed_step", "is_off_topic", "sql_model", "response_model", *DURATIONS, *TOKENS]
 COLUMNS = ["log_id", "user_id", "created_at", "user_question", "generated_sql", "result_row_count", *COUNTED[1:]]
 MOVES = ["1 microsecond", "-1 microsecond", "30 minutes", "1 hour", "-1 day", "7 days", "-30 days", "-400 days"]
-# Chance that a transaction ends after a step, per session: the first writes statement by statement, the last one's
-# transactions stay open across several runs of dbt.
+# Per session, the chance that a transaction ends after a write: the first session commits each statement, transactions
+# of the last one stay open during several runs of dbt.
 PATIENCE = [1.0, 0.2, 0.02, 0.002]
-# What a step may be answered with if another session is or was in its way, a user is gone, or no time is that late.
+# Errors that a write may get: because of another session, of a user that was erased, or of a time that is too late.
 REFUSALS = (
-    *[errors.LockNotAvailable, errors.ForeignKeyViolation, errors.UniqueViolation],
-    *[errors.SerializationFailure, errors.DeadlockDetected, errors.DatetimeFieldOverflow],
+    *[sqlstate.LockNotAvailable, sqlstate.ForeignKeyViolation, sqlstate.UniqueViolation],
+    *[sqlstate.SerializationFailure, sqlstate.DeadlockDetected, sqlstate.DatetimeFieldOverflow],
 )
 
 
@@ -36,7 +37,7 @@ class Writer:
     """Four sessions that share the log, its users and their conversations."""
 
     def __init__(self, database: Database, rng: random.Random, as_of: dt.date, zone: ZoneInfo) -> None:
-        self.steps = self.refused = 0
+        self.writes = self.refused = 0
         self.zone = zone
         self._rng = rng
         self._as_of = as_of
@@ -51,30 +52,30 @@ class Writer:
         self._bring_back(self._sessions[0], USERS)
 
     def connect(self, database: Database) -> None:
-        """Give up all sessions, with what they have not committed, and begin new ones."""
+        """Close all sessions without a commit, and open new ones."""
         self.close()
         self._sessions = [database.connect() for _ in PATIENCE]
         for session in self._sessions:
             session.execute("set lock_timeout = '15ms'")
 
     def add_column(self, name: str, values: list[str | None]) -> None:
-        """Write one of the values to a column that the log has from now on."""
+        """Write one of the values to a new column of the log in each request from now on."""
         self._added[name] = values
         self._columns.append(name)
         self._counted.append(name)
 
-    def step(self) -> str:
-        """Do one thing in one of the sessions, and say what."""
-        self.steps += 1
+    def write(self) -> str:
+        """Make one write in one of the sessions; returns its description."""
+        self.writes += 1
         self._place = self._rng.randrange(len(self._sessions))
         session, patience = self._sessions[self._place], PATIENCE[self._place]
         if patience < 1 and session.info.transaction_status is TransactionStatus.IDLE:
             session.execute(self._rng.choice(["begin", "begin", "begin isolation level repeatable read"]))
-        (step,) = self._rng.choices(list(STEPS), weights=list(STEPS.values()))
-        ending = self._step(session, step)
+        (write,) = self._rng.choices(list(WRITES), weights=list(WRITES.values()))
+        ending = self._make(session, write)
         if patience < 1 and self._rng.random() < patience:
             ending += f", {self._end(session)}"
-        return f"session {self._place}: {step.__name__.strip('_')}{ending}"
+        return f"session {self._place}: {write.__name__.strip('_')}{ending}"
 
     def end_transactions(self) -> None:
         for session in self._sessions:
@@ -86,7 +87,7 @@ class Writer:
 
     @property
     def _incoming(self) -> str:
-        """Requests as JSON, those of users who are gone left out; a conversation that is gone is null."""
+        """Requests from JSON, without those of erased users; a deleted conversation is null."""
         return f"""
         select {", ".join(f"r.{column}" for column in self._columns)}, c.conversation_id
         from json_populate_recordset(null::public.chat_telemetry_log, %(requests)s) as r
@@ -98,16 +99,16 @@ class Writer:
     def _into(self) -> str:
         return f"public.chat_telemetry_log ({', '.join(self._columns)}, conversation_id)"
 
-    def _step(self, session: psycopg.Connection, step: Step) -> str:
+    def _make(self, session: psycopg.Connection, write: Write) -> str:
         is_undone = self._rng.random() < 0.1
         try:
-            # A savepoint where a transaction is open, a transaction of its own elsewhere.
+            # A savepoint if a transaction is open, otherwise a transaction.
             with session.transaction(force_rollback=is_undone):
-                step(self, session)
+                write(self, session)
         except REFUSALS as error:
             self.refused += 1
-            if isinstance(error, errors.SerializationFailure):
-                session.execute("rollback")  # nothing that this transaction does would be committed
+            if isinstance(error, sqlstate.SerializationFailure):
+                session.execute("rollback")  # no later write of this transaction could be committed
             return f" refused ({type(error).__name__})"
         return " undone" if is_undone else ""
 
@@ -115,20 +116,20 @@ class Writer:
         ending = self._rng.choice(["commit", "commit", "rollback"])
         try:
             session.execute(ending)
-        except errors.SerializationFailure:
+        except sqlstate.SerializationFailure:
             self.refused += 1
             return f"{ending} refused"
         return ending
 
     def _request(self) -> dict[str, Any]:
-        """By a user of the session's own quarter: a transaction that stays open keeps only those from being erased."""
+        """By a user of the session's quarter, because an open transaction blocks the erasure of its users."""
         quarter = slice(self._place, None, len(PATIENCE))
         users, conversations = self._users[quarter], self._conversations[quarter]
         request = random_request(self._rng, users, conversations, self._as_of, self.zone)
         return request | {name: self._rng.choice(values) for name, values in self._added.items()}
 
     def _requests(self, new: int, known: int = 0) -> dict[str, Any]:
-        """Random requests under new identities and under ones that were written before, if they are there still."""
+        """Random requests with new ids and with ids that were written before, if there are any."""
         requests = [self._request() for _ in range(new + known)]
         repeated = self._pick(known)
         for request, log_id in zip(requests, repeated, strict=False):
@@ -150,7 +151,7 @@ class Writer:
         )
         session.execute(statement, request)
 
-    def _insert_batch(self, session: psycopg.Connection) -> None:
+    def _insert_some(self, session: psycopg.Connection) -> None:
         again = self._rng.choice([0, 0, 5])
         session.execute(
             f"insert into {self._into} {self._incoming} on conflict do nothing", self._requests(self._few(), again)
@@ -229,7 +230,7 @@ class Writer:
         session.execute("delete from auth.users where id = any(%s)", [self._rng.sample(self._users, self._few(3))])
 
     def _bring_back(self, session: psycopg.Connection, most: int = 5) -> None:
-        """A few users and their conversations, if they are gone, without what they had logged."""
+        """Insert a few users and their conversations again, without their requests, if they were erased."""
         places = self._rng.sample(range(USERS), most)
         users = [self._users[place] for place in places]
         conversations = [self._conversations[place] for place in places]
@@ -242,11 +243,11 @@ class Writer:
         )
 
 
-Step = Callable[[Writer, psycopg.Connection], None]
-# How often each is taken, compared with the others. The log grows to some thousand rows and stays there.
-STEPS: dict[Step, int] = {
+Write = Callable[[Writer, psycopg.Connection], None]
+# The weights of the writes. The log grows to a few thousand rows and then keeps this size.
+WRITES: dict[Write, int] = {
     Writer._insert_one: 20,
-    Writer._insert_batch: 6,
+    Writer._insert_some: 6,
     Writer._copy: 4,
     Writer._upsert: 6,
     Writer._merge: 6,

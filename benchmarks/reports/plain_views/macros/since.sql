@@ -1,4 +1,4 @@
-{#- The last days of the log, `days_before` the last one: found by index. Or all of it. -#}
+{#- A condition: the last days of the log, from `days_before` the last one, by the index; or the whole log. -#}
 {% macro since(days_before) -%}
     {%- if var("whole_log") -%}
         true

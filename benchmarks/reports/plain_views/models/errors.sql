@@ -1,4 +1,4 @@
--- How many chat requests failed each day, with what error and at which step?
+-- How many chat requests failed each day, with which error_type and at which step?
 with
 
 requests as (

@@ -1,4 +1,4 @@
--- How long do the steps of a chat request take, day by day and over the last weeks?
+-- How long do the steps of a chat request take, by day and by rolling period?
 with
 
 requests as (

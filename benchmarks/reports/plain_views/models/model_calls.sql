@@ -1,4 +1,4 @@
--- Which calls of a model did each chat request make, and how many tokens went in and out?
+-- Which model calls did each chat request make, and with how many input and output tokens?
 with
 
 requests as (

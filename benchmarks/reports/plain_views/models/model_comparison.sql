@@ -1,4 +1,4 @@
--- Which pair of models answers best: how fast, how reliably and at what cost per chat request?
+-- Which pair of models is best: how fast, how reliable and at what cost per chat request?
 with
 
 requests as (

@@ -1,4 +1,4 @@
--- What does a model cost per million tokens, under each name that it is logged by, and from when until when?
+-- What does a model cost per million tokens, under each name with which it is logged, and from when until when?
 with
 
 token_prices as (
@@ -37,7 +37,7 @@ ranked_prices as (
     from named_prices
 )
 
--- A name that is both a model's own and an alias means the alias until the model has its own price.
+-- If a name is both a model and an alias, it is the alias until the model has a price.
 select
     name,
     price_match,

@@ -1,4 +1,4 @@
--- Which chat requests count, and on which day did each fall?
+-- Which chat requests count, and on which day?
 select
     log_id,
     user_id,

@@ -1,4 +1,5 @@
--- Which SQL does the chat write most often, and how does it fare? The 1,000 most frequent of the last 7 days.
+-- Which SQL does the chat write most often, how fast is it and how often does it fail? The 1,000 most frequent texts of
+-- the last 7 days.
 with
 
 requests as (

@@ -1,0 +1,100 @@
+"""Which tests could see a mutant of a file: those that are most likely to, and quick, first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
+
+LOADER = "loader/chat_telemetry/"
+# 200 s if none of them fails. The dbt unit tests run at the end of test_exactness.
+WHAT_REPORTS_SHOW = (
+    "tests/reports/test_exactness.py",
+    "tests/reports/test_odd_rows.py",
+    "tests/reports/test_data_tests.py",
+    "tests/reports/test_views.py",
+    "tests/reports/test_plans.py",
+    "tests/reports/test_erasure.py",
+    "tests/reports/test_refresh.py",
+)
+# For each pattern that a path matches, in this order, test files and folders. Before them all comes the module's own
+# test file, the one with its name.
+FITTING: dict[str, tuple[str, ...]] = {
+    # The loader: neighbours, then what goes through all of it. 50 s.
+    f"{LOADER}_delivery/locked_files.py": ("tests/loader/delivery/test_segment.py",),
+    f"{LOADER}_delivery/*": ("tests/loader/delivery",),
+    f"{LOADER}_observe/*": ("tests/loader/observe",),
+    f"{LOADER}_[!c]*": ("tests/loader", "tests/cli/test_load.py", "tests/cli/test_replay.py"),
+    f"{LOADER}_client.py": ("tests/loader",),
+    f"{LOADER}__init__.py": ("tests/loader",),
+    # The command line: 20 s, the demo 50 s.
+    f"{LOADER}_cli/embedded_postgres.py": ("tests/cli/test_demo.py", "tests/loader/delivery/test_thread.py"),
+    f"{LOADER}_cli/demo/*": ("tests/cli/test_generator.py", "tests/cli/test_demo.py"),
+    f"{LOADER}_cli/*": (
+        "tests/cli/test_main.py",
+        "tests/cli/test_load.py",
+        "tests/cli/test_replay.py",
+        "tests/cli/test_migrate.py",
+        "tests/cli/test_report.py",
+    ),
+    f"{LOADER}_cli/migrations.py": ("tests/migrations/test_apply.py",),
+    # A migration: what it makes and who may use it, 60 s; for what a run of dbt makes of it, minutes.
+    "migrations/*.rollback.sql": ("tests/migrations/test_apply.py",),
+    "migrations/*_sql_fingerprint_trigger.sql": ("tests/migrations/test_sql_functions.py",),
+    "migrations/*_sql_shape.sql": ("tests/migrations/test_sql_functions.py",),
+    "migrations/*_change_feed.sql": ("tests/migrations/test_change_feed.py",),
+    "migrations/*_create_rollups.sql": ("tests/reports/test_rollups.py", "tests/reports/test_exactness.py"),
+    "migrations/*_create_steps.sql": (
+        "tests/reports/test_rollups.py",
+        "tests/reports/test_access.py",
+        "tests/reports/test_exactness.py",
+        "tests/reports/history",
+        "tests/reports/test_refresh.py",
+        "tests/reports/test_runners.py",
+    ),
+    "migrations/*_create_reports.sql": (
+        "tests/reports/test_access.py",
+        "tests/reports/test_freshness.py",
+        "tests/reports/test_refresh.py",
+        "tests/reports/test_materializations.py",
+    ),
+    "migrations/*": ("tests/migrations", "tests/reports/test_rollups.py", "tests/reports/test_access.py"),
+    # The dbt project.
+    "models/*": WHAT_REPORTS_SHOW,
+    "models/rollups/*": ("tests/reports/test_rollups.py",),
+    "macros/counting/*": (*WHAT_REPORTS_SHOW, "tests/reports/test_rollups.py", "tests/reports/test_runners.py"),
+    "macros/days/*": (*WHAT_REPORTS_SHOW, "tests/reports/test_periods.py", "tests/reports/test_freshness.py"),
+    "macros/percentiles/*": WHAT_REPORTS_SHOW,
+    "macros/pricing/*": WHAT_REPORTS_SHOW,
+    "macros/materializations/*": (
+        "tests/reports/test_rollups.py",
+        "tests/reports/test_access.py",
+        "tests/reports/test_refresh.py",
+        "tests/reports/test_materializations.py",
+        "tests/reports/test_surroundings.py",
+        "tests/reports/test_runners.py",
+    ),
+    "macros/generate_schema_name.sql": ("tests/reports/test_package.py",),
+    "macros/generic_tests/*": ("tests/reports/test_data_tests.py", "tests/reports/test_reconciliation.py"),
+    "macros/reconcile/*": ("tests/reports/test_reconciliation.py",),
+    "tests/dbt/*": ("tests/reports/test_data_tests.py", "tests/reports/test_reconciliation.py"),
+}
+
+
+def fitting_tests(path: str, paths: Sequence[str]) -> list[str]:
+    """The test files for the file at `path`, out of the project's `paths`."""
+    return list(dict.fromkeys(_files(path, paths)))
+
+
+def _files(path: str, paths: Sequence[str]) -> Iterator[str]:
+    yield from (test for test in paths if test == _mirror(path))
+    for pattern, places in FITTING.items():
+        if fnmatch(path, pattern):
+            for place in places:
+                yield from (test for test in paths if test == place or fnmatch(test, f"{place}/*test_*.py"))
+
+
+def _mirror(path: str) -> str:
+    """`tests/loader/observe/test_chat.py` for `loader/chat_telemetry/_observe/chat.py`."""
+    *folders, name = [part.removeprefix("_") for part in path.removeprefix(LOADER).split("/")]
+    area = [] if folders[:1] == ["cli"] else ["loader"]
+    return "/".join(["tests", *area, *folders, f"test_{name}"])

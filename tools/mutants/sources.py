@@ -1,0 +1,39 @@
+"""What is mutated: every Python file of the loader, every SQL file of the migrations and of the dbt project."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+from tools.mutants.mutant import Mutant, mutants_of
+from tools.mutants.python_edits import python_edits
+from tools.mutants.sql_edits import sql_edits
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ("loader/chat_telemetry/*.py",)
+SQL = ("migrations/*.sql", "models/*.sql", "macros/*.sql", "tests/dbt/*.sql")
+# The numbers in these are chances and sizes of made-up requests, about which nothing is promised.
+MADE_UP_NUMBERS = ("loader/chat_telemetry/_cli/demo/generator.py",)
+
+
+def project_files(root: Path = ROOT) -> list[str]:
+    """The files of the project as they are now, committed or not, relative to `root`."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    return sorted(path for path in set(listed.split("\0")) if path and (root / path).is_file())
+
+
+def matching(paths: list[str], patterns: tuple[str, ...]) -> list[str]:
+    """The paths that match one of the patterns, in which * stands for any text, slashes included."""
+    return [path for path in paths if any(fnmatch(path, pattern) for pattern in patterns)]
+
+
+def all_mutants(paths: list[str], root: Path = ROOT) -> Iterator[Mutant]:
+    """Every mutant of the files at `paths`."""
+    for path in paths:
+        text = (root / path).read_text(encoding="utf-8")
+        is_sql = path.endswith(".sql")
+        edits = sql_edits(text) if is_sql else python_edits(text, numbers=path not in MADE_UP_NUMBERS)
+        yield from mutants_of(path, text, edits)
