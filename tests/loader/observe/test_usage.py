@@ -62,7 +62,7 @@ STREAMED_GEMINI = ("gemini-2.5-pro", "uUDxbdvFCNwojuZQ17rthRZ", 77, 9 + 41, 0)
 
 
 @pytest.mark.parametrize("api", EXPECTED)
-def test_a_model_response_is_read_as_a_dict_too(api: str) -> None:
+def test_a_capture_is_read_as_a_dict(api: str) -> None:
     assert read(json.loads((WIRE / f"{api}.json").read_text())) == EXPECTED[api]
 
 
