@@ -92,9 +92,20 @@ def _flags_without_their_source() -> AbstractContextManager[object]:
     return mock.patch("dbt_common.behavior_flags.BehaviorFlagRendered._default_source", return_value="tests")
 
 
+def results(outcome: dbtRunnerResult) -> list[Any]:
+    """The result of each node, if dbt came so far. dbt types them as one of many classes."""
+    return list(getattr(outcome.result, "results", []))
+
+
+def manifest(outcome: dbtRunnerResult) -> Any:
+    """What `dbt parse` returns."""
+    assert outcome.result, outcome.exception
+    return outcome.result
+
+
 def failures(outcome: dbtRunnerResult) -> str:
     """The messages of the nodes that failed."""
     if outcome.exception:
         return str(outcome.exception)
-    results = getattr(outcome.result, "results", [])
-    return "\n".join(f"{r.node.name}: {r.status}: {r.message}" for r in results if r.status not in {"success", "pass"})
+    found = results(outcome)
+    return "\n".join(f"{r.node.name}: {r.status}: {r.message}" for r in found if r.status not in {"success", "pass"})

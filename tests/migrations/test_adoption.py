@@ -87,7 +87,7 @@ def test_a_view_of_the_log_is_kept_and_named(adopted: psycopg.Connection, empty_
 def test_a_log_that_lacks_something_is_not_adopted_and_the_message_names_it(
     adopted: psycopg.Connection, empty_database: Database, change: str, missing: str
 ) -> None:
-    names = dict(adopted.execute(CONSTRAINTS).fetchall())
+    names: dict[str, str] = dict(adopted.execute(CONSTRAINTS).fetchall())
     adopted.execute("alter table public.chat_telemetry_log " + change.format(**names))
     with pytest.raises(MigrationFailed) as failure:
         apply_migrations(empty_database.conninfo)

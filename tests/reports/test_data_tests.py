@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import SERVERS
-from tests.dbt_project import DbtProject
+from tests.dbt_project import DbtProject, results
 
 # Most of the time goes into dbt, so one server is enough.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
@@ -60,8 +60,8 @@ def outcomes(project: DbtProject, *selection: str) -> dict[str, int]:
     selected = ["--select", *selection] if selection else []
     outcome = project.invoke("test", *selected, "--exclude-resource-type", "unit_test", reconcile_all=True)
     assert outcome.result, outcome.exception
-    assert {result.status for result in outcome.result.results} <= {"pass", "fail", "warn"}
-    return {result.node.name: result.failures for result in outcome.result.results}
+    assert {result.status for result in results(outcome)} <= {"pass", "fail", "warn"}
+    return {result.node.name: result.failures for result in results(outcome)}
 
 
 def take_any_row(project: DbtProject) -> list[str]:

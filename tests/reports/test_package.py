@@ -13,7 +13,7 @@ from psycopg import sql
 
 from chat_telemetry._cli.sql_project import project_directory
 from tests.conftest import SERVERS, Database, Server
-from tests.dbt_project import DbtProject
+from tests.dbt_project import DbtProject, manifest, results
 from tests.reports.random_log import fill
 from tests.reports.scenes import AS_OF, DBT, assert_exact, edit, execute, run_alone, value
 
@@ -163,7 +163,7 @@ def test_stock_dbt_refuses_the_same_with_and_without_the_package(
         project.run("build", user=login)
         edit(project, "seeds/raw_orders.csv", "id,amount\n1,10\n2,20", "id,amount,note\n1,10,x\n2,20,y")
         outcome = project.invoke("seed", user=login)
-        said.append([(r.node.name, str(r.status)) for r in outcome.result.results if r.node.package_name == "acme"])
+        said.append([(r.node.name, str(r.status)) for r in results(outcome) if r.node.package_name == "acme"])
     assert said[0] == said[1]
     assert theirs(acme) == theirs(acme_alone)
 
@@ -173,13 +173,13 @@ def test_a_run_of_acmes_models_runs_nothing_of_the_package(acme_alone: DbtProjec
     install_package(acme_alone)
     for arguments in (["seed", "--select", "acme"], ["run", "--select", "acme"], ["run", "--select", "orders+"]):
         outcome = acme_alone.run(*arguments, user=login)
-        assert {r.node.package_name for r in outcome.result.results} == {"acme"}
+        assert {r.node.package_name for r in results(outcome)} == {"acme"}
     assert value(acme_alone, "select count(*) from pg_namespace where nspname like '%chat%'") == 0
 
 
 def test_no_macro_of_the_package_has_the_name_of_a_macro_of_dbt(acme: DbtProject, login: str) -> None:
     """Except generate_schema_name, which dbt calls only for the nodes of the package."""
-    macros = acme.run("parse", user=login).result.macros.values()
+    macros = manifest(acme.run("parse", user=login)).macros.values()
     ours = {macro.name for macro in macros if macro.package_name == "chat_telemetry"}
     dbts = {macro.name for macro in macros if macro.package_name in ("dbt", "dbt_postgres")}
     assert len(ours) > 20
@@ -192,7 +192,7 @@ def test_no_macro_of_the_package_has_the_name_of_a_macro_of_dbt(acme: DbtProject
 
 
 def test_the_package_has_no_hooks(acme: DbtProject, login: str) -> None:
-    nodes = acme.run("parse", user=login).result.nodes.values()
+    nodes = manifest(acme.run("parse", user=login)).nodes.values()
     made = [node for node in nodes if node.resource_type in ("model", "seed")]
     hooked = {node.name for node in made if node.config.pre_hook or node.config.post_hook}
     assert hooked == {"token_prices", "model_aliases"}

@@ -34,9 +34,10 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def rejected_pairs(connection: psycopg.Connection, report: str) -> float:
     """The number of pairs of rows that the joins of the report compare and reject."""
-    (query,) = connection.execute("select pg_get_viewdef(%s::regclass)", [f"chat_reports.{report}"]).fetchone()
-    (((plan,),),) = connection.execute(f"explain (analyze, timing off, format json) {query}").fetchall()
-    return sum(node.get("Rows Removed by Join Filter", 0) * node["Actual Loops"] for node in nodes(plan["Plan"]))
+    row = connection.execute("select pg_get_viewdef(%s::regclass)", [f"chat_reports.{report}"]).fetchone()
+    assert row
+    (((plan,),),) = connection.execute(f"explain (analyze, timing off, format json) {row[0]}").fetchall()
+    return sum(float(n.get("Rows Removed by Join Filter", 0) * n["Actual Loops"]) for n in nodes(plan["Plan"]))
 
 
 def test_no_report_compares_every_request_with_every_other(project: DbtProject) -> None:

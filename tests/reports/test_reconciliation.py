@@ -168,7 +168,9 @@ def test_a_missing_row_and_a_surplus_row_are_found_in_each_rollup(ours: DbtProje
             )
         assert failing(ours, reconcile_all=True) == set(TEST.values())
         for rollup in TEST:
-            other = {"duration_ms": 77_777} if rollup == "window_durations" else {"day": "2025-01-01"}
+            other: dict[str, object] = (
+                {"duration_ms": 77_777} if rollup == "window_durations" else {"day": "2025-01-01"}
+            )
             connection.execute(f"delete from chat_rollups.{rollup}")
             connection.execute(f"insert into chat_rollups.{rollup} table kept_{rollup}")
             connection.execute(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.conftest import SERVERS, Server
-from tests.dbt_project import DbtProject
+from tests.dbt_project import DbtProject, results
 from tests.reports.contract import COLUMNS
 from tests.reports.history.dump import client_programs, dumping, restore
 from tests.reports.scenes import AS_OF, assert_exact, edit, execute, footprint, value
@@ -39,8 +39,8 @@ IDS_AND_TEXTS = [
 
 def outcomes(project: DbtProject, *arguments: str, report_as_of: str = AS_OF) -> dict[str, str]:
     """The text that each run function of a run returned, by model."""
-    result = project.run("run", *arguments, report_as_of=report_as_of).result
-    return {r.node.name: r.message for r in result.results}
+    outcome = project.run("run", *arguments, report_as_of=report_as_of)
+    return {r.node.name: r.message for r in results(outcome)}
 
 
 def commands_on_reports(project: DbtProject) -> list[str]:

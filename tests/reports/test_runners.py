@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SERVERS
-from tests.dbt_project import DbtProject, failures
+from tests.dbt_project import DbtProject, failures, results
 from tests.reports.random_log import fill
 from tests.reports.scenes import (
     AS_OF,
@@ -137,7 +137,7 @@ def test_show_shows_what_the_next_run_adds_to_a_rollup(ours: DbtProject) -> None
     execute(ours, ADD_REQUESTS)
     ours.run("run", "--select", "drained_changes", report_as_of=AS_OF)
     outcome = ours.run("show", "--select", "daily_requests", "--limit", "-1", report_as_of=AS_OF)
-    assert sum(outcome.result.results[0].agate_table.columns["request_count"].values()) == 1000
+    assert sum(results(outcome)[0].agate_table.columns["request_count"].values()) == 1000
 
 
 def test_quiet_is_quiet(project: DbtProject) -> None:

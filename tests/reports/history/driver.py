@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 from dbt.cli.main import dbtRunnerResult
-from psycopg.abc import Params, Query
+from psycopg.abc import Params, QueryNoTemplate
 
 from tests.conftest import Database
 from tests.dbt_project import DbtProject, failures
@@ -95,7 +95,7 @@ class History:
             time.sleep(PAUSE_S)
             assert time.monotonic() < deadline, f"not over after {TIMEOUT_S} seconds"
 
-    def execute(self, statement: Query, parameters: Params | None = None) -> psycopg.Cursor:
+    def execute(self, statement: QueryNoTemplate, parameters: Params | None = None) -> psycopg.Cursor:
         """Run a statement as the administrator, with read committed whatever default the database has."""
         with self.project.database.connect() as connection:
             connection.execute("set default_transaction_isolation = 'read committed'")
