@@ -16,6 +16,20 @@ WHAT_REPORTS_SHOW = (
     "tests/reports/test_erasure.py",
     "tests/reports/test_refresh.py",
 )
+RUN_FUNCTIONS = (
+    "tests/reports/test_rollups.py",
+    "tests/reports/test_access.py",
+    "tests/reports/test_exactness.py",
+    "tests/reports/history",
+    "tests/reports/test_refresh.py",
+    "tests/reports/test_runners.py",
+)
+CREATION_OF_REPORTS = (
+    "tests/reports/test_access.py",
+    "tests/reports/test_freshness.py",
+    "tests/reports/test_refresh.py",
+    "tests/reports/test_materializations.py",
+)
 # For each pattern that a path matches, in this order, test files and folders. Before them all comes the module's own
 # test file, the one with its name.
 FITTING: dict[str, tuple[str, ...]] = {
@@ -43,20 +57,12 @@ FITTING: dict[str, tuple[str, ...]] = {
     "migrations/*_sql_shape.sql": ("tests/migrations/test_sql_functions.py",),
     "migrations/*_change_feed.sql": ("tests/migrations/test_change_feed.py",),
     "migrations/*_create_rollups.sql": ("tests/reports/test_rollups.py", "tests/reports/test_exactness.py"),
-    "migrations/*_create_steps.sql": (
-        "tests/reports/test_rollups.py",
-        "tests/reports/test_access.py",
-        "tests/reports/test_exactness.py",
-        "tests/reports/history",
-        "tests/reports/test_refresh.py",
-        "tests/reports/test_runners.py",
-    ),
-    "migrations/*_create_reports.sql": (
-        "tests/reports/test_access.py",
-        "tests/reports/test_freshness.py",
-        "tests/reports/test_refresh.py",
-        "tests/reports/test_materializations.py",
-    ),
+    "migrations/*_create_run_checks.sql": RUN_FUNCTIONS,
+    "migrations/*_create_drain.sql": RUN_FUNCTIONS,
+    "migrations/*_create_fill.sql": RUN_FUNCTIONS,
+    "migrations/*_create_report_freshness.sql": CREATION_OF_REPORTS,
+    "migrations/*_create_report_parts.sql": CREATION_OF_REPORTS,
+    "migrations/*_create_make_report.sql": CREATION_OF_REPORTS,
     "migrations/*": ("tests/migrations", "tests/reports/test_rollups.py", "tests/reports/test_access.py"),
     # The dbt project.
     "models/*": WHAT_REPORTS_SHOW,
