@@ -191,9 +191,6 @@ class LineQueue:
         counts = self._counts
         return counts["stored"] + counts["duplicates"] + counts["rejected"] - counts["recovered"]
 
-    def _given_up_lines(self) -> int:
-        return self._counts["discarded_at_exit"] + self._left_in_journal()
-
     def _wait_for_lines(self, count: int, timeout: float) -> None:
         self._wake_at = count
         self._work.wait_for(
