@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-REPORTS = ("token_cost", "latency", "errors", "user_usage", "sql_patterns", "off_topic", "model_comparison")
+from chat_telemetry._cli.report import REPORTS
+
 PAUSE_S = 0.02
 STATEMENT_TIMEOUT_S = 300
 

@@ -11,10 +11,9 @@
     cross join
         lateral (
             values
-            (1::smallint, nl_to_sql_duration_ms),
-            (2::smallint, sql_execution_duration_ms),
-            (3::smallint, response_generation_duration_ms),
-            (4::smallint, ttfb_ms)
+            {%- for column in latency_steps().values() %}
+            ({{ loop.index }}::smallint, {{ column }}){% if not loop.last %},{% endif %}
+            {%- endfor %}
         ) as measured (step, duration_ms)
     where error_type = 0 and measured.duration_ms is not null
 {%- endmacro %}

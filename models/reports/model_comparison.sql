@@ -1,5 +1,5 @@
 -- Which pair of models is best: how fast, how reliable and at what cost per chat request?
-{% set steps = ["nl_to_sql", "sql_execution", "response_generation", "ttfb"] %}
+{% set steps = latency_steps() %}
 {% set pair = ["sql_model", "response_model"] %}
 {% set cost = "(case when spending.period is null then 0 else spending.cost_usd end)" %}
 

@@ -80,5 +80,5 @@ select
     summed.p99_ms,
     summed.max_ms
 from days
-cross join generate_series(1, 4) as steps (step)
+cross join generate_series(1, {{ latency_steps() | length }}) as steps (step)
 left join summed on days.day = summed.day and steps.step = summed.step

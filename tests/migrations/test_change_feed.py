@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import psycopg
 import pytest
 
 from tests.conftest import Database
+from tests.reports.random_log import fill
 
 FEED = "select sign, ttfb_ms from public.chat_telemetry_changes"
 
@@ -16,6 +19,11 @@ def ask(connection: psycopg.Connection, ttfb_ms: int) -> None:
         " from auth.users",
         [ttfb_ms],
     )
+
+
+def columns_of(connection: psycopg.Connection, relation: str) -> set[str]:
+    header = connection.execute(f"select * from {relation} limit 0").description
+    return {column.name for column in header or []}
 
 
 def test_each_statement_writes_the_old_rows_and_the_new_rows(database: Database) -> None:
@@ -32,6 +40,37 @@ def test_each_statement_writes_the_old_rows_and_the_new_rows(database: Database)
         assert drained() == [(-1, 1), (1, 2)]
         connection.execute("delete from auth.users")
         assert drained() == [(-1, 2)]
+
+
+def test_the_feed_has_each_counted_column_with_the_value_of_the_log(database: Database) -> None:
+    fill(database, 1, 200, dt.date(2026, 11, 22), "UTC")
+    with database.connect() as connection:
+        columns = ", ".join(columns_of(connection, "public.chat_telemetry_changes") - {"sign"})
+        fed = (
+            f"select f::text from (select {columns} from public.chat_telemetry_changes where sign = %s) as f order by 1"
+        )
+        logged = f"select l::text from (select {columns} from public.chat_telemetry_log) as l order by 1"
+        before = connection.execute(logged).fetchall()
+        assert connection.execute(fed, [1]).fetchall() == before
+        connection.execute("delete from public.chat_telemetry_changes")
+        connection.execute("update public.chat_telemetry_log set ttfb_ms = 7, sql_model = 'other'")
+        assert connection.execute(fed, [-1]).fetchall() == before
+        assert connection.execute(fed, [1]).fetchall() == connection.execute(logged).fetchall() != before
+
+
+def test_the_counted_columns_are_the_same_in_each_list(database: Database) -> None:
+    """The feed, the drained changes, what a rebuild counts, and what dbt's role may read."""
+    with database.connect() as connection:
+        counted = columns_of(connection, "public.chat_telemetry_changes") - {"sign", "log_id"}
+        drained = columns_of(connection, "chat_rollups.drained_changes")
+        assert drained - {"drain_number", "sign"} == counted
+        assert columns_of(connection, "chat_rollups.log_as_drained") - {"log_id", "sign"} == counted
+        readable = connection.execute(
+            "select attname from pg_attribute where attrelid = 'public.chat_telemetry_log'::regclass and attnum > 0"
+            " and has_column_privilege('telemetry_transformer', attrelid, attnum, 'select')"
+        )
+        shown_by_sql_patterns = {"generated_sql", "sql_fingerprint", "result_row_count"}
+        assert {name for (name,) in readable} - {"log_id", *shown_by_sql_patterns} == counted
 
 
 def test_a_statement_that_changes_no_row_writes_nothing(database: Database) -> None:
