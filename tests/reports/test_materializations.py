@@ -121,10 +121,10 @@ def test_a_plain_run_applies_a_changed_description(ours: DbtProject, stock: DbtP
     column_comment = "select col_description('chat_reports.errors'::regclass, 4)"
     for project in (ours, stock):
         edit(project, f"{ERRORS}.yml", "How chat requests ended", "It's how chat requests ended")
-        edit(project, f"{ERRORS}.yml", "Chat requests that ended like this", 'Chat requests that "ended" like this')
+        edit(project, f"{ERRORS}.yml", "Chat requests with this", 'Chat requests with "this"')
         assert run_errors(project) == ""
     assert value(ours, comment).startswith("It's how chat requests ended")
-    assert value(ours, column_comment) == 'Chat requests that "ended" like this.'
+    assert value(ours, column_comment) == 'Chat requests with "this" error_type and failed_step.'
     assert value(stock, comment).startswith("How chat requests ended")
 
 
