@@ -33,7 +33,7 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make test-mutants", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--python", type=int, default=120, metavar="N", help="mutants of the loader (120)")
+    parser.add_argument("--python", type=int, default=150, metavar="N", help="mutants of the loader (150)")
     parser.add_argument(
         "--sql", type=int, default=40, metavar="N", help="of migrations, models, macros, dbt tests (40)"
     )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import accumulate, pairwise
 
-from tools.mutants.mutant import Edit
+from tools.mutants.mutant import Edit, other_number
 
 NEVER_RAISED = "ZeroDivisionError"
 
@@ -127,7 +127,7 @@ def _number(file: PythonFile, node: ast.AST) -> Iterator[Edit]:
         case ast.Constant(value=bool()):
             return
         case ast.Constant(value=int() | float() as number):
-            yield Edit(*file.span(node), repr(number + 1), "number + 1")
+            yield Edit(*file.span(node), repr(other_number(number)), "other number")
 
 
 def _plus_minus(file: PythonFile, node: ast.AST) -> Iterator[Edit]:

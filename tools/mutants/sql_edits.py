@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tools.mutants.mutant import Edit
+from tools.mutants.mutant import Edit, other_number
 from tools.mutants.sql_conjuncts import conjuncts
 from tools.mutants.sql_statements import droppable_statements
 from tools.mutants.sql_tokens import Language, Token, tokens_of
@@ -129,7 +129,7 @@ def _number(file: SqlFile, place: int) -> Iterator[Edit]:
     token = file.at(place)
     if token.kind == "number" and token.clause != "with":
         number = float(token.text) if set(token.text) & set(".e") else int(token.text)
-        yield Edit(token.start, token.end, str(number + 1), "number + 1")
+        yield Edit(token.start, token.end, str(other_number(number)), "other number")
 
 
 def _plus_minus(file: SqlFile, place: int) -> Iterator[Edit]:

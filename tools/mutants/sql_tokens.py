@@ -110,8 +110,10 @@ class _Reader:
         elif kind == "symbol":
             self._note_symbol(text)
         elif kind == "word":
+            is_distinct_from = text == "from" and self._statement[-1:] == ["distinct"]
             self._statement.append(text)
-            self._note_word(text)
+            if not is_distinct_from:
+                self._note_word(text)
 
     def _note_symbol(self, text: str) -> None:
         level = self._levels[-1]
