@@ -1,4 +1,4 @@
-# Every command of the project. `make help` lists them; CI, hooks and people all call these targets.
+# The commands of the project. `make help` lists them. CI, hooks and people call the same targets.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -23,7 +23,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(VENV)/installed ## Run it all here: PostgreSQL, migrations, chat requests, dbt, the seven reports
+demo: $(VENV)/installed ## Run everything here: PostgreSQL, migrations, chat requests, dbt, the reports
 	@$(BIN)/chat-telemetry demo
 
 demo-stop: $(VENV)/installed ## Stop the demo's PostgreSQL and delete its data
@@ -41,28 +41,28 @@ $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
 	@$(VENV)/dbt-1.11/bin/python -m pip install --disable-pip-version-check --no-input --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run what runs dbt once more, on dbt 1.11 and the embedded PostgreSQL 18
+test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run the tests of dbt again, on dbt 1.11 and the embedded PostgreSQL 18
 	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" tests/reports tests/cli/test_demo.py
 
-test-history: $(VENV)/installed ## Put dbt through a random history on each server, 10 minutes or CHAT_TELEMETRY_HISTORY_MINUTES each
+test-history: $(VENV)/installed ## Test dbt with random histories of the log, 10 minutes (CHAT_TELEMETRY_HISTORY_MINUTES) on each server
 	@$(BIN)/pytest -m history -s tests/reports/history
 
-bench-reports: $(VENV)/installed ## Measure what a run costs beside plain materialized views (half an hour, 16 GB)
+bench-reports: $(VENV)/installed ## Measure the cost of a dbt run and of plain materialized views (30 minutes, 16 GB)
 	@$(BIN)/python -m benchmarks.reports $(BENCH)
 
-test-faults: $(VENV)/installed ## Kill, crash, cut and fill up for many rounds: accepted records are stored, once
+test-faults: $(VENV)/installed ## Kill processes and crash servers for many rounds: each accepted record is stored once
 	@$(BIN)/pytest -m faults --timeout 1800 -s tests/loader/faults
 
 test-mutants: $(VENV)/installed ## Change one thing in the code at a time and see whether a test fails (an hour; MUTANTS=--help)
 	@$(BIN)/python -m tools.mutants $(MUTANTS)
 
 $(VENV)/peers/installed: benchmarks/requirements.txt
-	@echo "==> Installing what the loader is compared with, $$(grep -c == benchmarks/requirements.txt) locked packages, into $(VENV)/peers"
+	@echo "==> Installing the peers of the loader, $$(grep -c == benchmarks/requirements.txt) locked packages, into $(VENV)/peers"
 	@$(PYTHON) -m venv --clear $(VENV)/peers
 	@$(VENV)/peers/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r benchmarks/requirements.txt
 	@touch $@
 
-bench: $(VENV)/installed $(VENV)/peers/installed ## Measure what the loader costs, beside its peers (20 minutes)
+bench: $(VENV)/installed $(VENV)/peers/installed ## Measure the cost of the loader and of its peers (20 minutes)
 	@$(BIN)/python -m benchmarks.loader --peers-python $(VENV)/peers/bin/python $(BENCH)
 
 lint: $(VENV)/installed ## Check Python, SQL and types
@@ -83,14 +83,14 @@ format: $(VENV)/installed ## Format Python and SQL
 lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; UPGRADE= keeps the pins that still fit
 	$(PYTHON) -m pip install --quiet --upgrade --target $(VENV)/uv uv
 	$(LOCK) pyproject.toml --extra dev $(UPGRADE) -o requirements.lock
-	@# dbt 1.11 on the same pins wherever it accepts them: what differs is installed over requirements.lock.
+	@# dbt 1.11 with the same pins if it accepts them. The other pins are installed over requirements.lock.
 	cp requirements.lock $(VENV)/dbt-1.11.lock
 	$(LOCK) pyproject.toml --extra dev --upgrade-package 'dbt-core<1.12' -o $(VENV)/dbt-1.11.lock
 	grep -vxFf requirements.lock $(VENV)/dbt-1.11.lock > requirements-dbt-1.11.lock
 	$(LOCK) benchmarks/requirements.in $(UPGRADE) -o benchmarks/requirements.txt
 
-prices: $(VENV)/installed ## Write the token prices again, from the installed genai-prices
+prices: $(VENV)/installed ## Update the token prices from the installed genai-prices
 	$(BIN)/python tools/update_prices.py
 
-clean: ## Delete what was installed and built here (the demo's data stays: make demo-stop)
+clean: ## Delete everything that was installed or built here, except the demo (make demo-stop)
 	rm -rf $(VENV) target logs dist
