@@ -34,11 +34,11 @@ import json
 from uuid import uuid4
 from chat_telemetry._cli.report import REPORTS
 from chat_telemetry._limits import has_long_name
-from chat_telemetry._observe.usage import SHAPES
+from chat_telemetry._observe.usage import USAGE_FIELDS
 from chat_telemetry._record import COLUMNS, LONG_TEXTS, NAMES, TelemetryRecord
 from tests.migrations.test_apply import COLUMNS as LOG_COLUMNS
 from tests.reports.contract import COLUMNS as REPORT_COLUMNS
-shapes = {shape.api: [*shape.input, *shape.output, *shape.cached] for shape in SHAPES}
+shapes = {fields.api: [*fields.input, *fields.output, *fields.cached] for fields in USAGE_FIELDS}
 def is_looked_at(name):
     try:
         return has_long_name(TelemetryRecord(user_id=uuid4(), user_question="", **{name: "long"}), 3)

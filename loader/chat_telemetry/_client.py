@@ -23,8 +23,8 @@ Redact = Callable[[TelemetryRecord], TelemetryRecord | None]
 class TelemetryClient:
     """Sends records to one database, from any thread, in the background.
 
-    A client that is closed or garbage-collected rejects new records and delivers those that it accepted. At the exit of
-    the interpreter it does the same, for at most `exit_timeout` seconds. After a fork the client in the child is empty.
+    A client that is closed or garbage-collected accepts no further records and delivers the accepted ones. So does the
+    exit of the interpreter, for at most `exit_timeout` seconds. After a fork the client in the child is empty.
     """
 
     def __init__(
@@ -75,7 +75,10 @@ class TelemetryClient:
         weakref.finalize(self, self._queue.stop_accepting)
 
     def persist(self, record: TelemetryRecord) -> bool:
-        """Queue a record. Returns whether it was accepted. Never blocks and never raises, whatever `record` is."""
+        """Queue a record. Returns whether it was accepted. Never raises, whatever `record` is.
+
+        Never waits for the database. With a journal it waits for one write to the disk.
+        """
         try:
             if not self._enabled:
                 self._queue.count(dropped=1)
@@ -108,12 +111,12 @@ class TelemetryClient:
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait at most `timeout` seconds until everything accepted so far is stored or permanently rejected.
 
-        Returns False if some of it is pending, and still being delivered, or was given up by a close.
+        Returns False if some of these records are pending, were discarded, or were left in the journal.
         """
         return self._queue.flush(timeout)
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Reject new records, and deliver the accepted ones in at most `timeout` seconds.
+        """Stop accepting records, and deliver the accepted ones in at most `timeout` seconds.
 
         Returns False if the time was too short. Then records in the journal are left for another process, and records
         in memory are discarded.

@@ -51,7 +51,8 @@ def configure(*, redact: Redact | None) -> None:
 def persist_telemetry(record: TelemetryRecord) -> bool:
     """Queue a record for the database in CHAT_TELEMETRY_DATABASE_URL. Returns whether it was accepted.
 
-    Takes microseconds. Never blocks and never raises, whatever the state of the database, the disk or the record.
+    Takes microseconds and never raises, whatever the state of the database, the disk or the record. It never waits for
+    the database. With a journal it waits for one write to the disk.
     """
     return (_default.client or _default.get()).persist(record)
 

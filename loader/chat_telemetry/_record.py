@@ -42,7 +42,7 @@ class TelemetryRecord(msgspec.Struct, kw_only=True, array_like=True, forbid_unkn
     log_id: a UUIDv7. A record that is sent twice is stored once, because this is the key.
     user_id: the user who asked. Must exist in `auth.users`.
     conversation_id: stored as null if the conversation does not exist.
-    response_id: the provider's id of the response.
+    response_id: the provider's id of the model response.
     created_at: when the request arrived; by default now. A time without a time zone is UTC.
     result_row_count: how many rows the SQL returned. The rows themselves are never stored.
     error_type: None if the request succeeded, otherwise sql_generation, sql_validation, sql_execution,

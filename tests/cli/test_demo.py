@@ -88,7 +88,7 @@ def test_the_loader_sends_the_requests_and_dbt_passes(first: Outcome) -> None:
     stats = dict(re.findall(r"(\w+)=(\d+)", first.err))
     assert int(stats["accepted"]) > 200
     assert int(stats["stored"]) + int(stats["duplicates"]) == int(stats["accepted"])
-    assert re.search(r"[1-9]\d* seeds, reports and tests, all passed", first.err)
+    assert re.search(r"[1-9]\d* seeds, models and tests, all passed", first.err)
 
 
 def test_if_the_port_is_taken_the_next_free_one_is_used_and_printed(first: Outcome, taken_port: int) -> None:

@@ -118,8 +118,9 @@ ADD_PROVIDER = [
     Edit("tests/wire/expected.json", "{\n", f'    "{API}": ["example-1", "call-1", 1000, 7, 100],\n'),
     Edit(
         "loader/chat_telemetry/_observe/usage.py",
-        "SHAPES = (\n",
-        f'    Shape("{API}", "tokens_in", ("tokens_in", "tokens_in_cache"), ("tokens_out",), ("tokens_in_cache",)),\n',
+        "USAGE_FIELDS = (\n",
+        f'    UsageFields("{API}", "tokens_in", ("tokens_in", "tokens_in_cache"), ("tokens_out",), ("tokens_in_cache",)'
+        "),\n",
     ),
     Edit(
         "docs/chat-code.md",

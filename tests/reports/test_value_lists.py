@@ -52,7 +52,7 @@ def sorted_by(report: str) -> set[str]:
 
 def test_the_command_line_shows_columns_that_the_reports_have() -> None:
     for name, columns in COLUMNS.items():
-        assert set(REPORTS[name].headline) <= set(columns)
+        assert set(REPORTS[name].narrow_columns) <= set(columns)
 
 
 def test_each_list_of_periods_has_the_periods_of_the_macro() -> None:

@@ -25,6 +25,7 @@ EXIT_CODES = "\n\n".join(
         "3: the database cannot be reached, or rejects the command",
         "4: a requirement is missing: migrations, `dbt build`, an extra of the package",
         "130: interrupted",
+        "141: the reader of stdout has ended",
     ]
 )
 

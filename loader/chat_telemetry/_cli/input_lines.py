@@ -109,7 +109,7 @@ def _reason(message: str) -> str:
 
 
 def _why_not_json(content: bytes, error: msgspec.DecodeError) -> str:
-    """The json module accepts a lone surrogate and msgspec does not, which tells it from malformed JSON."""
+    """Only msgspec rejects a lone surrogate. So if the json module accepts the line, the reason is a lone surrogate."""
     try:
         json.loads(content, parse_constant=_reject_constant)
     except (ValueError, RecursionError):

@@ -70,7 +70,7 @@ class FileLoad:
             stream, size = stack.enter_context(_opened(self._source))
             self._rejects = stack.enter_context(Rejects(rejects_path))
             self._progress = stack.enter_context(LoadProgress(self._name, size))
-            stack.enter_context(self._reporting_what_is_stored())
+            stack.enter_context(self._saying_how_many_are_stored())
             is_whole = self._read(stream)
             self._send()
         self._print_outcome()
@@ -118,7 +118,7 @@ class FileLoad:
             self._progress.note(text)
 
     @contextmanager
-    def _reporting_what_is_stored(self) -> Iterator[None]:
+    def _saying_how_many_are_stored(self) -> Iterator[None]:
         """If a load stops, the error says how many records are stored, and that the same command continues."""
         try:
             yield

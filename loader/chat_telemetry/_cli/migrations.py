@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import errors as sqlstate
 from psycopg.conninfo import conninfo_to_dict
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
@@ -78,7 +79,7 @@ def hand_over(conninfo: str, owner: str) -> None:
     with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
         try:
             connection.execute("select chat_rollups.hand_over(%s)", [owner])
-        except (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName) as error:
+        except (sqlstate.UndefinedFunction, sqlstate.InvalidSchemaName) as error:
             raise MigrationFailed("there is no change feed to hand over: run `chat-telemetry migrate` first") from error
 
 
@@ -87,10 +88,10 @@ def _read() -> list[Migration]:
     return migrations
 
 
-def _run(step: Callable[[Migration], None], migration: Migration, notify: Notify) -> str:
+def _run(operation: Callable[[Migration], None], migration: Migration, notify: Notify) -> str:
     name: str = migration.id
     try:
-        step(migration)
+        operation(migration)
     except psycopg.Error as error:
         hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""
         raise MigrationFailed(f"{name}: {error.diag.message_primary or error}{hint}") from error
@@ -120,7 +121,7 @@ def _prepare_schema(connection: psycopg.Connection) -> None:
     if connection.execute("select to_regnamespace(%s)", [SCHEMA]).fetchone() == (None,):
         try:
             connection.execute(f"create schema {SCHEMA}")
-        except psycopg.errors.InsufficientPrivilege as error:
+        except sqlstate.InsufficientPrivilege as error:
             raise MigrationFailed(
                 f"{error.diag.message_primary}: connect as the owner of the database with the privilege to create roles"
             ) from error

@@ -24,7 +24,7 @@ class Layout(NamedTuple):
     """How a report is shown: its order, and the columns for a narrow terminal."""
 
     order_by: LiteralString
-    headline: tuple[str, ...]
+    narrow_columns: tuple[str, ...]
 
 
 # The reports of the project. A report that a user added is shown with all columns, ordered by the first two.
@@ -96,8 +96,8 @@ def show(connection: psycopg.Connection, name: str, limit: int) -> None:
     cursor = connection.execute(counted)
     rows = cursor.fetchall()
     columns = [column.name for column in cursor.description or ()][:-1]
-    headline = REPORTS[name].headline if name in REPORTS else tuple(columns)
-    print_table(columns, [row[:-1] for row in rows], headline)
+    narrow_columns = REPORTS[name].narrow_columns if name in REPORTS else tuple(columns)
+    print_table(columns, [row[:-1] for row in rows], narrow_columns)
     total = rows[0][-1] if rows else 0
     if total > len(rows):
         typer.echo(f"{len(rows)} of {total:,} rows: --limit shows more")

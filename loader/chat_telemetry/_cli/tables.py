@@ -14,7 +14,7 @@ from rich.text import Text
 from chat_telemetry._cli.errors import one_line
 
 GAP = 2
-PROSE = 40  # a wider column holds SQL or sentences, which may be cut; ids and model names may not
+MIN_TEXT_WIDTH = 40  # a wider column holds SQL or sentences, which may be cut; ids and model names may not
 LONGEST = 60  # csv and json have the whole text
 SHORTEST = 24
 NO_VALUE = "\N{EN DASH}"
@@ -22,19 +22,19 @@ NO_VALUE = "\N{EN DASH}"
 Rows = Sequence[Sequence[object]]
 
 
-def print_table(columns: Sequence[str], rows: Rows, headline: Sequence[str]) -> None:
-    """Print all columns if they fit, otherwise those of `headline` and a line that says so.
+def print_table(columns: Sequence[str], rows: Rows, narrow_columns: Sequence[str]) -> None:
+    """Print all columns if they fit, otherwise those of `narrow_columns` and a line that says so.
 
     Without a terminal (a pipe, a file) all columns fit.
     """
     console = Console(highlight=False)
     if _print_if_fits(console, columns, rows):
         return
-    positions = [columns.index(name) for name in headline]
+    positions = [columns.index(name) for name in narrow_columns]
     picked = [[row[position] for position in positions] for row in rows]
-    while not _print_if_fits(console, headline, picked):
-        headline, picked = headline[:-1], [row[:-1] for row in picked]
-    note = f"{len(headline)} of {len(columns)} columns fit here; --format csv shows all"
+    while not _print_if_fits(console, narrow_columns, picked):
+        narrow_columns, picked = narrow_columns[:-1], [row[:-1] for row in picked]
+    note = f"{len(narrow_columns)} of {len(columns)} columns fit here; --format csv shows all"
     console.print(note, style="dim")
 
 
@@ -85,6 +85,6 @@ def _shrink(widths: list[int], room: int) -> bool:
     """Cut columns of prose until the table fits. Returns whether it does."""
     for i, width in enumerate(widths):
         excess = sum(widths) + GAP * (len(widths) - 1) - room
-        if excess > 0 and width > PROSE:
+        if excess > 0 and width > MIN_TEXT_WIDTH:
             widths[i] = max(SHORTEST, width - excess)
     return sum(widths) + GAP * (len(widths) - 1) <= room

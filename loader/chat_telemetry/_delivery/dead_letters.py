@@ -23,10 +23,10 @@ from chat_telemetry._delivery.store import Rejection
 from chat_telemetry._record import COLUMNS
 
 FILE_NAME = "dead-letters.jsonl"
-# Other processes hold the lock for the time of one write, so this many tries only fail if something is wrong.
+# Other processes hold the lock only while they write one letter. If this many tries fail, something is wrong.
 LOCK_TRIES = 200
 LOCK_PAUSE_S = 0.01
-# A shorter array lacks the question, the last column that every record has.
+# `user_question` is the last required column. A line with fewer values is not a record.
 REQUIRED_VALUES = COLUMNS.index("user_question") + 1
 
 

@@ -28,7 +28,7 @@ class Memory:
 
     def append(self, line: bytes) -> None:
         """Append a line. Raises OSError if there is no room for it."""
-        size = len(line)  # not inside the sum below: a signal handler that appends a line too could run there
+        size = len(line)  # `self._bytes += len(line)` would lose a line that a signal handler appends during len()
         if len(self._lines) >= self._max_lines or self._bytes + size > self._max_bytes:
             raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
         self._lines.append(line)

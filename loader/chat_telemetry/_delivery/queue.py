@@ -37,24 +37,24 @@ class LineQueue:
         self.reset()
 
     def reset(self) -> None:
-        """Empty the queue, in a forked child: the lines belong to the parent, and nobody there releases the lock."""
+        """Empty the queue, in a forked child: its lines belong to the parent, and no thread would release the lock."""
         if self._journal is not None:
             self._journal.forget()
         self._memory = Memory(self._settings.max_queue_records, self._settings.max_queue_bytes)
         self._lock = threading.RLock()
         self._work = threading.Condition(self._lock)
-        self._answer = threading.Condition(self._lock)
+        self._acknowledged = threading.Condition(self._lock)
         self._accepted = self._waiting = self._waiters = 0
         self._batch: list[bytes] = []
         self._source: Memory | Journal = self._memory
         self._wake_at = _NEVER
-        self._given_up = False
+        self._delivery_ended = False
         self._journal_error: str | None = None
         self._counts: Counter[str] = Counter()
 
     @property
     def closed(self) -> bool:
-        """Whether the queue rejects lines because no thread will deliver them."""
+        """Whether the queue has stopped accepting lines. Those that it accepted before are still delivered."""
         return self._closed
 
     def put(self, line: bytes) -> bool:
@@ -92,7 +92,7 @@ class LineQueue:
                 self._wait_for_lines(1, IDLE_S)
                 if self._waiting:
                     self._wait_for_lines(self._settings.batch_records, self._settings.max_batch_age)
-            if self._memory or not self._journal or self._given_up:
+            if self._memory or not self._journal or self._delivery_ended:
                 self._source = self._memory
                 self._batch = self._memory.read(self._settings.batch_records, self._settings.batch_bytes)
                 return None if self._closed and not self._batch else self._batch
@@ -108,7 +108,7 @@ class LineQueue:
             self._waiting -= len(self._batch)
             self._batch = []
             self._counts.update(stored=stored, duplicates=duplicates, rejected=rejected)
-            self._answer.notify_all()
+            self._acknowledged.notify_all()
         if finished_segment is not None:
             finished_segment.delete()  # outside the lock, because it waits for the disk
 
@@ -116,39 +116,36 @@ class LineQueue:
         """Wait after a failure, at most URGENT_PAUSE_S while a flush or a close waits for the outcome."""
         with self._lock:
             self._batch = []
-            if self._work.wait_for(lambda: self._waiters or self._given_up, seconds) and not self._given_up:
+            if self._work.wait_for(lambda: self._waiters or self._delivery_ended, seconds) and not self._delivery_ended:
                 self._work.wait(min(seconds, URGENT_PAUSE_S))
-            if self._given_up:
-                self._give_up()
+            if self._delivery_ended:
+                self._end_delivery()
 
     def flush(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds until everything accepted so far is stored or permanently rejected.
 
-        Returns False if some of it is pending or was given up.
+        Returns False if some of it is pending, was discarded, or was left in the journal.
         """
         with self._lock:
             target = self._accepted
-            self._wait_for_answers(
-                lambda: self._answered() + self._counts["discarded_at_exit"] + self._left_in_journal() >= target,
-                timeout,
-            )
-            return self._answered() >= target
+            self._wait_for_acknowledgements(lambda: self._acknowledged_count() + self._undelivered() >= target, timeout)
+            return self._acknowledged_count() >= target
 
     def stop_accepting(self) -> None:
-        """Reject lines from now on. What was accepted is still delivered."""
+        """Stop accepting lines. Those that were accepted are still delivered."""
         with self._lock:
             self._closed = True
             self._work.notify_all()
 
     def close(self, timeout: float) -> bool:
-        """Reject lines from now on, wait at most `timeout` seconds for delivery, then give up what still waits.
+        """Stop accepting lines, wait at most `timeout` seconds for delivery, then end it after the current batch.
 
         Returns False if some lines were discarded, left in the journal or are still being sent.
         """
         with self._lock:
             self._closed = True
-            self._wait_for_answers(lambda: not self._waiting, timeout)
-            self._give_up()
+            self._wait_for_acknowledgements(lambda: not self._waiting, timeout)
+            self._end_delivery()
             return not self._waiting and not self._counts["discarded_at_exit"]
 
     def close_journal(self) -> None:
@@ -182,12 +179,15 @@ class LineQueue:
         self._counts["dropped"] += 1
         return False
 
+    def _undelivered(self) -> int:
+        return self._counts["discarded_at_exit"] + self._left_in_journal()
+
     def _left_in_journal(self) -> int:
-        if not self._given_up or self._journal is None:
+        if not self._delivery_ended or self._journal is None:
             return 0
         return len(self._journal) - (len(self._batch) if self._source is self._journal else 0)
 
-    def _answered(self) -> int:
+    def _acknowledged_count(self) -> int:
         counts = self._counts
         return counts["stored"] + counts["duplicates"] + counts["rejected"] - counts["recovered"]
 
@@ -198,19 +198,19 @@ class LineQueue:
         )
         self._wake_at = _NEVER
 
-    def _wait_for_answers(self, arrived: Callable[[], bool], timeout: float) -> None:
+    def _wait_for_acknowledgements(self, arrived: Callable[[], bool], timeout: float) -> None:
         self._waiters += 1
         self._work.notify_all()
         try:
-            self._answer.wait_for(arrived, min(timeout, threading.TIMEOUT_MAX))
+            self._acknowledged.wait_for(arrived, min(timeout, threading.TIMEOUT_MAX))
         finally:
             self._waiters -= 1
 
-    def _give_up(self) -> None:
-        self._given_up = True
+    def _end_delivery(self) -> None:
+        self._delivery_ended = True
         under_way = len(self._batch) if self._source is self._memory else 0
         discarded = self._memory.discard(keep=under_way)
         self._waiting -= discarded
         self._counts["discarded_at_exit"] += discarded
         self._work.notify_all()
-        self._answer.notify_all()
+        self._acknowledged.notify_all()

@@ -45,7 +45,7 @@ class Segment:
         """Append a line in one write. Raises OSError, and leaves the file as it was, if the disk does not take it."""
         data = line + b"\n"
         append_whole(self._descriptor, data)
-        # No call inside the sum: a signal handler that persists a record, too, could run there and its part be lost.
+        # `self.size += len(data)` would lose the bytes of a line that a signal handler appends during len().
         size = len(data)
         self.size += size
         if self._copies is not None:
@@ -91,8 +91,8 @@ class Segment:
     def clear(self) -> bool:
         """Truncate a finished segment, so that no process sends its lines again. Returns False if the disk refuses.
 
-        A signal handler or finalizer that persists a record may append a line at any call or allocation in here. There
-        is none between a check and the statement that relies on it.
+        A signal handler or finalizer that persists a record may append a line during any call or allocation in this
+        method. So no call or allocation stands between a check and the statement that relies on the check.
         """
         copies: list[bytes] = []
         acknowledged = self._acknowledged

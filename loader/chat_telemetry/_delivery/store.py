@@ -36,15 +36,15 @@ CONNECTION_DEFAULTS: dict[str, Any] = {
 
 # Prefixes of SQLSTATEs that no row causes: connection, transaction state, deadlock, resources, lock, operator
 # intervention, system and corruption errors. The same batch may succeed later.
-SERVER_FAULTS = ("08", "25", "40", "53", "55", "57", "58", "XX001", "XX002")
+SERVER_ERRORS = ("08", "25", "40", "53", "55", "57", "58", "XX001", "XX002")
 # Those that an operator has to fix, and how. Every other SQLSTATE is the fault of a row.
-SETUP_FAULTS = {
+SETUP_ERRORS = {
     "42501": "grant the role its privileges: `grant telemetry_writer to <role>`",
     "42": "run `chat-telemetry migrate`",
     "3F": "run `chat-telemetry migrate`",
 }
 # A failed connection has no SQLSTATE, and libpq's text can quote a mistyped password: only these parts are logged.
-CONNECTION_FAULTS = (
+CONNECTION_ERRORS = (
     "Connection refused",
     "No such file or directory",
     "timeout expired",
@@ -104,7 +104,9 @@ class Store:
         self._connection: psycopg.Connection | None = None
 
     def insert(self, lines: Sequence[bytes]) -> InsertResult:
-        """Store the lines, each made by `encode`. If the database rejects a batch, it is halved until the row is found.
+        """Store the lines, each made by `encode`.
+
+        If the database rejects a batch, each half is sent separately, until the rejected row is alone.
 
         Raises DatabaseUnavailable (or its subclass DatabaseNotReady) if the server fails. Some lines may be stored
         then: insert all of them again.
@@ -142,7 +144,7 @@ class Store:
             return self._write_with_known_conversations(connection, lines)
         except psycopg.Error as error:
             state = error.sqlstate
-            if state and not connection.closed and not state.startswith((*SERVER_FAULTS, *SETUP_FAULTS)):
+            if state and not connection.closed and not state.startswith((*SERVER_ERRORS, *SETUP_ERRORS)):
                 raise
             self.close()
             raise _unavailable(error) from error
@@ -240,12 +242,12 @@ def _reason(error: psycopg.Error) -> str:
 
 
 def _unavailable(error: psycopg.Error) -> DatabaseUnavailable:
-    for prefix, advice in SETUP_FAULTS.items():
+    for prefix, advice in SETUP_ERRORS.items():
         if error.sqlstate and error.sqlstate.startswith(prefix):
             return DatabaseNotReady(f"the database rejects telemetry, {_reason(error)}: {advice}")
     return DatabaseUnavailable(f"the database cannot accept telemetry now, {_reason(error)}: it will be sent again")
 
 
 def _unreachable(error: psycopg.Error) -> DatabaseUnavailable:
-    reason = next((text for text in CONNECTION_FAULTS if text in str(error)), type(error).__name__)
+    reason = next((text for text in CONNECTION_ERRORS if text in str(error)), type(error).__name__)
     return DatabaseUnavailable(f"cannot connect to the database ({reason}): try the same connection string in psql")

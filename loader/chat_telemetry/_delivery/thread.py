@@ -28,7 +28,7 @@ LONGEST_PAUSE_S = 15.0
 
 
 class DeliveryThread:
-    """Delivers the lines of one queue through one store, and between them the lines of dead processes."""
+    """Delivers the lines of one queue through one store. Between its batches it sends the lines of dead processes."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.exit_timeout = settings.exit_timeout
@@ -67,7 +67,7 @@ class DeliveryThread:
                     self._thread, self.running = None, False
 
     def close(self, timeout: float) -> bool:
-        """Deliver what is queued and end the thread, in at most `timeout` seconds. False if lines were given up."""
+        """Deliver what is queued and end the thread, in at most `timeout` seconds. False if some lines are left."""
         deadline = time.monotonic() + timeout
         is_delivered = self.queue.close(timeout)
         if thread := self._thread:
@@ -174,7 +174,7 @@ def _close_all_at_exit() -> None:
 
 
 def _close_all() -> None:
-    """Close every client. They share the time: each has its own exit timeout, counted from the same start."""
+    """Close every client. All exit timeouts start now, so the exit takes as long as the longest one, not their sum."""
     started = time.monotonic()
     delivery_threads = list(_delivery_threads)
     for delivery in delivery_threads:

@@ -94,7 +94,7 @@ class ObservedChat:
         first byte. OpenAI's Chat Completions report tokens only with `stream_options={"include_usage": True}`.
         """
         call = self._new_call()
-        is_response = _role(self._step) == "response"
+        is_response = _column_prefix(self._step) == "response"
 
         def note(chunk: object) -> None:
             _guarded(call.read, chunk)
@@ -121,7 +121,7 @@ class ObservedChat:
 
     def _new_call(self) -> ModelCall:
         call = ModelCall()
-        self._calls.append((_role(self._step), call))
+        self._calls.append((_column_prefix(self._step), call))
         return call
 
     def enter_step(self, name: str) -> str | None:
@@ -162,12 +162,12 @@ class ObservedChat:
                 self._fill(f"{step}_duration_ms", round(seconds * 1000))
         if self._first_byte is not None:
             self._fill("ttfb_ms", round((self._first_byte - self._started) * 1000))
-        for role in ("sql", "response"):
-            calls = [call for called_for, call in self._calls if called_for == role]
-            self._fill(f"{role}_model", _last(call.model for call in calls))
+        for prefix in ("sql", "response"):
+            calls = [call for call_prefix, call in self._calls if call_prefix == prefix]
+            self._fill(f"{prefix}_model", _last(call.model for call in calls))
             for count in ("input_tokens", "output_tokens", "cached_tokens"):
-                self._fill(f"{role}_{count}", _total(getattr(call, count) for call in calls))
-        self._fill("response_id", _last(call.response_id for role, call in self._calls if role == "response"))
+                self._fill(f"{prefix}_{count}", _total(getattr(call, count) for call in calls))
+        self._fill("response_id", _last(call.response_id for prefix, call in self._calls if prefix == "response"))
 
     def _fill(self, column: str, value: object) -> None:
         if getattr(self.record, column) is None:
@@ -222,7 +222,7 @@ def _guarded(function: Callable[..., Any], *args: object) -> Any:
         return None
 
 
-def _role(step: str | None) -> str:
+def _column_prefix(step: str | None) -> str:
     """The prefix of the columns for which a model call counts."""
     return "response" if step in (None, "response_generation") else "sql"
 

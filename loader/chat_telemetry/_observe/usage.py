@@ -14,40 +14,40 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Shape:
+class UsageFields:
     """The usage that one API reports: the field that identifies it, and the fields that add up to each count."""
 
     api: str
-    known_by: str
+    identifying_field: str
     input: tuple[str, ...]
     """Together they include cached tokens."""
     output: tuple[str, ...]
     cached: tuple[str, ...]
 
 
-SHAPES = (
-    Shape(
+USAGE_FIELDS = (
+    UsageFields(
         "openai_chat",
         "prompt_tokens",
         ("prompt_tokens",),
         ("completion_tokens",),
         ("prompt_tokens_details.cached_tokens",),
     ),
-    Shape(
+    UsageFields(
         "openai_responses",
         "input_tokens_details.cached_tokens",
         ("input_tokens",),
         ("output_tokens",),
         ("input_tokens_details.cached_tokens",),
     ),
-    Shape(  # input_tokens are those that neither came from the cache nor went into it
+    UsageFields(  # input_tokens are those that neither came from the cache nor went into it
         "anthropic",
         "input_tokens",
         ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
         ("output_tokens",),
         ("cache_read_input_tokens",),
     ),
-    Shape(  # the candidates leave out the thoughts
+    UsageFields(  # candidates_token_count does not include thoughts_token_count
         "gemini",
         "prompt_token_count",
         ("prompt_token_count", "tool_use_prompt_token_count"),
@@ -55,7 +55,7 @@ SHAPES = (
         ("cached_content_token_count",),
     ),
 )
-_COUNTS = tuple({name: None for shape in SHAPES for name in (*shape.input, *shape.output, *shape.cached)})
+_COUNTS = tuple({name: None for fields in USAGE_FIELDS for name in (*fields.input, *fields.output, *fields.cached)})
 
 # Where the events of a stream carry the response: OpenAI's Responses, Anthropic, OpenAI's streaming helper.
 _ENVELOPES = ("response", "message", "chunk")
@@ -73,7 +73,7 @@ _TEXT_EVENTS = (
 
 @dataclass
 class ModelCall:
-    """One model call, read from its response or from those chunks of its stream that have arrived."""
+    """One model call, read from its model response or from those chunks of its stream that have arrived."""
 
     model: str | None = None
     response_id: str | None = None
@@ -88,17 +88,17 @@ class ModelCall:
 
     @property
     def input_tokens(self) -> int | None:
-        """Tokens that the model read, cached ones included. None if the response does not report them."""
+        """Tokens that the model read, cached ones included. None if the model response does not report them."""
         return self._sum("input")
 
     @property
     def output_tokens(self) -> int | None:
-        """Tokens that the model wrote, hidden reasoning included. None if the response does not report them."""
+        """Tokens that the model wrote, hidden reasoning included. None if the model response does not report them."""
         return self._sum("output")
 
     @property
     def cached_tokens(self) -> int | None:
-        """How many of the input tokens came from the provider's cache. 0 if a response reports input tokens only."""
+        """How many of the input tokens came from the provider's cache. 0 if only input tokens are reported."""
         cached = self._sum("cached")
         return 0 if cached is None and self.input_tokens is not None else cached
 
@@ -115,8 +115,8 @@ class ModelCall:
                     self._counts[name] = count
 
     def _sum(self, kind: str) -> int | None:
-        shape = next((shape for shape in SHAPES if shape.known_by in self._counts), None)
-        counts = [self._counts[name] for name in getattr(shape, kind, ()) if name in self._counts]
+        fields = next((fields for fields in USAGE_FIELDS if fields.identifying_field in self._counts), None)
+        counts = [self._counts[name] for name in getattr(fields, kind, ()) if name in self._counts]
         return sum(counts) if counts else None
 
 

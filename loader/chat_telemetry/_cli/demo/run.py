@@ -52,7 +52,7 @@ def run(directory: Path, port: int, requests: int) -> None:
         typer.echo(f"    {_default_client.stats()}", err=True)
         with _stage("dbt build") as progress:
             count = dbt.build(directory, postgres.port, progress)
-        typer.echo(f"    {count} seeds, reports and tests, all passed", err=True)
+        typer.echo(f"    {count} seeds, models and tests, all passed", err=True)
         _show(postgres, directory)
 
 
@@ -78,7 +78,7 @@ def _stage(name: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _send(postgres: EmbeddedPostgres, count: int) -> None:
-    """The chat application of the demo: it calls persist_telemetry, and its role may insert only."""
+    """The chat application of the demo: it calls persist_telemetry as service_role."""
     os.environ[DATABASE_URL] = postgres.conninfo(server.DATABASE, "service_role")
     records = generate(count, datetime.now(UTC))
     with connect(postgres.conninfo(server.DATABASE)) as connection:
