@@ -1,1 +1,1 @@
-"""What the project costs, measured beside what one would use instead."""
+"""Measures what the project costs, in turns with what one would use instead."""
