@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chat_telemetry._cli import main
 from chat_telemetry._cli.app import app
 from tests.cli.conftest import Cli, count, line, process
 from tests.conftest import Database
@@ -95,6 +96,12 @@ def test_without_the_extra_cli_the_error_says_how_to_install_it(tmp_path: Path) 
     assert outcome.code != 0
     assert outcome.err.count("\n") == 1
     assert "pip install 'chat-telemetry[cli]'" in outcome.err
+
+
+def test_a_broken_package_is_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "chat_telemetry._cli.app", None)
+    with pytest.raises(ImportError, match=r"chat_telemetry\._cli\.app"):
+        main()
 
 
 def test_without_the_extra_demo_the_error_says_how_to_install_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,56 @@
+"""How the demo runs dbt: what it shows of dbt's events, and that dbt ends with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chat_telemetry._cli.demo import dbt
+from chat_telemetry._cli.errors import CommandError
+
+MODEL = {
+    "info": {"name": "LogModelResult", "level": "info", "msg": "OK"},
+    "data": {"node_info": {"node_name": "off_topic"}, "index": 3, "total": 9},
+}
+TEST = {
+    "info": {"name": "LogTestResult", "level": "error", "msg": "FAIL 2"},
+    "data": {"node_info": {"node_name": "unique"}, "index": 4, "num_models": 9},
+}
+OTHER = {"info": {"name": "MainReportVersion", "level": "info", "msg": "Running with dbt"}, "data": {}}
+
+
+@pytest.fixture
+def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of lines that a program prints in the place of dbt, before it ends with 1 or sleeps."""
+    program = tmp_path / "dbt"
+    program.write_text('#!/bin/sh\ncat "$(dirname "$0")/events"\n. "$(dirname "$0")/end"\n')
+    program.chmod(0o755)
+    (tmp_path / "end").write_text("exit 1\n")
+    monkeypatch.setattr(sys, "executable", str(program))
+    return tmp_path / "events"
+
+
+def test_each_finished_node_is_shown_and_the_errors_are_in_the_message(events: Path, tmp_path: Path) -> None:
+    events.write_text("\n".join(json.dumps(event) for event in (OTHER, MODEL, TEST)) + "\nTraceback\n")
+    shown: list[tuple[str, int, int]] = []
+    with pytest.raises(CommandError) as failure:
+        dbt.build(tmp_path, 5432, lambda *node: shown.append(node))
+    assert shown == [("off_topic", 3, 9), ("unique", 4, 9)]
+    assert str(failure.value) == f"dbt build failed: FAIL 2; Traceback (see {tmp_path}/logs/dbt.log)"
+
+
+def test_dbt_ends_with_an_interrupted_demo(events: Path, tmp_path: Path) -> None:
+    events.write_text(json.dumps(MODEL) + "\n")
+    (tmp_path / "end").write_text("exec sleep 60\n")
+
+    def interrupt(*node: object) -> None:
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        dbt.build(tmp_path, 5432, interrupt)
+    assert time.monotonic() - started < 30
