@@ -3,7 +3,7 @@
 
 set lock_timeout = '5s';
 
-create or replace function chat_rollups.assert_owner(run_by text)
+create or replace function chat_rollups.assert_owner(target_schema text)
 returns void
 language plpgsql
 stable
@@ -12,31 +12,32 @@ as $$
 declare
     owner text := (select p.owner from chat_rollups.progress as p where p.name = 'drained_changes');
 begin
-    if owner <> run_by then
-        raise exception 'the reports of this database belong to the dbt target schema "%", not to "%"', owner, run_by
+    if owner <> target_schema then
+        raise exception 'the reports of this database belong to the dbt target schema "%", not to "%"',
+            owner, target_schema
         using hint = pg_catalog.format(
-            'Develop on another database. To hand the reports over: chat-telemetry migrate --owner %s', run_by
+            'Develop on another database. To hand the reports over: chat-telemetry migrate --owner %s', target_schema
         );
     end if;
 end
 $$;
 
 comment on function chat_rollups.assert_owner is
-'Raises an exception if the dbt target is not the owner of the feed: the changes that it drains would be missing in the owner''s reports.';
+'Raises an exception if the dbt target schema is not the feed owner: only the feed owner fills the rollups and the reports.';
 
 create or replace function chat_rollups.hand_over(new_owner text)
 returns text
 language sql
 set search_path = ''
 as $$
-    -- The drain locks the same row, so a drain in progress commits first.
+    -- The drain locks the same row, so a running drain commits first.
     update chat_rollups.progress set owner = new_owner where name = 'drained_changes' returning owner
 $$;
 
 comment on function chat_rollups.hand_over is
-'Makes a dbt target schema the owner of the feed. `chat-telemetry migrate --owner SCHEMA` calls it.';
+'Makes a dbt target schema the feed owner. `chat-telemetry migrate --owner SCHEMA` calls it.';
 
--- Row level security hides rows without an error, and a report on half a log looks like a quiet day.
+-- Row level security hides rows and raises no error. A report on half of the log would look like a quiet day.
 create or replace function chat_rollups.assert_log_is_visible()
 returns void
 language plpgsql

@@ -2,10 +2,10 @@
 --
 -- A run function does one part of a dbt run: drain empties the feed, fill counts into a rollup, make_report refreshes a
 -- report. dbt calls each one in one statement, so that it is done as a whole or not at all, whatever transactions the
--- client makes and whenever it is killed.
+-- database client opens and whenever it is killed.
 --
--- Every run function first locks a row (of progress or of report_state) and then reads what to do. If two runs overlap,
--- the second one waits and then finds less to do, or nothing.
+-- Every run function locks a row (of progress or of report_state) before it reads what to do. Only the checks of columns
+-- and visibility come before the lock. If two runs overlap, the second one waits and then finds less to do, or nothing.
 
 set lock_timeout = '5s';
 
@@ -62,7 +62,7 @@ $$;
 comment on function chat_rollups.forget_counted_changes is
 'Deletes the drained changes that every rollup has counted.';
 
-create or replace function chat_rollups.drain(columns text[], run_by text, last_day date)
+create or replace function chat_rollups.drain(columns text[], target_schema text, last_day date)
 returns text
 language plpgsql
 set search_path = ''
@@ -77,7 +77,7 @@ begin
     );
     -- Locked until the commit, so drains are numbered in the order in which they become visible.
     perform from chat_rollups.progress where name = 'drained_changes' for update;
-    perform chat_rollups.assert_owner(run_by);
+    perform chat_rollups.assert_owner(target_schema);
     perform chat_rollups.forget_counted_changes();
     perform chat_rollups.label_names('public.chat_telemetry_changes');
     if exists (select from chat_rollups.progress where drain_number is null) then
@@ -123,13 +123,13 @@ begin
     inner join chat_rollups.progress on progress.name = 'drained_changes';
     get diagnostics drained = row_count;
 
-    -- If nothing changed, nothing is written.
+    -- If neither the log nor the last day changed, nothing is written.
     update chat_rollups.progress as p
     set
         drain_number = p.drain_number + (drained > 0)::integer,
         revision = p.revision + 1,
         as_of = last_day,
-        owner = run_by
+        owner = target_schema
     where p.name = 'drained_changes' and (drained > 0 or p.as_of is distinct from last_day or p.owner is null);
     return pg_catalog.format('%s changes drained', drained);
 end

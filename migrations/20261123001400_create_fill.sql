@@ -8,8 +8,8 @@ language sql
 immutable
 set search_path = ''
 as $$
-    select pg_catalog.string_agg(pg_catalog.format(template, name), separator order by place)
-    from pg_catalog.unnest(columns) with ordinality as c (name, place)
+    select pg_catalog.string_agg(pg_catalog.format(template, name), separator order by ordinality)
+    from pg_catalog.unnest(columns) with ordinality as c (name, ordinality)
 $$;
 
 comment on function chat_rollups.each_column is
@@ -31,20 +31,21 @@ comment on function chat_rollups.query_md5 is
 -- it. The rollup's primary key is the key of a row; all other columns are counts. The other parameters:
 --
 -- columns: those that the dbt project documents
--- follows: the rollup from which this one is made; without it, the log
--- replaces: the query returns new values of the counts, not amounts to add
--- lists_everything: the query returns all rows of the table, each time
+-- target_schema: the schema of the dbt target
+-- made_from: the rollup that the query reads; null if the query reads the changes of the log
+-- returns_new_values: true if the query returns new values, false if it returns amounts to add
+-- returns_all_rows: true if every call returns all rows of the table
 -- price_lists: tables that must have rows
 create or replace function chat_rollups.fill(
     rollup regclass,
     query text,
     columns text[],
-    run_by text,
+    target_schema text,
     timezone text,
     full_refresh boolean,
-    follows text default null,
-    replaces boolean default false,
-    lists_everything boolean default false,
+    made_from text default null,
+    returns_new_values boolean default false,
+    returns_all_rows boolean default false,
     price_lists text[] default '{}'
 )
 returns text
@@ -55,8 +56,8 @@ set jit = off
 as $$
 declare
     rollup_name constant text := (select relname from pg_catalog.pg_class where oid = rollup);
-    mine chat_rollups.progress;
-    source chat_rollups.progress;
+    own_progress chat_rollups.progress;
+    source_progress chat_rollups.progress;
     is_rebuild boolean;
     changes text;
     keys text[];
@@ -64,49 +65,56 @@ declare
     is_zero text;
     has_rows boolean;
     on_conflict text;
-    emptied tid[];
+    zero_rows tid[];
     written bigint;
 begin
     perform chat_rollups.assert_columns(rollup, columns);
-    select * into strict mine from chat_rollups.progress where name = rollup_name for update;
-    perform chat_rollups.assert_owner(run_by);
+    select * into strict own_progress from chat_rollups.progress where name = rollup_name for update;
+    perform chat_rollups.assert_owner(target_schema);
     perform chat_rollups.assert_tables_have_rows(price_lists);
 
     -- For share: a rebuild reads the log and the feed, so no drain may take changes from the feed meanwhile.
-    select * into strict source from chat_rollups.progress
-    where name = coalesce(follows, 'drained_changes') for share;
-    if source.drain_number is null then
-        raise exception 'chat_rollups.% has not counted the log yet: run dbt without --select', follows;
+    select * into strict source_progress from chat_rollups.progress
+    where name = coalesce(made_from, 'drained_changes') for share;
+    if source_progress.drain_number is null then
+        raise exception 'chat_rollups.% has not counted the log yet: run dbt without --select', made_from;
     end if;
-    is_rebuild := full_refresh or lists_everything or mine.drain_number is null
+    is_rebuild := full_refresh or returns_all_rows or own_progress.drain_number is null
         or (
-            follows is not null
-            and (mine.generation <> source.generation or mine.query_md5 is distinct from chat_rollups.query_md5(query))
+            made_from is not null
+            and (
+                own_progress.generation <> source_progress.generation
+                or own_progress.query_md5 is distinct from chat_rollups.query_md5(query)
+            )
         );
-    if not is_rebuild and mine.report_timezone <> timezone then
-        raise exception '% was counted in time zone %, not in %', rollup, mine.report_timezone, timezone
+    if not is_rebuild and own_progress.report_timezone <> timezone then
+        raise exception '% was counted in time zone %, not in %', rollup, own_progress.report_timezone, timezone
         using hint = 'To count the log by the days of the new time zone: dbt run --full-refresh';
     end if;
-    if not is_rebuild and mine.drain_number = source.drain_number and mine.as_of is not distinct from source.as_of then
+    if not is_rebuild
+        and own_progress.drain_number = source_progress.drain_number
+        and own_progress.as_of is not distinct from source_progress.as_of
+    then
         return 'nothing new';
     end if;
 
     if not is_rebuild then
         changes := pg_catalog.format(
             'select * from chat_rollups.drained_changes where drain_number > %s and drain_number <= %s',
-            mine.drain_number, source.drain_number
+            own_progress.drain_number, source_progress.drain_number
         );
-    elsif follows is not null or lists_everything then
+    elsif made_from is not null or returns_all_rows then
         changes := 'select * from chat_rollups.drained_changes where false';
     else
         perform chat_rollups.assert_log_is_visible();
-        if mine.drain_number is not null or source.as_of is null then  -- otherwise the drain has added the labels
+        -- The drain adds the labels for a rollup that never counted.
+        if own_progress.drain_number is not null or source_progress.as_of is null then
             perform chat_rollups.label_names('public.chat_telemetry_log');
             perform chat_rollups.label_names('public.chat_telemetry_changes');
         end if;
         changes := 'select * from chat_rollups.log_as_drained';
     end if;
-    if is_rebuild and follows is not null then
+    if is_rebuild and made_from is not null then
         -- The model reads from progress up to which day the table counts: in a rebuild, no day.
         update chat_rollups.progress set as_of = null where name = rollup_name;
     end if;
@@ -118,7 +126,7 @@ begin
     from pg_catalog.pg_index as i
     inner join pg_catalog.pg_attribute as a on i.indrelid = a.attrelid and a.attnum > 0 and not a.attisdropped
     where i.indrelid = rollup and i.indisprimary;
-    is_zero := case when lists_everything then 'false'
+    is_zero := case when returns_all_rows then 'false'
         else chat_rollups.each_column(counts, 'coalesce(%s, 0) = 0', ' and ') end;
 
     execute pg_catalog.format('select exists (select from %s)', rollup) into has_rows;
@@ -126,9 +134,10 @@ begin
         else pg_catalog.format(
             'on conflict (%s) do update set %s where %s',
             pg_catalog.array_to_string(keys, ', '),
-            case when is_rebuild or replaces then chat_rollups.each_column(counts, '%1$s = excluded.%1$s', ', ')
+            case when is_rebuild or returns_new_values
+                then chat_rollups.each_column(counts, '%1$s = excluded.%1$s', ', ')
                 else chat_rollups.each_column(counts, '%1$s = rollup.%1$s + excluded.%1$s', ', ') end,
-            case when is_rebuild or replaces
+            case when is_rebuild or returns_new_values
                 then chat_rollups.each_column(counts, 'rollup.%1$s is distinct from excluded.%1$s', ' or ')
                 else 'true' end
         ) end;
@@ -145,7 +154,7 @@ begin
             where %s
         ),
 
-        gone as (
+        deleted as (
             delete from %s as rollup
             where %s and not exists (select from counted where %s)
             returning 1
@@ -156,18 +165,18 @@ begin
             select %s from counted
             order by %s
             %s
-            returning rollup.ctid as place, %s as is_zero
+            returning rollup.ctid as row_ctid, %s as is_zero
         )
 
         select
-            count(*) + (select count(*) from gone),
-            coalesce(array_agg(place) filter (where is_zero), ''{}'')
+            count(*) + (select count(*) from deleted),
+            coalesce(array_agg(row_ctid) filter (where is_zero), ''{}'')
         from written',
         changes,
         case when has_rows then 'materialized' else 'not materialized' end,
         query,
-        -- Rows that add 0 are left out. A value that replaces another one may be 0.
-        case when replaces and not is_rebuild then 'true' else pg_catalog.format('not (%s)', is_zero) end,
+        -- Rows that add 0 are left out. A new value may be 0.
+        case when returns_new_values and not is_rebuild then 'true' else pg_catalog.format('not (%s)', is_zero) end,
         rollup,
         (is_rebuild and has_rows)::text,
         chat_rollups.each_column(keys, 'rollup.%1$s = counted.%1$s', ' and '),
@@ -178,23 +187,24 @@ begin
         on_conflict,
         is_zero
     )
-    into written, emptied;
+    into written, zero_rows;
 
     -- A statement cannot change a row twice, so rows that reached 0 are deleted by a second one. No other session moves
     -- these rows meanwhile: this one holds the lock on the rollup's row of progress.
-    if pg_catalog.cardinality(emptied) > 0 then
-        execute pg_catalog.format('delete from %s where ctid = any($1)', rollup) using emptied;
+    if pg_catalog.cardinality(zero_rows) > 0 then
+        execute pg_catalog.format('delete from %s where ctid = any($1)', rollup) using zero_rows;
     end if;
 
-    if lists_everything and written = 0 and mine.drain_number is not null then
+    if returns_all_rows and written = 0 and own_progress.drain_number is not null then
         return 'nothing new';
     end if;
     update chat_rollups.progress as p
     set
-        drain_number = source.drain_number,
-        generation = case when follows is null then p.generation + is_rebuild::integer else source.generation end,
-        revision = p.revision + (written > 0 or p.as_of is distinct from source.as_of)::integer,
-        as_of = source.as_of,
+        drain_number = source_progress.drain_number,
+        generation = case when made_from is null then p.generation + is_rebuild::integer
+            else source_progress.generation end,
+        revision = p.revision + (written > 0 or p.as_of is distinct from source_progress.as_of)::integer,
+        as_of = source_progress.as_of,
         report_timezone = timezone,
         query_md5 = chat_rollups.query_md5(query)
     where p.name = rollup_name;

@@ -39,7 +39,7 @@ as 'select pg_catalog.count(*) from public.chat_telemetry_changes';
 comment on function chat_rollups.pending_changes is
 'The number of changes in the feed.';
 
-create or replace function chat_rollups.left_out_count(made_from text[])
+create or replace function chat_rollups.left_out_count(rollups text[])
 returns bigint
 language sql
 stable
@@ -53,14 +53,14 @@ as $$
         + (
             select coalesce(pg_catalog.sum(last_30_days), 0)
             from chat_rollups.window_durations
-            where duration_ms < 0 and 'window_durations' = any(made_from)
+            where duration_ms < 0 and 'window_durations' = any(rollups)
         )
 $$;
 
 comment on function chat_rollups.left_out_count is
 'The number of requests before the year 2000 and, for a report on durations, of negative durations in the last 30 days: no report counts them.';
 
-create or replace function chat_rollups.state_of(rollups text[])
+create or replace function chat_rollups.rollup_state(rollups text[])
 returns jsonb
 language plpgsql
 stable
@@ -87,7 +87,7 @@ begin
 end
 $$;
 
-comment on function chat_rollups.state_of is
+comment on function chat_rollups.rollup_state is
 'The revisions of rollups and the last day. While they stay the same, a report that is made from the rollups is up to date.';
 
 create or replace view chat_reports.report_freshness as
@@ -128,13 +128,13 @@ revoke all on table chat_reports.report_freshness from public, service_role, tel
 revoke all on function
 chat_rollups.pending_changes,
 chat_rollups.left_out_count,
-chat_rollups.state_of
+chat_rollups.rollup_state
 from public, service_role, telemetry_writer, telemetry_reader;
 
 grant execute on function
 chat_rollups.pending_changes,
 chat_rollups.left_out_count,
-chat_rollups.state_of
+chat_rollups.rollup_state
 to telemetry_transformer;
 
 grant execute on function chat_rollups.pending_changes to telemetry_reader;

@@ -2,7 +2,7 @@
 
 set lock_timeout = '5s';
 
-create or replace function chat_rollups.key_of(report regclass)
+create or replace function chat_rollups.unique_index_of(report regclass)
 returns regclass
 language sql
 stable
@@ -14,7 +14,7 @@ as $$
     limit 1
 $$;
 
-comment on function chat_rollups.key_of is
+comment on function chat_rollups.unique_index_of is
 'The unique index that a concurrent refresh of the report needs; null if it has none.';
 
 create or replace function chat_rollups.refresh_report(report regclass)
@@ -24,7 +24,7 @@ set search_path = ''
 as $$
 begin
     -- A concurrent refresh needs a unique index and a populated view. After a restore the view is not populated.
-    if chat_rollups.key_of(report) is not null
+    if chat_rollups.unique_index_of(report) is not null
         and (select relispopulated from pg_catalog.pg_class where oid = report)
     then
         begin
@@ -32,7 +32,7 @@ begin
             return;
         exception when program_limit_exceeded then
             -- A name is too long for the unique index. While the name is in the report, readers wait for each refresh.
-            execute pg_catalog.format('drop index %s', chat_rollups.key_of(report));
+            execute pg_catalog.format('drop index %s', chat_rollups.unique_index_of(report));
         end;
     end if;
     execute pg_catalog.format('refresh materialized view %s', report);
@@ -108,8 +108,8 @@ begin
         using hint = 'Drop what depends on it, run dbt, create it again.';
     end if;
 
-    -- A reader may hold a lock on the old report for long. While this waits for it, new readers queue behind this: so
-    -- each attempt is short.
+    -- A reader may hold a lock on the old report for long. While this session waits for the lock, new readers queue
+    -- behind it. So each attempt is short.
     for attempt in 1..600 loop
         begin
             perform pg_catalog.set_config('lock_timeout', '50ms', true);
@@ -170,7 +170,7 @@ comment on function chat_rollups.grant_report is
 'Grants select on a report and usage on its schema to the readers, and revokes the report from every other role.';
 
 revoke all on function
-chat_rollups.key_of,
+chat_rollups.unique_index_of,
 chat_rollups.refresh_report,
 chat_rollups.apply_settings,
 chat_rollups.exchange_report,
@@ -178,7 +178,7 @@ chat_rollups.grant_report
 from public, service_role, telemetry_writer, telemetry_reader;
 
 grant execute on function
-chat_rollups.key_of,
+chat_rollups.unique_index_of,
 chat_rollups.refresh_report,
 chat_rollups.apply_settings,
 chat_rollups.exchange_report,

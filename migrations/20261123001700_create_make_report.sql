@@ -5,7 +5,7 @@ set lock_timeout = '5s';
 create or replace function chat_rollups.make_report(
     report text,
     query text,
-    run_by text,
+    target_schema text,
     rollups text[],
     readers text[],
     settings jsonb,
@@ -23,17 +23,18 @@ declare
     new_name constant text := pg_catalog.format('chat_reports.%I', report || '__new');
     new_query_md5 constant text := chat_rollups.query_md5(query);
     new_settings_md5 constant text := pg_catalog.md5(settings::text);
-    known chat_rollups.report_state;
+    stored_state chat_rollups.report_state;
     state jsonb;
     kind "char";
     is_filled boolean;
-    is_other boolean;
+    definition_differs boolean;
     outcome text;
 begin
     insert into chat_rollups.report_state (report) values (make_report.report) on conflict do nothing;
-    select * into strict known from chat_rollups.report_state as s where s.report = make_report.report for update;
-    perform chat_rollups.assert_owner(run_by);
-    state := chat_rollups.state_of(rollups);
+    select * into strict stored_state
+    from chat_rollups.report_state as s where s.report = make_report.report for update;
+    perform chat_rollups.assert_owner(target_schema);
+    state := chat_rollups.rollup_state(rollups);
     perform chat_rollups.forget_counted_changes();
 
     select relkind, relispopulated into kind, is_filled
@@ -42,13 +43,15 @@ begin
         raise exception '% exists, but is not a materialized view: rename or drop it, then run dbt again', view_name;
     end if;
 
-    if is_filled and known.query_md5 = new_query_md5 and known.settings_md5 = new_settings_md5
-        and known.made_from = state and not full_refresh
+    if is_filled and stored_state.query_md5 = new_query_md5 and stored_state.settings_md5 = new_settings_md5
+        and stored_state.made_from = state and not full_refresh
     then
         outcome := 'nothing new';
-    elsif kind is not null and known.query_md5 = new_query_md5 and known.settings_md5 = new_settings_md5 then
+    elsif kind is not null
+        and stored_state.query_md5 = new_query_md5 and stored_state.settings_md5 = new_settings_md5
+    then
         perform chat_rollups.refresh_report(view_name);
-        if chat_rollups.key_of(view_name) is null then
+        if chat_rollups.unique_index_of(view_name) is null then
             perform chat_rollups.apply_settings(view_name, settings);
         end if;
         outcome := 'refreshed';
@@ -58,9 +61,9 @@ begin
             -- The group owns the report, because any member of it may refresh or replace the report in the next run.
             execute pg_catalog.format('alter materialized view %s owner to telemetry_transformer', new_name);
         end if;
-        is_other := kind is null or pg_catalog.pg_get_viewdef(view_name::regclass)
+        definition_differs := kind is null or pg_catalog.pg_get_viewdef(view_name::regclass)
             <> pg_catalog.pg_get_viewdef(new_name::regclass);
-        if is_other then
+        if definition_differs then
             perform chat_rollups.refresh_report(new_name);
             perform chat_rollups.apply_settings(new_name, settings);
             perform chat_rollups.grant_report(new_name, readers);
@@ -73,7 +76,7 @@ begin
         else
             -- The rows are the same: only an index, a comment or white space in the query differs.
             execute pg_catalog.format('drop materialized view %s', new_name);
-            if known.settings_md5 is distinct from new_settings_md5 then
+            if stored_state.settings_md5 is distinct from new_settings_md5 then
                 perform chat_rollups.apply_settings(view_name, settings);
             end if;
             perform chat_rollups.refresh_report(view_name);

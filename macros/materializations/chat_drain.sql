@@ -3,7 +3,7 @@
     {%- set function_call -%}
         chat_rollups.drain(
             columns => {{ text_array(model.columns) }},
-            run_by => {{ text_literal(target.schema) }},
+            target_schema => {{ text_literal(target.schema) }},
             last_day => {{ last_day_that_counts() }}
         )
     {%- endset -%}

@@ -22,7 +22,7 @@
         chat_rollups.make_report(
             report => {{ text_literal(this.identifier) }},
             query => {{ text_literal(sql) }},
-            run_by => {{ text_literal(target.schema) }},
+            target_schema => {{ text_literal(target.schema) }},
             rollups => {{ text_array(rollups) }},
             readers => {{ text_array([readers] if readers is string else readers) }},
             settings => {{ text_literal(tojson(settings)) }},

@@ -2,9 +2,9 @@
     A table in chat_rollups that a migration created. chat_rollups.fill counts into it: the model is a query that reads the
     changes to count from the CTE drained_changes. The keys of the model's `meta`:
 
-    follows: the rollup from which this one is made; without it, the log
-    replaces: true if the model returns new values of the counts, not amounts to add
-    lists_everything: true if the model returns all rows of the table, each time
+    made_from: the rollup that the model reads; without it, the model reads the changes of the log
+    returns_new_values: true if the model returns new values, false if it returns amounts to add
+    returns_all_rows: true if the model returns all rows of the table in every run
 -#}
 {% materialization chat_rollup, adapter="postgres" %}
     {%- set meta = config.get("meta") or {} -%}
@@ -17,12 +17,12 @@
             rollup => 'chat_rollups.{{ this.identifier }}',
             query => {{ text_literal(sql) }},
             columns => {{ text_array(model.columns) }},
-            run_by => {{ text_literal(target.schema) }},
+            target_schema => {{ text_literal(target.schema) }},
             timezone => {{ text_literal(var("report_timezone")) }},
             full_refresh => {{ flags.FULL_REFRESH }},
-            follows => {{ text_literal(meta.follows) if meta.follows else "null" }},
-            replaces => {{ meta.replaces or false }},
-            lists_everything => {{ meta.lists_everything or false }},
+            made_from => {{ text_literal(meta.made_from) if meta.made_from else "null" }},
+            returns_new_values => {{ meta.returns_new_values or false }},
+            returns_all_rows => {{ meta.returns_all_rows or false }},
             price_lists => {{ text_array(price_lists) }}
         )
     {%- endset -%}

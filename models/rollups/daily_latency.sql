@@ -1,6 +1,6 @@
 -- How long did each measured step take on each of the last 30 days? Only the days with new changes and the days that
 -- enter or leave the 30 days are computed.
-{{ config(meta={"follows": "daily_durations", "replaces": true}) }}
+{{ config(meta={"made_from": "daily_durations", "returns_new_values": true}) }}
 {% set days_back = report_periods()["last_30_days"][0] %}
 
 with

@@ -1,5 +1,5 @@
 -- What does a model cost per million tokens, under each name with which it is logged, and from when until when?
-{{ config(meta={"lists_everything": true}) }}
+{{ config(meta={"returns_all_rows": true}) }}
 with
 
 own_prices as (
