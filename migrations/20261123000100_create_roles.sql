@@ -6,8 +6,8 @@ declare
     role_name text;
 begin
     foreach role_name in array array[
-        'service_role',          -- writes the log; Supabase has it
-        'telemetry_writer',      -- writes the log, and nothing else: for chat code
+        'service_role',          -- inserts, selects and deletes rows of the log; Supabase has this role
+        'telemetry_writer',      -- chat code: inserts into the log; the next migration grants what an insert needs
         'telemetry_transformer', -- runs dbt
         'telemetry_reader'       -- reads the reports
     ] loop

@@ -101,7 +101,7 @@ end
 $$;
 
 comment on table public.chat_telemetry_log is
-'One row per chat request. Written by service_role or telemetry_writer, read by telemetry_transformer; no other role has access.';
+'One row per chat request. telemetry_writer inserts rows; service_role inserts, selects and deletes them; telemetry_transformer selects the columns that the models read. No other role has access.';
 comment on column public.chat_telemetry_log.log_id is
 'Key of the chat request, a UUIDv7 that the loader chooses: a record that is sent twice is stored once.';
 comment on column public.chat_telemetry_log.user_id is
@@ -119,7 +119,7 @@ comment on column public.chat_telemetry_log.ai_response is
 comment on column public.chat_telemetry_log.generated_sql is
 'The SQL that the model wrote; null if the question was off-topic or the request failed before it.';
 comment on column public.chat_telemetry_log.sql_fingerprint is
-'md5 of generated_sql in lower case with white space folded. A trigger computes it and ignores the value that a client sends.';
+'md5 of generated_sql in lower case with each run of white space replaced by one space. A trigger computes it; a value in the INSERT or UPDATE is ignored.';
 comment on column public.chat_telemetry_log.result_row_count is
 'The number of rows that the SQL returned. The rows themselves are never stored.';
 comment on column public.chat_telemetry_log.follow_up_suggestions is

@@ -1,4 +1,4 @@
--- The database computes sql_fingerprint, so that no client can choose it or leave it out. [[:space:]] and not \s,
+-- The database computes sql_fingerprint, so that no database client can choose it or leave it out. [[:space:]] and not \s,
 -- because a backslash means something else if standard_conforming_strings is off.
 
 set lock_timeout = '5s';
@@ -17,7 +17,7 @@ end
 $$;
 
 comment on function public.compute_sql_fingerprint() is
-'Trigger function: sets sql_fingerprint to the md5 of generated_sql in lower case with white space folded, or to null without SQL.';
+'Trigger function: sets sql_fingerprint to the md5 of generated_sql in lower case with each run of white space replaced by one space, or to null without SQL.';
 
 revoke all on function public.compute_sql_fingerprint() from public;
 

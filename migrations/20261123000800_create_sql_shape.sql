@@ -32,7 +32,7 @@ as $$
         ) with ordinality as found (groups, ordinality)
     ),
 
-    folded as (
+    with_placeholders as (
         select
             pg_catalog.string_agg(
                 case
@@ -54,11 +54,11 @@ as $$
             ),
             ' ;'
         )
-    from folded
+    from with_placeholders
 $$;
 
 comment on function public.chat_telemetry_sql_shape(text) is
-'The query in lower case with ? in place of each literal and of each list of literals after IN, without comments, with white space folded.';
+'The query in lower case with ? in place of each literal and of each list of literals after IN, without comments, with each run of white space replaced by one space.';
 
 revoke all on function public.chat_telemetry_sql_shape(text) from public;
 

@@ -1,1 +1,1 @@
-"""What the project is worked on with. Nothing of it is installed."""
+"""Tools for development. They are not part of the installed package."""

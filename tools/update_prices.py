@@ -37,7 +37,7 @@ from genai_prices.types import (
 
 PRICE_LIST = "genai-prices"
 SOURCE = f"{PRICE_LIST} {version(PRICE_LIST)}"
-FROM_THE_FIRST = dt.date(2020, 1, 1)  # before any known start date
+UNKNOWN_FIRST_DAY = dt.date(2020, 1, 1)  # before any known start date
 # Gateways and cloud endpoints put these before the model names of each vendor.
 NAME_PREFIXES = {
     "anthropic": ("anthropic/",),
@@ -47,14 +47,14 @@ NAME_PREFIXES = {
     "openai": ("openai/",),
     "x-ai": ("xai/",),
 }
-# Not chat models of the vendor itself: other media, embeddings, tunings, special access, and models that it only hosts.
+# Models that are not the vendor's own chat models: other media, embeddings, tunings, special access, hosted models.
 NOT_CHAT = re.compile(
     r"audio|image|tts|transcribe|realtime|live|embed|moderation|ocr|whisper|voxtral|voice|vision|banana|omni|pixtral"
     r"|computer-use|robotics|search|cyber|rosalind|mythos|gemma|gpt-oss|instruct|davinci|curie|babbage|^ada|^zai|ft[:-]"
     r"|:free|:extended"
 )
-OWN_NAMES = {"google": "gemini", "mistral": "stral"}  # these two providers also list models of others
-DATE_SUFFIX = re.compile(r"[-@]20\d{2}-?\d{2}-?\d{2}$")  # the rule of the reports: macros/undated.sql
+OWN_NAMES = {"google": "gemini", "mistral": "stral"}  # these providers also list other vendors' models
+DATE_SUFFIX = re.compile(r"[-@]20\d{2}-?\d{2}-?\d{2}$")  # the same rule as labels.undated in migration 1100
 
 
 class Price(NamedTuple):
@@ -99,7 +99,7 @@ def main() -> None:
 def is_chat(provider: Provider, model: ModelInfo) -> bool:
     if provider.id not in NAME_PREFIXES or NOT_CHAT.search(model.id) or OWN_NAMES.get(provider.id, "") not in model.id:
         return False
-    first = model.get_prices(dt.datetime.combine(FROM_THE_FIRST, dt.time(), dt.UTC))
+    first = model.get_prices(dt.datetime.combine(UNKNOWN_FIRST_DAY, dt.time(), dt.UTC))
     return first.input_mtok is not None and first.output_mtok is not None
 
 
@@ -108,7 +108,7 @@ def price_history(provider: Provider, model: ModelInfo) -> Iterator[Price]:
     conditions = model.prices if isinstance(model.prices, list) else []
     starts = {c.constraint.start_date for c in conditions if isinstance(c.constraint, StartDateConstraint)}
     before = None
-    for day in sorted({FROM_THE_FIRST, *starts}):
+    for day in sorted({UNKNOWN_FIRST_DAY, *starts}):
         price = price_of_most_hours(model, day)
         if price != before:
             yield Price(provider.id, model.id, day, *price, SOURCE)

@@ -1,7 +1,7 @@
 {#-
-    Some clients do not include cached tokens in input tokens, and plain SQL can write any number. The token counts of each
-    call are bounded before they are summed, so that no cost is below 0: no count is below 0, and cached tokens are at most
-    the input tokens.
+    Some chat applications do not include cached tokens in input tokens, and plain SQL can write any number. The token counts
+    of each call are bounded before they are summed, so that no cost is below 0: no count is below 0, and cached tokens are at
+    most the input tokens.
 -#}
 {% macro count_calls() -%}
     {%- for call in ["sql", "response"] %}

@@ -1,4 +1,4 @@
-{#- In the order of their labels, which are 1 to 4. -#}
+{#- In the order of the ids of their labels, 1 to 4. -#}
 {% macro latency_steps() -%}
     {{- return({
         "nl_to_sql": "nl_to_sql_duration_ms",

@@ -1,7 +1,7 @@
 {#-
     The first two conditions are for the index on the time, with a margin for clocks that are set back at midnight. The third
-    one decides. It is a CASE, of which the planner estimates half of the rows: for a second range the planner would estimate
-    one row, and join it in nested loops.
+    condition decides. It is a CASE, because the planner assumes that a CASE is true for half of the rows. For a second range
+    it would assume one row and choose nested loops.
 -#}
 {% macro on_days(moment, first, last) -%}
     {%- set timezone = var("report_timezone") -%}

@@ -1,4 +1,4 @@
-"""Can the code examples be read by what they are written for?"""
+"""Checks that each code example parses in its language."""
 
 from __future__ import annotations
 

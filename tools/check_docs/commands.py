@@ -1,4 +1,4 @@
-"""Do the `make` targets and the commands and options of `chat-telemetry` exist?"""
+"""Checks that `make` targets and the commands and options of `chat-telemetry` exist."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENDS_A_COMMAND = re.compile(r"[();<>|&]+")
 
 
 class Makefile(NamedTuple):
-    """What a Makefile offers: its targets, and its text, which reads the variables."""
+    """The targets of a Makefile, and its text, which reads the variables."""
 
     targets: frozenset[str]
     text: str
@@ -32,7 +32,7 @@ def read_makefile(root: Path) -> Makefile:
 
 
 def command_faults(text: str, makefile: Makefile) -> Iterator[tuple[int, str]]:
-    """What is wrong with the commands in `text`, with the line, counted from 0."""
+    """The findings about the commands in `text`, each with its line, counted from 0."""
     for number, line in _logical_lines(text):
         for words in _commands(line):
             if words[0] == "make":
@@ -64,7 +64,7 @@ def _commands(line: str) -> Iterator[list[str]]:
 
 
 def _words(line: str) -> list[str]:
-    """Without comments, and without what two spaces or more set apart: the explanation of a command."""
+    """The words of a line, without comments and without an explanation after two or more spaces."""
     command = re.split(r"\s{2,}", line, maxsplit=1)[0]
     try:
         lexer = shlex.shlex(command, posix=True, punctuation_chars=True)

@@ -1,4 +1,4 @@
-"""Do the targets of links and images exist, and the files and folders that inline code names?"""
+"""Checks that the targets of links and images exist, and the files and folders that inline code names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLACEHOLDER = re.compile(r"\b(NAME|NEW)\b")
 
 
 def check_links(root: Path, page: Page, pages: Mapping[Path, Page]) -> Iterator[Fault]:
-    """Faults of the page's links and images. Links to other sites are not fetched."""
+    """The findings about the page's links and images. Links to other sites are not fetched."""
     for link in [*page.links, *page.images]:
         message = _fault_of(root, page, link, pages)
         if message:
@@ -26,7 +26,7 @@ def check_links(root: Path, page: Page, pages: Mapping[Path, Page]) -> Iterator[
 
 
 def check_paths(root: Path, page: Page) -> Iterator[Fault]:
-    """Inline code that names a file or folder of the project which does not exist; what git ignores may come and go."""
+    """Paths in inline code that do not exist. Paths that git ignores are skipped."""
     ignored = {line.strip("/") for line in (root / ".gitignore").read_text(encoding="utf-8").splitlines()}
     for code in page.inline_code:
         top = code.content.split("/", 1)[0]

@@ -1,4 +1,4 @@
-"""Does an example in Python use names of `chat_telemetry` that are public, and arguments that they have?"""
+"""Checks that an example in Python uses public names of `chat_telemetry`, with arguments that they have."""
 
 from __future__ import annotations
 

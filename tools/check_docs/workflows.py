@@ -1,4 +1,4 @@
-"""Do the commands exist that CI runs, in `.ci/run` and in the workflows of GitHub?"""
+"""Checks that the commands exist that CI runs, in `.ci/run` and in the workflows of GitHub."""
 
 from __future__ import annotations
 
