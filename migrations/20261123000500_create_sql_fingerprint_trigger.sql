@@ -1,5 +1,5 @@
--- The database computes sql_fingerprint, so that no database client can choose it or leave it out. [[:space:]] and not \s,
--- because a backslash means something else if standard_conforming_strings is off.
+-- The database computes sql_fingerprint, so that no database client can choose it or leave it out. [[:space:]] and not
+-- \s, because a backslash means something else if standard_conforming_strings is off.
 
 set lock_timeout = '5s';
 

@@ -1,5 +1,5 @@
--- Row level security on the log, without a policy for users: telemetry_writer inserts; service_role inserts, selects and
--- deletes; telemetry_transformer selects. The policies name the roles, so none of them needs BYPASSRLS.
+-- Row level security on the log, without a policy for users: telemetry_writer inserts; service_role inserts, selects
+-- and deletes; telemetry_transformer selects. The policies name the roles, so none of them needs BYPASSRLS.
 
 set lock_timeout = '5s';
 

@@ -4,8 +4,9 @@
 -- report. dbt calls each one in one statement, so that it is done as a whole or not at all, whatever transactions the
 -- database client opens and whenever it is killed.
 --
--- Every run function locks a row (of progress or of report_state) before it reads what to do. Only the checks of columns
--- and visibility come before the lock. If two runs overlap, the second one waits and then finds less to do, or nothing.
+-- Every run function locks a row (of progress or of report_state) before it reads what to do. Only the checks of
+-- columns and visibility come before the lock. If two runs overlap, the second one waits and then finds less to do, or
+-- nothing.
 
 set lock_timeout = '5s';
 

@@ -1,4 +1,4 @@
-"""Lists that stand in several places of the project, and how they differ. Each fault begins with the place to edit.
+"""Lists that stand in several places of the project, and how they differ. Each problem begins with the place to edit.
 
 The functions take the root of a project, so that they can look at a changed copy of it.
 """
@@ -100,18 +100,18 @@ def run_python(root: Path, *arguments: str, **environment: str) -> str:
     return finished.stdout
 
 
-def faults(root: Path, connection: psycopg.Connection) -> list[str]:
+def problems(root: Path, connection: psycopg.Connection) -> list[str]:
     """Every difference in the project. Its migrations are applied to the database."""
     lists = json.loads(run_python(root, "-c", PYTHON_LISTS))
     return [
-        *_column_faults(root, connection, lists),
-        *feed_faults(connection),
-        *_report_faults(root, lists["layouts"], lists["contract"]),
-        *_shape_faults(root, lists["shapes"]),
+        *_column_problems(root, connection, lists),
+        *feed_problems(connection),
+        *_report_problems(root, lists["layouts"], lists["contract"]),
+        *_shape_problems(root, lists["shapes"]),
     ]
 
 
-def feed_faults(connection: psycopg.Connection) -> list[str]:
+def feed_problems(connection: psycopg.Connection) -> list[str]:
     """Definitions in the database that name a column of the feed less often than the others of its type."""
     row = connection.execute(DEFINITIONS).fetchone()
     assert row
@@ -129,7 +129,7 @@ def feed_faults(connection: psycopg.Connection) -> list[str]:
     return found
 
 
-def _column_faults(root: Path, connection: psycopg.Connection, lists: dict[str, list[str]]) -> Iterator[str]:
+def _column_problems(root: Path, connection: psycopg.Connection, lists: dict[str, list[str]]) -> Iterator[str]:
     attributes: dict[str, str | None] = dict(connection.execute(ATTRIBUTES).fetchall())
     sources = yaml.safe_load((root / SOURCES).read_text(encoding="utf-8"))["sources"]
     tables = {table["name"]: table for source in sources for table in source["tables"]}
@@ -144,7 +144,7 @@ def _column_faults(root: Path, connection: psycopg.Connection, lists: dict[str, 
     yield from (f"{LIMITS}: lacks {column}" for column in lists["texts"] if f"`{column}`" not in page)
 
 
-def _report_faults(root: Path, layouts: list[str], contract: dict[str, list[str]]) -> Iterator[str]:
+def _report_problems(root: Path, layouts: list[str], contract: dict[str, list[str]]) -> Iterator[str]:
     folders = ("models/reports/{}.sql", "models/reports/{}.yml", "tests/reports/reference/{}.sql")
     files = {path.relative_to(root).as_posix() for folder in folders for path in root.glob(folder.format("*"))}
     names = sorted({Path(name).stem for name in files if "priced_calls" not in name} | {*layouts} | {*contract})
@@ -164,7 +164,7 @@ def _report_faults(root: Path, layouts: list[str], contract: dict[str, list[str]
             yield from _differences(f"models/reports/{name}.yml", described, contract[name])
 
 
-def _shape_faults(root: Path, shapes: dict[str, list[str]]) -> Iterator[str]:
+def _shape_problems(root: Path, shapes: dict[str, list[str]]) -> Iterator[str]:
     expected = json.loads((root / EXPECTED).read_text(encoding="utf-8"))
     captures = {path.stem for path in (root / "tests/wire").glob("*.json")} - {Path(EXPECTED).stem}
     rows = (root / USAGE_PAGE).read_text(encoding="utf-8").splitlines()

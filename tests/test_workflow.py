@@ -36,7 +36,7 @@ def test_every_job_of_github_has_a_time_limit_and_no_right_but_to_read() -> None
 
 @pytest.mark.parametrize(("server", "workers"), [({}, 2), ({"CHAT_TELEMETRY_TEST_DATABASE_URL": "host=x"}, 0)])
 def test_tests_on_a_server_of_yours_run_one_after_the_other(server: dict[str, str], workers: int) -> None:
-    """Its roles, and their passwords, are shared by all that would run side by side."""
+    """Tests that run at the same time would share the roles of the server, and their passwords."""
     of_this_run = ("CHAT_TELEMETRY_TEST_", "TEST_", "MAKE", "MFLAGS")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(of_this_run)} | server
     command = ["make", "--no-print-directory", "--dry-run", "--assume-old=.venv/installed", "test"]

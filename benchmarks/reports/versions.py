@@ -43,7 +43,7 @@ class Version:
 
     @property
     def dbt_options(self) -> tuple[str, ...]:
-        """Another version runs with the dbt of this version's lock file, even if its `require-dbt-version` excludes it."""
+        """Another version runs with this version's locked dbt, even if its `require-dbt-version` excludes it."""
         return () if self == THIS_VERSION else ("--no-version-check",)
 
     def _run(self, program: str, conninfo: str) -> None:

@@ -1,2 +1,2 @@
--- How many successful chat requests took each whole number of milliseconds, by day, measured step and models?
+-- How many successful chat requests took each whole millisecond, by day, measured step and models?
 {{ count_durations(changes()) }}

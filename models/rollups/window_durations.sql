@@ -1,4 +1,4 @@
--- How many successful chat requests took each whole number of milliseconds, by rolling period, measured step and models?
+-- How many successful chat requests took each whole millisecond, by rolling period, measured step and models?
 -- Adds the changes on days of a period and, if the last day moved, the days that enter it less the days that leave it.
 {{ config(meta={"made_from": "daily_durations"}) }}
 with

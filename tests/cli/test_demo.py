@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import errors as sqlstate
 
 from chat_telemetry._cli.report import REPORTS
 from tests.cli.conftest import Outcome, process
@@ -101,7 +102,7 @@ def test_a_bi_tool_can_read_only_the_reports(first: Outcome) -> None:
     with psycopg.connect(reader_url(first), autocommit=True) as connection:
         for name in REPORTS:
             assert connection.execute(f"select from chat_reports.{name} limit 1").rowcount == 1
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        with pytest.raises(sqlstate.InsufficientPrivilege):
             connection.execute("select from public.chat_telemetry_log")
 
 

@@ -25,7 +25,7 @@ STOP_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Examples:
     """A migrated database and a provider. A process finds both by the variables in `environment`."""
 
     database: Database
@@ -71,7 +71,7 @@ class Surroundings:
 
 
 @pytest.fixture
-def surroundings(database: Database) -> Iterator[Surroundings]:
+def examples(database: Database) -> Iterator[Examples]:
     (user_id,) = database.add_users(1)
     with running_provider() as provider:
         environment = {
@@ -81,7 +81,7 @@ def surroundings(database: Database) -> Iterator[Surroundings]:
             "OPENAI_BASE_URL": f"{provider}/v1",
             "OPENAI_API_KEY": "none",
         }
-        yield Surroundings(database, user_id, environment)
+        yield Examples(database, user_id, environment)
 
 
 def ask(port: int, user_id: UUID) -> str:

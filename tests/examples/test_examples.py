@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SERVERS
-from tests.examples.conftest import Surroundings, ask
+from tests.examples.conftest import Examples, ask
 from tests.loader.conftest import wait_until
 from tests.providers import RESPONSE_TEXT, SQL
 
@@ -33,35 +33,35 @@ def is_complete(row: dict[str, object]) -> bool:
     return row.items() >= EXPECTED.items() and all(row[column] is not None for column in MEASURED)
 
 
-def test_the_script_delivers_its_record_at_exit(surroundings: Surroundings) -> None:
-    assert surroundings.run("script.py", str(surroundings.user_id), "How many orders?") == f"{RESPONSE_TEXT}\n"
-    (row,) = surroundings.rows()
+def test_the_script_delivers_its_record_at_exit(examples: Examples) -> None:
+    assert examples.run("script.py", str(examples.user_id), "How many orders?") == f"{RESPONSE_TEXT}\n"
+    (row,) = examples.rows()
     assert is_complete(row)
 
 
-def test_the_function_delivers_its_record_before_it_returns(surroundings: Surroundings) -> None:
-    event = {"user_id": str(surroundings.user_id), "question": "How many orders?"}
+def test_the_function_delivers_its_record_before_it_returns(examples: Examples) -> None:
+    event = {"user_id": str(examples.user_id), "question": "How many orders?"}
     program = f"import os, lambda_handler; print(lambda_handler.handler({event}, None), flush=True); os._exit(0)"
-    assert RESPONSE_TEXT in surroundings.run("-c", program)
-    (row,) = surroundings.rows()
+    assert RESPONSE_TEXT in examples.run("-c", program)
+    (row,) = examples.rows()
     assert is_complete(row)
 
 
-def test_the_django_view_records_its_streamed_response(surroundings: Surroundings, tmp_path: Path) -> None:
+def test_the_django_view_records_its_streamed_response(examples: Examples, tmp_path: Path) -> None:
     command = ("-m", "gunicorn", "django_app:application", "--bind", "127.0.0.1:{port}")
-    with surroundings.serving(*command, directory=tmp_path) as port:
-        assert ask(port, surroundings.user_id) == RESPONSE_TEXT
-        wait_until(surroundings.rows)
-    (row,) = surroundings.rows()
+    with examples.serving(*command, directory=tmp_path) as port:
+        assert ask(port, examples.user_id) == RESPONSE_TEXT
+        wait_until(examples.rows)
+    (row,) = examples.rows()
     assert is_complete(row)
 
 
-def test_gunicorn_workers_lose_no_record_when_they_stop(surroundings: Surroundings, tmp_path: Path) -> None:
+def test_gunicorn_workers_lose_no_record_when_they_stop(examples: Examples, tmp_path: Path) -> None:
     command = ("-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", "127.0.0.1:{port}")
-    with surroundings.serving(*command, directory=tmp_path) as port, ThreadPoolExecutor(8) as pool:
-        responses = list(pool.map(lambda _: ask(port, surroundings.user_id), range(40)))
+    with examples.serving(*command, directory=tmp_path) as port, ThreadPoolExecutor(8) as pool:
+        responses = list(pool.map(lambda _: ask(port, examples.user_id), range(40)))
     assert responses == [RESPONSE_TEXT] * 40
-    rows = surroundings.rows()
+    rows = examples.rows()
     assert len({row["log_id"] for row in rows}) == 40
     assert all(is_complete(row) for row in rows)
 
@@ -69,19 +69,19 @@ def test_gunicorn_workers_lose_no_record_when_they_stop(surroundings: Surroundin
 UVICORN = ("-m", "uvicorn", "fastapi_app:app", "--port", "{port}", "--log-level", "warning")
 
 
-def test_the_fastapi_endpoint_records_its_streamed_response(surroundings: Surroundings, tmp_path: Path) -> None:
-    with surroundings.serving(*UVICORN, directory=tmp_path) as port, ThreadPoolExecutor(8) as pool:
-        responses = list(pool.map(lambda _: ask(port, surroundings.user_id), range(20)))
+def test_the_fastapi_endpoint_records_its_streamed_response(examples: Examples, tmp_path: Path) -> None:
+    with examples.serving(*UVICORN, directory=tmp_path) as port, ThreadPoolExecutor(8) as pool:
+        responses = list(pool.map(lambda _: ask(port, examples.user_id), range(20)))
     assert responses == [RESPONSE_TEXT] * 20
-    rows = surroundings.rows()
+    rows = examples.rows()
     assert len(rows) == 20
     assert all(is_complete(row) for row in rows)
 
 
-def test_the_fastapi_endpoint_records_a_failure_that_it_handles(surroundings: Surroundings, tmp_path: Path) -> None:
-    surroundings.environment["DATABASE_URL"] = "host=/nowhere"
-    with surroundings.serving(*UVICORN, directory=tmp_path) as port:
-        assert ask(port, surroundings.user_id) == "Sorry, I could not look that up."
-    (row,) = surroundings.rows()
+def test_the_fastapi_endpoint_records_a_failure_that_it_handles(examples: Examples, tmp_path: Path) -> None:
+    examples.environment["DATABASE_URL"] = "host=/nowhere"
+    with examples.serving(*UVICORN, directory=tmp_path) as port:
+        assert ask(port, examples.user_id) == "Sorry, I could not look that up."
+    (row,) = examples.rows()
     assert (row["error_type"], row["failed_step"], row["generated_sql"]) == ("sql_execution", "looking_up", SQL)
     assert str(row["error_message"]).startswith("OperationalError: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from psycopg import errors as sqlstate
 from psycopg import sql
 
 from tests.conftest import Database
@@ -122,7 +123,7 @@ def succeeds(connection: psycopg.Connection, statement: str) -> bool:
     try:
         with connection.transaction(force_rollback=True):
             return connection.execute(statement).statusmessage not in {"SELECT 0", "DELETE 0"}
-    except psycopg.errors.InsufficientPrivilege:
+    except sqlstate.InsufficientPrivilege:
         return False
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 
 import psycopg
 import pytest
+from psycopg import errors as sqlstate
 
 from tests.conftest import Database
 from tests.reports.random_log import fill
@@ -104,7 +105,7 @@ def test_the_feed_has_no_text_of_a_user_or_a_model(database: Database) -> None:
 
 @pytest.mark.parametrize("table", ["public.chat_telemetry_log", "auth.users cascade"])
 def test_truncate_of_the_log_is_refused_with_a_hint(database: Database, table: str) -> None:
-    with database.connect() as connection, pytest.raises(psycopg.errors.RaiseException) as refusal:
+    with database.connect() as connection, pytest.raises(sqlstate.RaiseException) as refusal:
         connection.execute(f"truncate {table}")
     assert "public.chat_telemetry_log cannot be truncated" in str(refusal.value)
     assert "Use DELETE" in str(refusal.value)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import SERVERS, Database
 from tests.dbt_project import DbtProject
-from tests.lists import faults, feed_faults, run_python
+from tests.lists import feed_problems, problems, run_python
 from tests.recipes.changes import ADD_COLUMN, ADD_PROVIDER, ADD_REPORT, API, COLUMN, MIGRATION, REPORT, REPORT_COLUMNS
 from tests.recipes.recipe import Edit, apply_all, copied_project, places_in
 from tests.reports.history.column import STATEMENTS, TABLES, statement_of
@@ -41,12 +41,12 @@ def places(edits: list[Edit]) -> list[str]:
     return list(dict.fromkeys(edit.place for edit in edits))
 
 
-def migrated_faults(root: Path, database: Database) -> list[str]:
+def migrated_problems(root: Path, database: Database) -> list[str]:
     """What the lists of the copy say, with its own new migration in the database."""
     with database.connect() as connection:
         if (root / MIGRATION).exists():
             connection.execute((root / MIGRATION).read_text(encoding="utf-8"))
-        return faults(root, connection)
+        return problems(root, connection)
 
 
 @pytest.fixture
@@ -69,14 +69,14 @@ def test_the_checklist_names_the_places_that_the_change_needs(recipe: str) -> No
 )
 def test_a_forgotten_place_is_named(root: Path, database: Database, recipe: str, forgotten: str) -> None:
     apply_all(root, RECIPES[recipe], but=forgotten)
-    found = migrated_faults(root, database)
-    assert any(fault.startswith(forgotten.removesuffix("NEW.sql")) for fault in found), found
+    found = migrated_problems(root, database)
+    assert any(problem.startswith(forgotten.removesuffix("NEW.sql")) for problem in found), found
 
 
 @on_one_server
 def test_a_new_column_is_stored_and_its_length_is_limited(root: Path, database: Database) -> None:
     apply_all(root, ADD_COLUMN)
-    assert migrated_faults(root, database) == []
+    assert migrated_problems(root, database) == []
     (user,) = database.add_users()
     run_python(root, "-c", PERSIST, database.conninfo, str(user))
     with database.connect() as connection:
@@ -87,7 +87,7 @@ def test_a_new_column_is_stored_and_its_length_is_limited(root: Path, database: 
 @on_one_server
 def test_a_new_report_is_built_compared_and_printed(root: Path, database: Database, tmp_path: Path) -> None:
     apply_all(root, ADD_REPORT)
-    assert migrated_faults(root, database) == []
+    assert migrated_problems(root, database) == []
     users = database.add_users(3)
     with database.connect() as connection:
         for user, day in [(users[0], "2026-11-21"), (users[1], "2026-11-21"), (users[0], "2026-11-22")]:
@@ -107,7 +107,7 @@ def test_a_new_report_is_built_compared_and_printed(root: Path, database: Databa
 @on_one_server
 def test_a_new_provider_is_read(root: Path, database: Database) -> None:
     apply_all(root, ADD_PROVIDER)
-    assert migrated_faults(root, database) == []
+    assert migrated_problems(root, database) == []
     run_python(root, "-m", "pytest", "tests/loader/observe/test_usage.py", "-k", f"capture and {API}")
 
 
@@ -119,7 +119,7 @@ def test_a_definition_that_lacks_a_column_of_the_feed_is_named(
     with database.connect() as connection:
         for statement in [TABLES, *(statement_of(*other) for other in STATEMENTS if other != forgotten)]:
             connection.execute(statement)
-        (fault,) = feed_faults(connection)
-        assert fault.split(":")[0].split("(")[0] in forgotten[1]
+        (problem,) = feed_problems(connection)
+        assert problem.split(":")[0].split("(")[0] in forgotten[1]
         connection.execute(statement_of(*forgotten))
-        assert feed_faults(connection) == []
+        assert feed_problems(connection) == []

@@ -1,5 +1,5 @@
--- Takes the names of PostgreSQL: for each function, aggregate and operator of pg_catalog one in public that fails, if their
--- arguments allow it, besides types, tables of PostgreSQL's and tables of this project's.
+-- For each function, aggregate and operator of pg_catalog whose arguments allow it, creates one with the same name in public
+-- that fails. Also creates types and tables with names that PostgreSQL and the project use.
 do $$
 declare
     made record;

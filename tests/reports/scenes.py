@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
+from psycopg import errors as sqlstate
 
 from chat_telemetry._cli.sql_project import project_directory
 from tests.conftest import Database, Server
@@ -88,7 +88,7 @@ def can_read(project: DbtProject, relation: str) -> bool:
         try:
             for _ in range(20):
                 connection.execute(f"select from {relation}")
-        except psycopg.errors.QueryCanceled:
+        except sqlstate.QueryCanceled:
             return False
     return True
 

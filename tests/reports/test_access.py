@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
+from psycopg import errors as sqlstate
 
 from tests.conftest import Server
 from tests.dbt_project import DbtProject, failures
@@ -35,7 +35,7 @@ def test_the_reader_reads_the_reports_and_nothing_else(built: DbtProject) -> Non
             "drop materialized view chat_reports.errors",
             "create table chat_reports.mine ()",
         ):
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            with pytest.raises(sqlstate.InsufficientPrivilege):
                 connection.execute(forbidden)
 
 
@@ -45,7 +45,7 @@ def test_no_other_role_reads_a_report(built: DbtProject, role: str) -> None:
         connection.execute(f"do $$ begin if to_regrole('{role}') is null then create role {role}; end if; end $$")
     with built.database.as_role(role) as connection:
         for report in COLUMNS:
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            with pytest.raises(sqlstate.InsufficientPrivilege):
                 connection.execute(f"select * from chat_reports.{report}")
 
 

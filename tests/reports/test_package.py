@@ -169,7 +169,7 @@ def test_stock_dbt_refuses_the_same_with_and_without_the_package(
 
 
 def test_a_run_of_acmes_models_runs_nothing_of_the_package(acme_alone: DbtProject, login: str) -> None:
-    """It does not need the migrations."""
+    """Models of acme do not need the migrations."""
     install_package(acme_alone)
     for arguments in (["seed", "--select", "acme"], ["run", "--select", "acme"], ["run", "--select", "orders+"]):
         outcome = acme_alone.run(*arguments, user=login)
@@ -178,7 +178,7 @@ def test_a_run_of_acmes_models_runs_nothing_of_the_package(acme_alone: DbtProjec
 
 
 def test_no_macro_of_the_package_has_the_name_of_a_macro_of_dbt(acme: DbtProject, login: str) -> None:
-    """Except generate_schema_name, which dbt calls only for the nodes of the package."""
+    """The exception is generate_schema_name, which dbt calls only for the nodes of the package."""
     macros = manifest(acme.run("parse", user=login)).macros.values()
     ours = {macro.name for macro in macros if macro.package_name == "chat_telemetry"}
     dbts = {macro.name for macro in macros if macro.package_name in ("dbt", "dbt_postgres")}

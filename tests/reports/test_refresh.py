@@ -54,7 +54,7 @@ def refreshed(said: dict[str, str]) -> set[str]:
 
 
 def test_a_run_without_changes_writes_nothing(ours: DbtProject) -> None:
-    """Nor on a copy of the database under another name, which `ours` is."""
+    """`ours` is a copy of the database under another name, so the name of the database makes no difference."""
     execute(ours, COUNT_COMMANDS)
     before = footprint(ours)
     noted = value(ours, "select min(refreshed_at) from chat_reports.report_freshness")

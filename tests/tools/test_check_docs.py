@@ -1,4 +1,4 @@
-"""`make docs` finds each kind of fault at its line, and finds none where there is none."""
+"""`make docs` finds each kind of problem at its line, and finds none where there is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.check_docs.__main__ import ROOT, find_faults, page_paths
+from tools.check_docs.__main__ import ROOT, find_problems, page_paths
 from tools.check_docs.page import read_page
 
 MAKEFILE = "lint: ## Check\n\truff check .\n\nbench-reports: ## Measure\n\tpython -m benchmarks $(BENCH)\n"
@@ -65,7 +65,7 @@ chat code -> loader
 [by name]: docs/other.md
 """
 
-# What a page says, the line of the fault, and what is said about it.
+# What a page says, the line of the problem, and what is said about it.
 FAULTY_PAGES = {
     "a link to no file": ("[x](docs/gone.md)", 1, "docs/gone.md: no such file"),
     "a link by name": ("[x]\n\n[x]: gone.md", 1, "gone.md: no such file"),
@@ -116,9 +116,9 @@ FAULTY_PAGES = {
 
 @pytest.fixture
 def find(tmp_path: Path) -> Find:
-    """The faults of a small repository whose `page.md`, or other files, have the text that is given."""
+    """The problems of a small repository whose `page.md`, or other files, have the text that is given."""
 
-    def faults(page: str = "", **files: str) -> list[str]:
+    def problems(page: str = "", **files: str) -> list[str]:
         texts = {
             "Makefile": MAKEFILE,
             "docs/other.md": OTHER_PAGE,
@@ -133,25 +133,25 @@ def find(tmp_path: Path) -> Find:
             (tmp_path / name).write_text(text)
         shutil.copy(ROOT / ".sqlfluff", tmp_path)
         (tmp_path / "macros").mkdir()
-        return [str(fault) for fault in find_faults(tmp_path)]
+        return [str(problem) for problem in find_problems(tmp_path)]
 
-    return faults
+    return problems
 
 
-def test_a_page_without_a_fault_has_none(find: Find) -> None:
+def test_a_page_without_a_problem_has_none(find: Find) -> None:
     assert find(GOOD_PAGE) == []
 
 
 @pytest.mark.parametrize("kind", FAULTY_PAGES)
-def test_each_kind_of_fault_is_found_at_its_line(find: Find, kind: str) -> None:
+def test_each_kind_of_problem_is_found_at_its_line(find: Find, kind: str) -> None:
     page, line, message = FAULTY_PAGES[kind]
-    (fault,) = find(page)
-    assert fault.startswith(f"page.md:{line}: {message}")
+    (problem,) = find(page)
+    assert problem.startswith(f"page.md:{line}: {message}")
 
 
-def test_the_faults_of_a_page_come_in_the_order_of_its_lines(find: Find) -> None:
+def test_the_problems_of_a_page_come_in_the_order_of_its_lines(find: Find) -> None:
     found = find("`make tea`\n\n[x](gone.md)\n\n`docs/gone.md`")
-    assert [fault.split(":")[1] for fault in found] == ["1", "3", "5"]
+    assert [problem.split(":")[1] for problem in found] == ["1", "3", "5"]
 
 
 def test_anchors_are_githubs() -> None:
@@ -173,8 +173,8 @@ def test_anchors_are_githubs() -> None:
 @pytest.mark.parametrize("run", ["make tea", "|\n          make lint\n          make tea"], ids=["line", "block"])
 def test_a_workflow_names_make_targets_that_exist(find: Find, run: str) -> None:
     workflow = f"jobs:\n  test:\n    steps:\n      - uses: actions/checkout@v4\n      - run: {run}\n"
-    (fault,) = find(**{".github/workflows/ci.yml": workflow})
-    assert fault == f".github/workflows/ci.yml:{5 + 2 * ('lint' in run)}: make tea: no such target"
+    (problem,) = find(**{".github/workflows/ci.yml": workflow})
+    assert problem == f".github/workflows/ci.yml:{5 + 2 * ('lint' in run)}: make tea: no such target"
 
 
 def test_the_script_of_ci_names_make_targets_that_exist(find: Find) -> None:
@@ -187,11 +187,11 @@ def test_every_page_for_people_is_checked() -> None:
     assert {str(path) for path in page_paths(ROOT)} == set(listed.stdout.splitlines()) - descriptions_of_columns
 
 
-def test_a_fault_is_a_line_and_exit_code_1(find: Find, tmp_path: Path) -> None:
+def test_a_problem_is_a_line_and_exit_code_1(find: Find, tmp_path: Path) -> None:
     find("[x](gone.md)")
     command = [sys.executable, "-m", "tools.check_docs", str(tmp_path)]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (finished.returncode, finished.stdout) == (1, "page.md:1: gone.md: no such file\n2 pages, 1 faults\n")
+    assert (finished.returncode, finished.stdout) == (1, "page.md:1: gone.md: no such file\n2 pages, 1 problems\n")
     (tmp_path / "page.md").write_text("# Fine\n")
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (finished.returncode, finished.stdout) == (0, "2 pages, no faults\n")
+    assert (finished.returncode, finished.stdout) == (0, "2 pages, no problems\n")

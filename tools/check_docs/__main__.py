@@ -1,4 +1,4 @@
-"""`make docs`: check the Markdown pages and what CI calls. Prints one line a fault; exits with 1 if there is one."""
+"""`make docs`: check the Markdown pages and what CI calls. Prints one line a problem; exits with 1 if there is one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tools.check_docs.code_blocks import check_blocks
 from tools.check_docs.commands import read_makefile
 from tools.check_docs.links import check_links, check_paths
-from tools.check_docs.page import Fault, read_page
+from tools.check_docs.page import Problem, read_page
 from tools.check_docs.workflows import check_workflows
 
 ROOT = Path(__file__).parents[2]
@@ -22,22 +22,22 @@ def page_paths(root: Path) -> list[Path]:
     return sorted({path.relative_to(root) for pattern in PAGES for path in root.glob(pattern)})
 
 
-def find_faults(root: Path) -> Iterator[Fault]:
+def find_problems(root: Path) -> Iterator[Problem]:
     """Everything that is wrong, page by page."""
     pages = {path: read_page(path, (root / path).read_text(encoding="utf-8")) for path in page_paths(root)}
     makefile = read_makefile(root)
     for page in pages.values():
-        faults = [*check_links(root, page, pages), *check_paths(root, page), *check_blocks(root, page, makefile)]
-        yield from sorted(faults, key=lambda fault: fault.line)
+        problems = [*check_links(root, page, pages), *check_paths(root, page), *check_blocks(root, page, makefile)]
+        yield from sorted(problems, key=lambda problem: problem.line)
     yield from check_workflows(root, makefile)
 
 
 def main() -> int:
     root = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT
-    faults = list(find_faults(root))
-    sys.stdout.writelines(f"{fault}\n" for fault in faults)
-    sys.stdout.write(f"{len(page_paths(root))} pages, {len(faults) or 'no'} faults\n")
-    return 1 if faults else 0
+    problems = list(find_problems(root))
+    sys.stdout.writelines(f"{problem}\n" for problem in problems)
+    sys.stdout.write(f"{len(page_paths(root))} pages, {len(problems) or 'no'} problems\n")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

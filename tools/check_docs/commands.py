@@ -31,14 +31,14 @@ def read_makefile(root: Path) -> Makefile:
     return Makefile(frozenset(TARGET.findall(text)), text)
 
 
-def command_faults(text: str, makefile: Makefile) -> Iterator[tuple[int, str]]:
-    """The findings about the commands in `text`, each with its line, counted from 0."""
+def command_problems(text: str, makefile: Makefile) -> Iterator[tuple[int, str]]:
+    """The problems of the commands in `text`, each with its line, counted from 0."""
     for number, line in _logical_lines(text):
         for words in _commands(line):
             if words[0] == "make":
-                yield from ((number, fault) for fault in _make_faults(words[1:], makefile))
+                yield from ((number, problem) for problem in _make_problems(words[1:], makefile))
             elif words[0] == "chat-telemetry":
-                yield from ((number, fault) for fault in _cli_faults(words[1:]))
+                yield from ((number, problem) for problem in _cli_problems(words[1:]))
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -74,7 +74,7 @@ def _words(line: str) -> list[str]:
         return command.split()
 
 
-def _make_faults(words: list[str], makefile: Makefile) -> Iterator[str]:
+def _make_problems(words: list[str], makefile: Makefile) -> Iterator[str]:
     for word in words:
         variable = ASSIGNMENT.match(word)
         if variable and f"$({variable[1]})" not in makefile.text:
@@ -83,7 +83,7 @@ def _make_faults(words: list[str], makefile: Makefile) -> Iterator[str]:
             yield f"make {word}: no such target"
 
 
-def _cli_faults(words: list[str]) -> Iterator[str]:
+def _cli_problems(words: list[str]) -> Iterator[str]:
     """Names of commands and options only: arguments and values are placeholders as often as not."""
     options = cli_options()
     name = next((word for word in words if not word.startswith("-")), "")

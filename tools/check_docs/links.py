@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tools.check_docs.page import Fault, Page, Text
+from tools.check_docs.page import Page, Problem, Text
 
 # `tests/reports/reference/`, `migrations/*.sql`; not `application/json`, whose first part is no folder of the project.
 LIKE_A_PATH = re.compile(r"[\w.-]+(/[\w.*-]+)+/?")
@@ -15,17 +15,17 @@ LIKE_A_PATH = re.compile(r"[\w.-]+(/[\w.*-]+)+/?")
 PLACEHOLDER = re.compile(r"\b(NAME|NEW)\b")
 
 
-def check_links(root: Path, page: Page, pages: Mapping[Path, Page]) -> Iterator[Fault]:
-    """The findings about the page's links and images. Links to other sites are not fetched."""
+def check_links(root: Path, page: Page, pages: Mapping[Path, Page]) -> Iterator[Problem]:
+    """The problems of the page's links and images. Links to other sites are not fetched."""
     for link in [*page.links, *page.images]:
-        message = _fault_of(root, page, link, pages)
+        message = _problem_of(root, page, link, pages)
         if message:
-            yield page.fault(link.line, f"{link.content}: {message}")
+            yield page.problem(link.line, f"{link.content}: {message}")
     for html in page.html:
-        yield page.fault(html.line, f"{html.content}: HTML is not checked: write Markdown, or put it in backticks")
+        yield page.problem(html.line, f"{html.content}: HTML is not checked: write Markdown, or put it in backticks")
 
 
-def check_paths(root: Path, page: Page) -> Iterator[Fault]:
+def check_paths(root: Path, page: Page) -> Iterator[Problem]:
     """Paths in inline code that do not exist. Paths that git ignores are skipped."""
     ignored = {line.strip("/") for line in (root / ".gitignore").read_text(encoding="utf-8").splitlines()}
     for code in page.inline_code:
@@ -33,10 +33,10 @@ def check_paths(root: Path, page: Page) -> Iterator[Fault]:
         if not LIKE_A_PATH.fullmatch(code.content) or top in ignored or not (root / top).is_dir():
             continue
         if not any(root.glob(PLACEHOLDER.sub("*", code.content.rstrip("/")))):
-            yield page.fault(code.line, f"{code.content}: no such file or folder")
+            yield page.problem(code.line, f"{code.content}: no such file or folder")
 
 
-def _fault_of(root: Path, page: Page, link: Text, pages: Mapping[Path, Page]) -> str | None:
+def _problem_of(root: Path, page: Page, link: Text, pages: Mapping[Path, Page]) -> str | None:
     parts = urlsplit(link.content)
     if parts.scheme or parts.netloc:
         return None

@@ -15,7 +15,7 @@ NOT_IN_ANCHORS = re.compile(r"[^\w\- ]")
 
 
 @dataclass(frozen=True)
-class Fault:
+class Problem:
     """One thing that is wrong, and where."""
 
     path: Path
@@ -47,8 +47,8 @@ class Page:
     inline_code: list[Text] = field(default_factory=list)
     html: list[Text] = field(default_factory=list)
 
-    def fault(self, line: int, message: str) -> Fault:
-        return Fault(self.path, line, message)
+    def problem(self, line: int, message: str) -> Problem:
+        return Problem(self.path, line, message)
 
 
 def read_page(path: Path, text: str) -> Page:

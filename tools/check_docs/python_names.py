@@ -12,7 +12,7 @@ PACKAGE = chat_telemetry.__name__
 PUBLIC = {*chat_telemetry.__all__, "__version__"}
 
 
-def name_faults(module: ast.AST) -> Iterator[tuple[int, str]]:
+def name_problems(module: ast.AST) -> Iterator[tuple[int, str]]:
     """Names and arguments that the package does not have, with the line, counted from 0."""
     for node in ast.walk(module):
         match node:
@@ -25,10 +25,10 @@ def name_faults(module: ast.AST) -> Iterator[tuple[int, str]]:
             case ast.Attribute(value=ast.Name(id="chat_telemetry"), attr=name) if name not in PUBLIC:
                 yield node.lineno - 1, f"{PACKAGE} has no public name {name}"
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(value=ast.Name(id="chat_telemetry"), attr=name)):
-                yield from ((node.lineno - 1, fault) for fault in _argument_faults(name, node))
+                yield from ((node.lineno - 1, problem) for problem in _argument_problems(name, node))
 
 
-def _argument_faults(name: str, call: ast.Call) -> Iterator[str]:
+def _argument_problems(name: str, call: ast.Call) -> Iterator[str]:
     called = getattr(chat_telemetry, name) if name in chat_telemetry.__all__ else None
     if called is None or called is chat_telemetry.TelemetryError:  # a class written in C has no signature
         return

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import yaml
 
-from tools.check_docs.commands import Makefile, command_faults
-from tools.check_docs.page import Fault
+from tools.check_docs.commands import Makefile, command_problems
+from tools.check_docs.page import Problem
 
 SCRIPTS = (".ci/*",)
 WORKFLOWS = (".github/workflows/*.yml", ".github/workflows/*.yaml")
 
 
-def check_workflows(root: Path, makefile: Makefile) -> Iterator[Fault]:
-    """Faults of the make targets and commands that CI calls. Lines of a workflow are those of its `run`."""
+def check_workflows(root: Path, makefile: Makefile) -> Iterator[Problem]:
+    """Problems of the make targets and commands that CI calls. Lines of a workflow are those of its `run`."""
     for path in _found(root, SCRIPTS):
-        for number, message in command_faults(path.read_text(encoding="utf-8"), makefile):
-            yield Fault(path.relative_to(root), number + 1, message)
+        for number, message in command_problems(path.read_text(encoding="utf-8"), makefile):
+            yield Problem(path.relative_to(root), number + 1, message)
     for path in _found(root, WORKFLOWS):
         for line, command in _run_steps(yaml.compose(path.read_text(encoding="utf-8"))):
-            for number, message in command_faults(command, makefile):
-                yield Fault(path.relative_to(root), line + number, message)
+            for number, message in command_problems(command, makefile):
+                yield Problem(path.relative_to(root), line + number, message)
 
 
 def _found(root: Path, patterns: tuple[str, ...]) -> list[Path]:

@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import replace
 
-import psycopg
+from psycopg import errors as sqlstate
 
 from chat_telemetry._cli.sql_project import project_directory
 from tests.dbt_project import DbtProject
@@ -121,7 +121,7 @@ def _apply(history: History, statements: list[str]) -> bool:
             for statement in statements:
                 connection.execute(statement)
             history.write(5)
-    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+    except (sqlstate.LockNotAvailable, sqlstate.DeadlockDetected):
         return False
     return True
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from tests.reports.contract import COLUMNS
-from tests.reports.history import surroundings
+from tests.reports.history import environment
 from tests.reports.history.checks import ROLLUPS
 from tests.reports.history.driver import AS_OF, TIMEZONES, History
 
@@ -25,7 +25,7 @@ def runs_while_transactions_are_open(history: History) -> None:
 
 
 def is_killed(history: History) -> None:
-    """Between two models or during one."""
+    """A run is killed between two models or during one."""
     process = history.start(*history.rng.choice(RUNS))
     seams = history.rng.randrange(2 * MODELS)
     history.write_until(lambda: process.seams() > seams or not process.is_running())
@@ -35,7 +35,7 @@ def is_killed(history: History) -> None:
 
 
 def is_killed_while_it_waits(history: History) -> None:
-    """Its session waits on and gets the lock, and only then finds that the client is gone."""
+    """The session of the killed run waits on, gets the lock, and only then finds that dbt is gone."""
     with history.locked() as holder:
         process = history.start(*history.rng.choice(RUNS))
         history.write_until_blocked(process, holder)
@@ -92,7 +92,7 @@ def changes_its_time_zone(history: History) -> None:
 
 
 def has_another_last_day(history: History) -> None:
-    """Later or earlier. The first run on that day runs all models or a part of them."""
+    """The last day moves forward or back. The first run on that day runs all models or a part of them."""
     history.as_of += dt.timedelta(days=history.rng.choice(DAYS))
     if abs(history.as_of - AS_OF) > FARTHEST_DAY:
         history.as_of = AS_OF
@@ -133,5 +133,5 @@ EVENTS: list[Event] = [
     is_seeded_again,
     changes_its_time_zone,
     has_another_last_day,
-    *surroundings.EVENTS,
+    *environment.EVENTS,
 ]

@@ -122,7 +122,7 @@ class Writer:
         return ending
 
     def _request(self) -> dict[str, Any]:
-        """By a user of the session's quarter, because an open transaction blocks the erasure of its users."""
+        """A random request by a user of the session's quarter: an open transaction blocks the erasure of its users."""
         quarter = slice(self._place, None, len(PATIENCE))
         users, conversations = self._users[quarter], self._conversations[quarter]
         request = random_request(self._rng, users, conversations, self._as_of, self.zone)

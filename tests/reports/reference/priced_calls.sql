@@ -1,6 +1,6 @@
 -- One row per model call with its price: exact name, alias, name without its date; of these the own prices first, then the
--- latest valid_from. An empty name is none. Impossible values are bounded here: a time before 2000 counts nowhere, a negative
--- duration is not measured, tokens are at least 0 and cached ones at most the input.
+-- latest valid_from. An empty name counts as no name. Impossible values are bounded here: a time before 2000 counts nowhere, a
+-- negative duration is not measured, tokens are at least 0, and cached tokens are at most the input tokens.
 requests as (
     select
         log_id,

@@ -1,4 +1,4 @@
-"""Events around dbt: another client, another default of the database, other prices and names, a dump."""
+"""Events around dbt: a setting of dbt or the database, another feed owner, other prices and names, a column, a dump."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.reports.random_log import MODELS
 
 ISOLATION_LEVELS = ["read committed", "repeatable read", "serializable"]
 NAMES = [model for model in MODELS if model]
-OTHER_OWNER = "another_schema"
+OTHER_SCHEMA = "another_schema"
 UNPOPULATED = "select count(*) from pg_class where relnamespace = 'chat_reports'::regnamespace and not relispopulated"
 
 
@@ -31,7 +31,7 @@ def switches_its_transaction_mode(history: History) -> None:
 
 
 def has_another_default_isolation(history: History) -> None:
-    """For chat requests and for dbt."""
+    """The new default holds for chat requests and for dbt."""
     level = history.rng.choice(ISOLATION_LEVELS)
     history.tell(f"default isolation: {level}")
     alter = sql.SQL("alter database {} set default_transaction_isolation = {}")
@@ -41,21 +41,21 @@ def has_another_default_isolation(history: History) -> None:
     history.run("run")
 
 
-def is_run_by_another_owner(history: History) -> None:
+def is_run_by_another_target_schema(history: History) -> None:
     """A run of another target schema is refused and changes nothing."""
     before, own = history.footprint(), history.project
-    history.set(CHAT_TELEMETRY_DBT_SCHEMA=OTHER_OWNER)
+    history.set(CHAT_TELEMETRY_DBT_SCHEMA=OTHER_SCHEMA)
     said = history.refuse(
         *history.rng.choice([["run"], ["run", "--full-refresh"], ["seed"], ["run", "--select", "errors"]])
     )
     history.project = own
-    assert f'belong to the dbt target schema "chat_telemetry", not to "{OTHER_OWNER}"' in said
-    assert f"chat-telemetry migrate --owner {OTHER_OWNER}" in said
+    assert f'belong to the dbt target schema "chat_telemetry", not to "{OTHER_SCHEMA}"' in said
+    assert f"chat-telemetry migrate --owner {OTHER_SCHEMA}" in said
     assert history.footprint() == before
 
 
 def has_a_model_renamed(history: History) -> None:
-    """In all of its requests except those that an open transaction has locked."""
+    """A model is renamed in all of its requests except those that an open transaction has locked."""
     old, new = history.rng.choice(NAMES), history.rng.choice([*NAMES, f"new-{history.rng.randrange(100)}"])
     call = history.rng.choice(["sql_model", "response_model"])
     renamed = history.execute(
@@ -96,7 +96,7 @@ def has_other_prices(history: History) -> None:
 
 
 def gets_a_column(history: History) -> None:
-    """By a migration, between writes. The old project is refused and drains nothing; the new one needs a plain run."""
+    """A migration adds it between writes. The old project is refused, drains nothing; the new one needs a plain run."""
     if history.column:
         history.tell("it has the column")
         return
@@ -116,7 +116,7 @@ def gets_a_column(history: History) -> None:
 
 
 def is_restored_from_a_dump(history: History) -> None:
-    """Into another database, with which the history continues. The next run fills the unpopulated reports."""
+    """The history continues with the restored database. The next run fills the unpopulated reports."""
     database = history.project.database
     programs = client_programs(database)
     if programs is None:
@@ -136,7 +136,7 @@ def is_restored_from_a_dump(history: History) -> None:
 EVENTS: list[Callable[[History], None]] = [
     switches_its_transaction_mode,
     has_another_default_isolation,
-    is_run_by_another_owner,
+    is_run_by_another_target_schema,
     has_a_model_renamed,
     has_other_prices,
     gets_a_column,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import errors as sqlstate
 
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.migrations import apply_migrations, roll_back_last
@@ -94,7 +95,7 @@ def test_supabase_api_roles_reach_nothing(supabase: Database, role: str) -> None
         connection.execute("create table chat_prices.token_prices (model text)")
     with supabase.as_role(role) as connection:
         for statement in FORBIDDEN_TO_API_ROLES:
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            with pytest.raises(sqlstate.InsufficientPrivilege):
                 connection.execute(statement)
 
 
