@@ -1,4 +1,4 @@
-"""What a user can name is in the docs: commands, options, exit codes, settings, counters, variables, functions."""
+"""The docs name all that a user can name: commands, options, exit codes, settings, counters, variables, functions."""
 
 from __future__ import annotations
 

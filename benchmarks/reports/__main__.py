@@ -1,4 +1,4 @@
-"""What a run of dbt costs, how long readers wait for it and what it stores, compared with plain materialized views.
+"""Measures the cost of a dbt run, the waiting of its readers and its storage, compared with plain materialized views.
 
 Run `make bench-reports`, or a part of it on fewer rows:
 

@@ -1,4 +1,4 @@
-"""What the change feed adds to an insert: the same rows into the log and into a copy without the feed, in turns.
+"""Measures what the change feed adds to an insert: the same rows go into the log and into a copy without the feed.
 
 The comparison is statement by statement, because on a busy machine two blocks of statements differ by more than the
 feed costs.

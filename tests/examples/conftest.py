@@ -1,4 +1,4 @@
-"""What the examples need: a database, the server of a model provider, and their environment variables."""
+"""The environment of the examples: a database, the server of a model provider, and their environment variables."""
 
 from __future__ import annotations
 

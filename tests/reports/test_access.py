@@ -1,4 +1,4 @@
-"""Which roles may read what dbt builds, and what dbt does if it may not read the log."""
+"""The rights of each role on what dbt builds, and the error of dbt if it may not read the log."""
 
 from __future__ import annotations
 

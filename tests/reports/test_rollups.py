@@ -1,4 +1,4 @@
-"""Which changes a rollup counts: those of the drains after its drain number, or the log less the feed."""
+"""A rollup counts the changes of the drains after its drain number or, in a rebuild, the log as of the last drain."""
 
 from __future__ import annotations
 

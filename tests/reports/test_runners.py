@@ -1,4 +1,4 @@
-"""However dbt is run, the reports are exact, or the run stops and says why."""
+"""With each way to run dbt, the reports are exact, or the run stops and says why."""
 
 from __future__ import annotations
 

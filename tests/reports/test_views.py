@@ -1,4 +1,4 @@
-"""What a BI tool finds: columns, comments, an index on the grain, and current numbers."""
+"""A BI tool finds columns, comments, an index on the grain, and current numbers."""
 
 from __future__ import annotations
 

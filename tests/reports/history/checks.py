@@ -1,4 +1,4 @@
-"""What must be right after one run of dbt: the reports, the rollups, the feed and the freshness."""
+"""The checks after one run of dbt: the reports, the rollups, the feed and the freshness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever happens to the log, to dbt and to the database: after one successful run, all reports equal direct SQL."""
+"""After random events in the log, dbt and the database, one successful run makes all reports equal to direct SQL."""
 
 from __future__ import annotations
 
