@@ -1,6 +1,6 @@
 -- How many successful chat requests took each whole millisecond, by rolling period, measured step and models?
--- Adds the changes on days of a period. If the last day moved, adds the days that enter the period and subtracts the days
--- that leave it.
+-- Adds the changes on days of a period. If the last day moved, adds the days that enter the period and subtracts the
+-- days that leave it.
 {{ config(meta={"made_from": "daily_durations"}) }}
 with
 
