@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-dbt-1.11 test-history test-faults test-mutants bench bench-reports lint docs format lock prices clean
+.PHONY: help demo demo-stop test test-dbt-1.11 test-history test-faults test-mutants bench bench-reports lint docs format lock prices build clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; 
 
 prices: $(VENV)/installed ## Update the token prices from the installed genai-prices
 	$(BIN)/python tools/update_prices.py
+
+build: $(VENV)/installed ## Build the wheel and the source distribution into dist/
+	@$(BIN)/hatchling build
 
 clean: ## Delete everything that was installed or built here, except the demo (make demo-stop)
 	rm -rf $(VENV) target logs dist
