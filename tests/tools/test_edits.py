@@ -8,8 +8,9 @@ import pytest
 
 from tools.mutants.mutant import applied
 from tools.mutants.python_edits import python_edits
-from tools.mutants.sources import PYTHON, ROOT, SQL, all_mutants, matching, project_files
+from tools.mutants.sources import PYTHON, SQL, all_mutants, matching, project_files
 from tools.mutants.sql_edits import sql_edits
+from tools.mutants.workplace import ROOT
 
 PATHS = project_files()
 

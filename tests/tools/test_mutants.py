@@ -12,10 +12,10 @@ from tools.mutants.fitting_tests import FITTING, fitting_tests
 from tools.mutants.mutant import Edit, Mutant, mutants_of
 from tools.mutants.python_edits import python_edits
 from tools.mutants.sampling import sample
-from tools.mutants.sources import PYTHON, ROOT, SQL, all_mutants, matching, project_files
+from tools.mutants.sources import PYTHON, SQL, all_mutants, matching, project_files
 from tools.mutants.summary import falls_short, survivor_lines, table_lines
 from tools.mutants.trials import FailsAnyway, Trial, Trials, Verdict
-from tools.mutants.workplace import Workplace
+from tools.mutants.workplace import ROOT, Workplace
 
 PATHS = project_files()
 STEPS = """
@@ -31,6 +31,13 @@ from steps import reaches_zero
 
 def test_it_counts_down():
     assert reaches_zero(3)
+"""
+SERVERS = """
+import pytest
+
+@pytest.fixture(scope="session", params=["postgres16", "postgres18"])
+def server(request):
+    return request.param
 """
 
 
@@ -118,6 +125,14 @@ def test_a_mutant_that_hangs_is_ended(tiny: Workplace, monkeypatch: pytest.Monke
         run = tiny.run(tests)
         assert run.is_time_out
         assert run.first_failure == ""
+
+
+def test_tests_run_in_the_order_of_their_files_whatever_server_they_need(tiny: Workplace) -> None:
+    (tiny.tree / "conftest.py").write_text(SERVERS)
+    with_a_server = "def test_with_a_server(server): assert server == 'postgres18'\n"
+    (tiny.tree / "test_first.py").write_text(with_a_server + "def test_without(): assert False")
+    (tiny.tree / "test_last.py").write_text(with_a_server + "def test_it_too(server): assert False")
+    assert tiny.run(["test_first.py", "test_last.py"]).first_failure == "test_first.py::test_without"
 
 
 def test_a_test_that_fails_without_a_mutant_too_kills_none(tiny: Workplace) -> None:

@@ -23,10 +23,10 @@ from tools.mutants.equivalents import read_equivalents, reason_of
 from tools.mutants.fitting_tests import fitting_tests
 from tools.mutants.mutant import Mutant
 from tools.mutants.sampling import sample
-from tools.mutants.sources import PYTHON, ROOT, SQL, all_mutants, matching, project_files
-from tools.mutants.summary import falls_short, progress_line, result_lines
+from tools.mutants.sources import PYTHON, SQL, all_mutants, matching, project_files
+from tools.mutants.summary import falls_short, mutant_lines, progress_line, result_lines
 from tools.mutants.trials import FailsAnyway, Trial, Trials, Verdict
-from tools.mutants.workplace import Workplace
+from tools.mutants.workplace import ROOT, Workplace
 
 
 def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -81,11 +81,10 @@ def main() -> int:
     paths = project_files()
     mutants = choose(options, paths)
     if not mutants:
-        print("there is nothing to mutate at these paths", file=sys.stderr)
-        return 2
+        sys.exit("there is nothing to mutate at these paths")
     print(f"==> {len(mutants)} mutants: repeat them with --seed {options.seed}", flush=True)
     if options.list:
-        print(*(f"{m.path}:{m.line} {m.edit.operator}\n  {m.before}\n  {m.after}" for m in mutants), sep="\n")
+        print(*map(mutant_lines, mutants), sep="\n")
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, so that no server and no copy is left
     trials: list[Trial] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -10,19 +10,22 @@ from pathlib import Path
 from tools.mutants.mutant import Mutant, mutants_of
 from tools.mutants.python_edits import python_edits
 from tools.mutants.sql_edits import sql_edits
+from tools.mutants.workplace import ROOT
 
-ROOT = Path(__file__).parents[2]
 PYTHON = ("loader/chat_telemetry/*.py",)
 SQL = ("migrations/*.sql", "models/*.sql", "macros/*.sql", "tests/dbt/*.sql")
+MADE_BY_TOOLS = {"__pycache__", "target", "logs", "dist", "dbt_packages"}
 # The numbers in these are chances and sizes of made-up requests, about which nothing is promised.
 MADE_UP_NUMBERS = ("loader/chat_telemetry/_cli/demo/generator.py",)
 
 
 def project_files(root: Path = ROOT) -> list[str]:
-    """The files of the project as they are now, committed or not, relative to `root`."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-    return sorted(path for path in set(listed.split("\0")) if path and (root / path).is_file())
+    """The files of the project as they are now, relative to `root`: nothing hidden, and nothing that tools made."""
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in MADE_BY_TOOLS]
+        found += [Path(folder, name).relative_to(root).as_posix() for name in names if not name.startswith(".")]
+    return sorted(found)
 
 
 def matching(paths: list[str], patterns: tuple[str, ...]) -> list[str]:

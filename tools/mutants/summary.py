@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from tools.mutants.mutant import Mutant
 from tools.mutants.trials import Trial, Verdict
 
 # Of the mutants that are tried, the share that has to be killed, or judged equivalent.
@@ -21,6 +22,10 @@ def progress_line(trial: Trial, number: int, count: int) -> str:
     mutant = trial.mutant
     what = f"{mutant.path}:{mutant.line} {mutant.edit.operator}"
     return f"[{number:3}/{count}] {trial.verdict:10} {trial.seconds:5.0f} s  {what}  {trial.remark}".rstrip()
+
+
+def mutant_lines(mutant: Mutant) -> str:
+    return f"{mutant.path}:{mutant.line} {mutant.edit.operator}\n  {mutant.before}\n  {mutant.after}"
 
 
 def result_lines(trials: Sequence[Trial]) -> Iterator[str]:

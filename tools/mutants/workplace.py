@@ -16,6 +16,7 @@ from pathlib import Path
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from tools.mutants.mutant import Mutant, applied
 
+ROOT = Path(__file__).parents[2]
 TIMED_OUT = -1
 # A mutant that hangs does so in one test as a rule. Most tests take a second or two.
 TEST_LIMIT_S = 120
@@ -61,27 +62,15 @@ class Workplace:
         """pytest on these files in this order, on PostgreSQL 18, up to the first test that fails."""
         self._scratch.mkdir()
         output = self._scratch / "output"
-        command = [sys.executable, "-m", "pytest", "-x", "-rfE", "--tb=short", "-k", "not postgres16"]
-        command += [f"--timeout={TEST_LIMIT_S}", f"--hypothesis-seed={self._seed}", *tests]
         started = time.monotonic()
-        with output.open("wb") as file:
-            process = self._process = subprocess.Popen(
-                command,
-                cwd=self.tree,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = self._process = self._start(tests, output)
         try:
             code = self._wait(process, output)
         finally:
             self._end()
-        seconds = time.monotonic() - started
-        text = output.read_text(errors="replace")
+        run = PytestRun(code, time.monotonic() - started, output.read_text(errors="replace"))
         self._clear()
-        return PytestRun(code, seconds, text)
+        return run
 
     @contextlib.contextmanager
     def mutated(self, mutant: Mutant) -> Iterator[None]:
@@ -98,6 +87,20 @@ class Workplace:
         """End the run that is under way; another one ends as soon as it begins."""
         self._is_closed = True
         self._end()
+
+    def _start(self, tests: Sequence[str], output: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "pytest", "-x", "-rfE", "--tb=short", "-p", "tools.mutants.in_order"]
+        command += ["-k", "not postgres16", f"--timeout={TEST_LIMIT_S}", f"--hypothesis-seed={self._seed}", *tests]
+        with output.open("wb") as file:
+            return subprocess.Popen(
+                command,
+                cwd=self.tree,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _wait(self, process: subprocess.Popen[bytes], output: Path) -> int:
         """pytest's exit code, or TIMED_OUT if it has printed nothing for long."""
@@ -120,7 +123,8 @@ class Workplace:
     def _environment(self) -> Mapping[str, str]:
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(self.tree / "loader"), str(self.tree)]),
+            # The last one is for the plugin, should the copy have none.
+            "PYTHONPATH": os.pathsep.join(map(str, [self.tree / "loader", self.tree, ROOT])),
             # Two mutants of a file can have the same size and second: bytecode of the first would pass for the other's.
             "PYTHONDONTWRITEBYTECODE": "1",
             "TMPDIR": str(self._scratch),
