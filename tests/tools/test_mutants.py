@@ -14,7 +14,7 @@ from tools.mutants.python_edits import python_edits
 from tools.mutants.sampling import sample
 from tools.mutants.sources import PYTHON, SQL, all_mutants, matching, project_files
 from tools.mutants.summary import falls_short, survivor_lines, table_lines
-from tools.mutants.trials import FailsAnyway, Trial, Trials, Verdict
+from tools.mutants.trials import FailsWithoutMutant, Trial, Trials, Verdict
 from tools.mutants.workplace import ROOT, Workplace
 
 PATHS = project_files()
@@ -137,7 +137,7 @@ def test_tests_run_in_the_order_of_their_files_whatever_server_they_need(tiny: W
 
 def test_a_test_that_fails_without_a_mutant_too_kills_none(tiny: Workplace) -> None:
     (tiny.tree / "test_steps.py").write_text(TESTS_OF_STEPS.replace("assert", "assert not"))
-    with pytest.raises(FailsAnyway, match="test_it_counts_down fails without a mutant"):
+    with pytest.raises(FailsWithoutMutant, match="test_it_counts_down fails without a mutant"):
         list(Trials([tiny]).run(mutants_of_steps("other number")[:1]))
 
 

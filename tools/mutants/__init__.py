@@ -1,4 +1,4 @@
-"""How strong are the tests? Change one thing in the code at a time and see whether a test fails.
+"""Measures how strong the tests are: changes one thing in the code at a time and sees whether a test fails.
 
 No existing tool covers this project. mutmut 3 mutates the bodies of undecorated functions only, so no constant,
 property or context manager, and first runs every test in one process. cosmic-ray knows one test command per session and

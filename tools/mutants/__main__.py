@@ -3,8 +3,8 @@
     make test-mutants
     make test-mutants MUTANTS="--only loader/chat_telemetry/_delivery --python 40 --seed 20261125"
 
-A survivor calls for a test that fails on it, or, if it changes nothing that matters, for an entry with the reason in
-tools/mutants/equivalent.toml. Exits with 1 if too many survive, with 2 if a test fails without a mutant too.
+For each survivor, add a test that fails on it. If the change does not matter, add the mutant with the reason to
+tools/mutants/equivalent.toml. Exits with 1 if too many survive, with 2 if a test also fails without a mutant.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tools.mutants.mutant import Mutant
 from tools.mutants.sampling import sample
 from tools.mutants.sources import PYTHON, SQL, all_mutants, matching, project_files
 from tools.mutants.summary import falls_short, mutant_lines, progress_line, result_lines
-from tools.mutants.trials import FailsAnyway, Trial, Trials, Verdict
+from tools.mutants.trials import FailsWithoutMutant, Trial, Trials, Verdict
 from tools.mutants.workplace import ROOT, Workplace
 
 
@@ -61,7 +61,7 @@ def choose(options: argparse.Namespace, paths: Sequence[str]) -> list[Mutant]:
 def try_sample(
     mutants: Sequence[Mutant], paths: Sequence[str], options: argparse.Namespace
 ) -> Generator[Trial, None, None]:
-    """Try what nobody judged equivalent. Raises FailsAnyway."""
+    """Try the mutants that are not on the list of equivalents. Raises FailsWithoutMutant."""
     equivalents = read_equivalents()
     to_try: list[tuple[Mutant, list[str]]] = []
     for mutant in mutants:
@@ -93,7 +93,7 @@ def main() -> int:
             for trial in running:
                 trials.append(trial)
                 print(progress_line(trial, len(trials), len(mutants)), flush=True)
-    except FailsAnyway as error:
+    except FailsWithoutMutant as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Which tests could see a mutant of a file: those that are most likely to, and quick, first."""
+"""The tests that fit a file: first those that are quick and most likely to fail on a mutant of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FITTING: dict[str, tuple[str, ...]] = {
         "tests/cli/test_report.py",
     ),
     f"{LOADER}_cli/migrations.py": ("tests/migrations/test_apply.py",),
-    # A migration: what it makes and who may use it, 60 s; for what a run of dbt makes of it, minutes.
+    # A migration: tests of its objects and privileges take 60 s, tests of dbt runs take minutes.
     "migrations/*.rollback.sql": ("tests/migrations/test_apply.py",),
     "migrations/*_sql_fingerprint_trigger.sql": ("tests/migrations/test_sql_functions.py",),
     "migrations/*_sql_shape.sql": ("tests/migrations/test_sql_functions.py",),

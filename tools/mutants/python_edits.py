@@ -40,7 +40,7 @@ class PythonFile:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tree = ast.parse(text)
-        # Without one of these, whatever reads the attribute fails at once.
+        # If one of these is dropped, every test that reads the attribute fails.
         self.first_assignments = {
             id(node)
             for function in ast.walk(self.tree)

@@ -1,4 +1,4 @@
-"""What is mutated: every Python file of the loader, every SQL file of the migrations and of the dbt project."""
+"""The files that are mutated: every Python file of the loader, every SQL file of the migrations and of the dbt project."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tools.mutants.sql_tokens import Language, Token, tokens_of
 COMPARISONS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "=": "<>", "<>": "=", "!=": "="}
 JINJA_COMPARISONS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
 AND_OR = {"and": "or", "or": "and"}
-# What = means after these, and before the first of all clauses: the value of a setting.
+# After these words, and before the first clause, = sets a value and compares nothing.
 ASSIGNING = {"", "set", "using", "with"}
 OTHER_FUNCTION = {
     "min": "max",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tools.mutants.sql_tokens import Language, Token
 
-# Of a file. What makes a table or a function would be missed by all that uses it.
+# A statement that creates a table or a function is never dropped, because all its users would fail.
 OF_A_FILE = {"alter", "delete", "drop", "grant", "insert", "revoke", "set", "truncate", "update"}
 MADE_ASIDE = {"policy", "trigger", "index", "unique"}
 OF_A_FUNCTION = {

@@ -1,4 +1,4 @@
-"""What is printed: a line per trial, the survivors, a table."""
+"""The output: a line per trial, the survivors, a table."""
 
 from __future__ import annotations
 

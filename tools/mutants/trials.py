@@ -32,7 +32,7 @@ class Trial:
     """The test that failed, or why the mutant is equivalent."""
 
 
-class FailsAnyway(Exception):
+class FailsWithoutMutant(Exception):
     """A test fails without a mutant too, so it tells nothing."""
 
 
@@ -47,7 +47,7 @@ class Trials:
         self._passing: set[str] = set()
 
     def run(self, mutants: Sequence[tuple[Mutant, Sequence[str]]]) -> Generator[Trial, None, None]:
-        """Try each mutant with the tests that fit it; yields the trials as they end. Raises FailsAnyway."""
+        """Try each mutant with the tests that fit it; yields the trials as they end. Raises FailsWithoutMutant."""
         with ThreadPoolExecutor(len(self._workplaces)) as pool:
             running = [pool.submit(self._try, mutant, tests) for mutant, tests in mutants]
             try:
@@ -78,7 +78,7 @@ class Trials:
             if original.code != 0:  # by chance, perhaps
                 original = workplace.run([test])
             if original.code != 0:
-                raise FailsAnyway(f"{test} fails without a mutant too:\n{original.output}")
+                raise FailsWithoutMutant(f"{test} fails without a mutant too:\n{original.output}")
             self._passing.add(test)
 
 
