@@ -1,4 +1,4 @@
-"""The files that are mutated: every Python file of the loader, every SQL file of the migrations and of the dbt project."""
+"""The files that are mutated: those of the loader in Python, those of the migrations and the dbt project in SQL."""
 
 from __future__ import annotations
 
