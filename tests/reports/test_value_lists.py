@@ -74,7 +74,7 @@ def test_each_list_of_measured_steps_has_the_steps_of_the_macro(database: Databa
         assert labels[len(steps) :] == [("cancelled",)]
     assert accepted("latency", "step") == list(steps)
     assert set(steps) <= sorted_by("latency")
-    numbers = f"Label: {', '.join(f'{number} {step}' for number, step in enumerate(steps, 1))}."
+    numbers = f"Id of a label: {', '.join(f'{number} {step}' for number, step in enumerate(steps, 1))}."
     for rollup in ("daily_durations", "window_durations", "daily_latency"):
         assert described("rollups", rollup)["step"]["description"] == numbers
     compared = [f"{kind}_{step}_ms" for step in steps for kind in ("avg", "p95")]
