@@ -38,7 +38,7 @@ from chat_telemetry._observe.usage import USAGE_FIELDS
 from chat_telemetry._record import COLUMNS, LONG_TEXTS, NAMES, TelemetryRecord
 from tests.migrations.test_apply import COLUMNS as LOG_COLUMNS
 from tests.reports.contract import COLUMNS as REPORT_COLUMNS
-shapes = {fields.api: [*fields.input, *fields.output, *fields.cached] for fields in USAGE_FIELDS}
+usage_fields = {fields.api: [*fields.input, *fields.output, *fields.cached] for fields in USAGE_FIELDS}
 def is_looked_at(name):
     try:
         return has_long_name(TelemetryRecord(user_id=uuid4(), user_question="", **{name: "long"}), 3)
@@ -51,7 +51,7 @@ print(json.dumps({
     "log": LOG_COLUMNS,
     "layouts": [*REPORTS],
     "contract": REPORT_COLUMNS,
-    "shapes": shapes,
+    "usage_fields": usage_fields,
 }))
 """
 ATTRIBUTES = """
@@ -107,7 +107,7 @@ def problems(root: Path, connection: psycopg.Connection) -> list[str]:
         *_column_problems(root, connection, lists),
         *feed_problems(connection),
         *_report_problems(root, lists["layouts"], lists["contract"]),
-        *_shape_problems(root, lists["shapes"]),
+        *_usage_problems(root, lists["usage_fields"]),
     ]
 
 
@@ -164,14 +164,14 @@ def _report_problems(root: Path, layouts: list[str], contract: dict[str, list[st
             yield from _differences(f"models/reports/{name}.yml", described, contract[name])
 
 
-def _shape_problems(root: Path, shapes: dict[str, list[str]]) -> Iterator[str]:
+def _usage_problems(root: Path, usage_fields: dict[str, list[str]]) -> Iterator[str]:
     expected = json.loads((root / EXPECTED).read_text(encoding="utf-8"))
     captures = {path.stem for path in (root / "tests/wire").glob("*.json")} - {Path(EXPECTED).stem}
     rows = (root / USAGE_PAGE).read_text(encoding="utf-8").splitlines()
-    for api in sorted({*expected, *captures, *shapes}):
-        places = {f"tests/wire/{api}.json": captures, EXPECTED: expected, USAGE: shapes}
+    for api in sorted({*expected, *captures, *usage_fields}):
+        places = {f"tests/wire/{api}.json": captures, EXPECTED: expected, USAGE: usage_fields}
         yield from (f"{place}: lacks {api}" for place, names in places.items() if api not in names)
-        fields = shapes.get(api, [])
+        fields = usage_fields.get(api, [])
         if not any(all(f"`{field}`" in row for field in fields) for row in rows):
             yield f"{USAGE_PAGE}: lacks a row with {', '.join(fields)}"
 

@@ -25,7 +25,7 @@ OTHER = {"info": {"name": "MainReportVersion", "level": "info", "msg": "Running 
 
 @pytest.fixture
 def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of lines that a program prints in the place of dbt, before it ends with 1 or sleeps."""
+    """A file of lines that a program prints instead of dbt, before it ends with 1 or sleeps."""
     program = tmp_path / "dbt"
     program.write_text('#!/bin/sh\ncat "$(dirname "$0")/events"\n. "$(dirname "$0")/end"\n')
     program.chmod(0o755)

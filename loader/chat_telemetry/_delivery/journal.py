@@ -47,7 +47,8 @@ class Journal:
 
     def acknowledge(self, lines: list[bytes]) -> Segment | None:
         """Remove these lines, the oldest ones. Returns a segment that the caller deletes outside the queue's lock."""
-        self._lines -= len(lines)
+        count = len(lines)  # before the subtraction, like `size` in Segment.append
+        self._lines -= count
         first = self._segments[0]
         first.acknowledge(lines)
         if first.is_finished and (len(self._segments) > 1 or not first.clear()):

@@ -104,8 +104,9 @@ class LineQueue:
     def acknowledge(self, *, stored: int, duplicates: int, rejected: int) -> None:
         """Remove the current batch. The three counts add up to its length."""
         with self._lock:
+            count = len(self._batch)  # before the subtraction, like `size` in Memory.append
             finished_segment = self._source.acknowledge(self._batch)
-            self._waiting -= len(self._batch)
+            self._waiting -= count
             self._batch = []
             self._counts.update(stored=stored, duplicates=duplicates, rejected=rejected)
             self._acknowledged.notify_all()

@@ -3,11 +3,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chat_telemetry._delivery import queue as queue_module
+from chat_telemetry._delivery.journal import Journal
 from chat_telemetry._delivery.queue import LineQueue
 from chat_telemetry._settings import Settings
 from chat_telemetry._stats import Stats
@@ -217,3 +219,32 @@ def test_a_reset_queue_is_empty_and_usable_even_if_its_lock_was_held() -> None:
         putter.join(5)
     assert accepted == [True]
     assert lines.stats() == Stats(accepted=1, pending=1)
+
+
+class PuttingBatch(list[bytes]):
+    """A batch that puts a line whenever its length is read, as a finalizer could at that moment."""
+
+    def __init__(self, lines: LineQueue, batch: list[bytes]) -> None:
+        super().__init__(batch)
+        self.lines = lines
+        self.put = 0
+
+    def __len__(self) -> int:
+        self.put += self.lines.put(b"the finalizer's")
+        return super().__len__()
+
+
+@pytest.mark.parametrize("has_journal", [False, True])
+def test_a_line_that_a_finalizer_puts_while_a_batch_is_acknowledged_counts_as_waiting(
+    tmp_path: Path, has_journal: bool
+) -> None:
+    lines = LineQueue(Settings(max_batch_age=0.001), Journal(tmp_path) if has_journal else None)
+    lines.put(b"first")
+    lines.take()
+    batch = lines._batch = PuttingBatch(lines, lines._batch)
+    lines.acknowledge(stored=1, duplicates=0, rejected=0)
+    assert batch.put
+    assert lines.stats() == Stats(accepted=1 + batch.put, stored=1, pending=batch.put)
+    lines.close(0)
+    given_up = "left_in_journal" if has_journal else "discarded_at_exit"
+    assert lines.stats() == Stats(accepted=1 + batch.put, stored=1, **{given_up: batch.put})
