@@ -38,10 +38,10 @@ values (%s, 'How many?', %s, 'gpt-4o', %s, %s)
 """
 
 
-def add_requests(project: DbtProject, user: str | None = None) -> None:
-    """300 requests of 6 days, written with the settings of the database, by a user with a hostile search_path."""
+def add_requests(project: DbtProject, user: str | None = None, day: str = AS_OF) -> None:
+    """300 requests up to noon of the day, written with the settings of the database or by a user with a search_path."""
     (asker,) = project.database.add_users()
-    noon = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+    noon = dt.datetime.fromisoformat(f"{day} 12:00Z")
     rows = [(asker, noon - dt.timedelta(minutes=30 * n), n % 50, QUERY) for n in range(300)]
     with hostile_session(project, user) if user else project.database.connect() as connection:
         connection.cursor().executemany(ADD_REQUEST, rows)
@@ -93,7 +93,7 @@ def test_a_hostile_public_is_never_called(ours: DbtProject, logins: dict[str, st
     execute(ours, HOSTILE_PUBLIC)
     execute(ours, f"alter role {logins['transformer']} set search_path = public, pg_catalog")
     for arguments in (["run"], ["run"], ["run", "--full-refresh"]):
-        add_requests(ours, logins["writer"])
+        add_requests(ours, logins["writer"], today(ours))
         ours.run(*arguments, user=logins["transformer"])
     assert_exact(ours, today(ours))
     assert_shape_and_fingerprint(ours)
