@@ -212,12 +212,13 @@ def test_gzip_byte_order_marks_blank_lines_and_crlf_are_accepted(
     assert outcome.out == f"{source}: 2 lines: 2 stored, 0 already in the log, 0 rejected\n"
 
 
+@pytest.mark.parametrize("rest", [b"", b"\xff" * 1000], ids=["cut off", "overwritten"])
 def test_the_lines_before_the_damage_of_a_gzip_file_are_stored(
-    cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
+    cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path, rest: bytes
 ) -> None:
     source = tmp_path / "in.jsonl.gz"
     packed = gzip.compress("".join(f"{line(user)}\n" for _ in range(3000)).encode())
-    source.write_bytes(packed[: len(packed) // 2])
+    source.write_bytes(packed[: len(packed) // 2] + rest)
     outcome = cli("load", str(source), database=database)
     assert outcome.code == 1
     assert f"{source}: damaged gzip after line " in outcome.err

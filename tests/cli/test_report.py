@@ -150,6 +150,13 @@ def test_the_error_of_a_report_that_is_not_built_says_what_to_run(
         assert outcome.err == "error: the report latency is not built: run `chat-telemetry migrate`, then `dbt build`\n"
 
 
+def test_an_error_in_a_report_is_one_line(cli: Cli, database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute("create view chat_reports.off_topic as select 1 / n as day from generate_series(0, 1) as n")
+    outcome = cli("report", "off_topic", database=database)
+    assert (outcome.code, outcome.out, outcome.err) == (3, "", "error: division by zero\n")
+
+
 def test_the_error_of_an_unknown_report_lists_the_reports(cli: Cli, database: Database) -> None:
     outcome = cli("report", "costs", database=database)
     assert outcome.code == 2

@@ -112,6 +112,14 @@ def test_texts_annotations_and_what_fails_at_once_are_left_alone_in_python(text:
         ("grant a to b;\n\nrevoke c from d;", {"\n\nrevoke c from d;", "grant a to b;\n\n"}),
         ("create table a (b text not null);", {"create table a (b text );"}),
         (
+            "create table a (b numeric(g) not null, c text not null, constraint d primary key (b), f text not null);",
+            {
+                "create table a (b numeric(g) not null, c text , constraint d primary key (b), f text not null);",
+                "create table a (b numeric(g) not null, c text not null, constraint d primary key (b), f text );",
+            },
+        ),
+        ("alter table a alter column b set not null;", {"alter table a alter column b set ;", ""}),
+        (
             "{% if a == b and c is not none %}d{% endif %}",
             {
                 "{% if a != b and c is not none %}d{% endif %}",

@@ -7,6 +7,7 @@ they are tuning, which no test measures. `comment on` is text. squawk refuses a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 
 from tools.mutants.mutant import Edit, other_number
 from tools.mutants.sql_conjuncts import conjuncts
@@ -114,9 +115,22 @@ def _not(file: SqlFile, place: int) -> Iterator[Edit]:
     if token.kind != "word" or token.text != "not" or file.at(place - 1).text == "is":
         return
     if after.text == "null":
-        yield Edit(token.start, after.end, "", "dropped not null")
+        if not _is_of_the_key(file, place):
+            yield Edit(token.start, after.end, "", "dropped not null")
     elif not (file.at(place - 1).text == "if" and token.language == Language.SQL):  # `if not exists`
         yield Edit(token.start, after.start, "", "dropped not")
+
+
+def _is_of_the_key(file: SqlFile, place: int) -> bool:
+    """Whether the column, whose definition holds `place`, is in the primary key of its table: never null anyway."""
+    depth = file.at(place).depth
+    before = list(takewhile(lambda t: t.depth > depth or (t.depth == depth and t.text != ","), file.tokens[place::-1]))
+    for key in range(place, len(file.tokens)):
+        if file.at(key).depth < depth:
+            break
+        if file.words(key, 3) == ["primary", "key", "("]:
+            return before[-1].text in {t.text for t in takewhile(lambda t: t.text != ")", file.tokens[key + 3 :])}
+    return False
 
 
 def _in(file: SqlFile, place: int) -> Iterator[Edit]:

@@ -114,6 +114,16 @@ def test_records_wait_while_the_process_cannot_start_a_thread(log: Log, monkeypa
         assert client.stats() == Stats(accepted=2, stored=2)
 
 
+def test_many_records_start_one_thread(log: Log) -> None:
+    with log.client() as client:
+        started = set(threading.enumerate())
+        client.persist(log.record())
+        thread = client._delivery._thread
+        client.persist(log.record())
+        assert client._delivery._thread is thread
+        assert set(threading.enumerate()) - started == {thread}
+
+
 def test_a_client_whose_thread_never_started_releases_its_journal_at_close(
     log: Log, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
