@@ -43,6 +43,12 @@ def test_each_finished_node_is_shown_and_the_errors_are_in_the_message(events: P
     assert str(failure.value) == f"dbt build failed: FAIL 2; Traceback (see {tmp_path}/logs/dbt.log)"
 
 
+def test_the_finished_nodes_of_a_build_that_passed_are_counted(events: Path, tmp_path: Path) -> None:
+    events.write_text("\n".join(json.dumps(event) for event in (OTHER, MODEL, MODEL)) + "\n")
+    (tmp_path / "end").write_text("exit 0\n")
+    assert dbt.build(tmp_path, 5432, lambda *node: None) == 2
+
+
 def test_dbt_ends_with_an_interrupted_demo(events: Path, tmp_path: Path) -> None:
     events.write_text(json.dumps(MODEL) + "\n")
     (tmp_path / "end").write_text("exec sleep 60\n")

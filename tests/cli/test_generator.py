@@ -69,11 +69,33 @@ def test_off_topic_questions_have_a_response_and_no_sql(requests: list[Telemetry
     assert all(record.ai_response and not record.generated_sql and not record.error_type for record in off_topic)
 
 
-def test_cached_tokens_are_part_of_the_input_tokens(requests: list[TelemetryRecord]) -> None:
-    assert any(record.sql_cached_tokens for record in requests)
+def test_a_request_has_all_values_of_its_finished_steps_and_no_others(requests: list[TelemetryRecord]) -> None:
     for record in requests:
-        assert (record.sql_cached_tokens or 0) <= (record.sql_input_tokens or 0)
-        assert (record.response_cached_tokens or 0) <= (record.response_input_tokens or 0)
+        assert record.user_question
+        sql_call = [record.sql_input_tokens, record.sql_output_tokens, record.nl_to_sql_duration_ms]
+        if record.error_type in ("unexpected", "sql_generation"):
+            assert sql_call[:2] == [None, None]
+        else:
+            assert all(sql_call)
+        response_call = [
+            *(record.response_id, record.ai_response, record.follow_up_suggestions, record.response_input_tokens),
+            *(record.response_output_tokens, record.response_generation_duration_ms),
+        ]
+        assert all(response_call) if record.error_type is None else not any(response_call)
+        started = record.error_type in (None, "response_generation")
+        assert (record.response_model is not None, record.ttfb_ms is not None) == (started, started)
+        before = (record.nl_to_sql_duration_ms or 0) + (record.sql_execution_duration_ms or 0)
+        assert record.ttfb_ms is None or record.ttfb_ms > before
+
+
+def test_cached_tokens_are_part_of_the_input_tokens_of_long_prompts(requests: list[TelemetryRecord]) -> None:
+    calls = [(record.sql_input_tokens or 0, record.sql_cached_tokens or 0) for record in requests]
+    calls += [(record.response_input_tokens or 0, record.response_cached_tokens or 0) for record in requests]
+    assert any(cached for _, cached in calls)
+    for of_input, cached in calls:
+        assert 0 <= cached <= of_input
+        assert cached % 128 == 0
+        assert of_input >= 1024 or not cached
 
 
 def test_the_usual_model_changes_on_the_fifteenth(requests: list[TelemetryRecord]) -> None:

@@ -36,6 +36,12 @@ def test_version_and_help_succeed(cli: Cli) -> None:
     }
 
 
+def test_without_arguments_the_help_is_printed(cli: Cli) -> None:
+    outcome = cli()
+    assert (outcome.code, outcome.err) == (2, "")
+    assert "Usage: chat-telemetry [OPTIONS] COMMAND" in outcome.out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -119,17 +125,20 @@ def test_chat_code_does_not_import_the_command_line() -> None:
     assert finished.stdout == "[]\n"
 
 
-def test_a_closed_pipe_prints_no_error(database: Database, tmp_path: Path) -> None:
-    environment = {**os.environ, "CHAT_TELEMETRY_DATABASE_URL": database.conninfo}
+@pytest.mark.parametrize("arguments", [("migrate", "--status"), ("report", "numbers", "--format", "csv")], ids=" ".join)
+def test_a_closed_pipe_prints_no_error(database: Database, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with database.connect() as connection:
+        connection.execute("create materialized view chat_reports.numbers as select 1 as n, 2 as m")
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write) as closed_pipe:
         finished = subprocess.run(
-            [sys.executable, "-c", "from chat_telemetry._cli import main; main()", "migrate", "--status"],
+            [sys.executable, "-c", "from chat_telemetry._cli import main; main()", *arguments],
             stdout=closed_pipe,
             stderr=subprocess.PIPE,
             cwd=tmp_path,
-            env=environment,
+            # Buffered, so that a short output is written at the end only.
+            env={**os.environ, "CHAT_TELEMETRY_DATABASE_URL": database.conninfo, "PYTHONUNBUFFERED": ""},
             check=False,
         )
     assert finished.returncode == 141

@@ -42,7 +42,12 @@ FITTING: dict[str, tuple[str, ...]] = {
     f"{LOADER}__init__.py": ("tests/loader",),
     # The command line: 20 s, the demo 50 s.
     f"{LOADER}_cli/embedded_postgres.py": ("tests/cli/test_demo.py", "tests/loader/delivery/test_thread.py"),
-    f"{LOADER}_cli/demo/*": ("tests/cli/test_generator.py", "tests/cli/test_demo.py"),
+    f"{LOADER}_cli/demo/*": (
+        "tests/cli/test_generator.py",
+        "tests/cli/test_demo_dbt.py",
+        "tests/cli/test_demo_server.py",
+        "tests/cli/test_demo.py",
+    ),
     f"{LOADER}_cli/*": (
         "tests/cli/test_main.py",
         "tests/cli/test_load.py",
