@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
 import psycopg
+import pytest
 
 from chat_telemetry._cli.demo import server
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
@@ -16,10 +16,12 @@ def test_an_incomplete_cluster_is_replaced_and_its_server_stopped(tmp_path: Path
     incomplete.start()
     with psycopg.connect(incomplete.conninfo(), autocommit=True) as connection:
         connection.execute("create database half_made")
-    (postmaster, *_) = (incomplete.data / "postmaster.pid").read_text().splitlines()
-    started = server.start(tmp_path, incomplete.port)
+    incomplete_port = incomplete.port
+    started = server.start(tmp_path, incomplete_port)
     try:
-        assert not psutil.pid_exists(int(postmaster))
+        assert incomplete_port < started.port <= incomplete_port + 100
+        with pytest.raises(psycopg.OperationalError, match="refused"):
+            psycopg.connect(host="127.0.0.1", port=incomplete_port)
         with psycopg.connect(started.conninfo()) as connection:
             assert not connection.execute("select from pg_database where datname = 'half_made'").fetchall()
         assert server.stop(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -225,6 +226,17 @@ def test_the_lines_before_the_damage_of_a_gzip_file_are_stored(
     assert 0 < count(database) < 3000
 
 
+def test_a_disk_that_cannot_be_read_is_not_taken_for_a_damaged_file(
+    cli: Cli, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(stream: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", "in.jsonl")
+
+    monkeypatch.setattr(load_module, "read_lines", fail)
+    outcome = cli("load", str(write(tmp_path / "in.jsonl", "{}")), database=database)
+    assert (outcome.code, outcome.out, outcome.err) == (1, "", "error: in.jsonl: Input/output error\n")
+
+
 def test_an_empty_file_is_not_an_error(cli: Cli, database: Database, tmp_path: Path) -> None:
     outcome = cli("load", str(write(tmp_path / "in.jsonl")), database=database)
     assert (outcome.code, outcome.err) == (0, "")
@@ -354,8 +366,10 @@ def test_a_load_that_lost_its_server_prints_its_progress_and_can_be_repeated(
     monkeypatch.setattr(load_module.FileLoad, "_send", send_and_cut_the_connection_once)
     outcome = cli("load", str(source), database=database)
     assert outcome.code == 3
-    assert outcome.err.count("\n") == 1
-    assert "50 stored so far; run the same command again, nothing is stored twice" in outcome.err
+    assert outcome.err == (
+        "error: terminating connection due to administrator command: check --database-url and the server. "
+        f"{source}: 50 stored so far; run the same command again, nothing is stored twice\n"
+    )
     monkeypatch.setattr(load_module.FileLoad, "_send", send)
     assert "50 stored, 50 already in the log" in cli("load", str(source)).out
     assert count(database) == 100

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from chat_telemetry._cli.migrations import migration_status
@@ -37,6 +39,14 @@ def test_rollback_asks_for_confirmation(cli: Cli, database: Database, monkeypatc
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
     assert cli("migrate", "--rollback").err == "error: nothing was rolled back\n"
+    assert all(migration.applied for migration in migration_status(database.conninfo))
+
+
+def test_ctrl_d_at_the_question_changes_nothing(cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    outcome = cli("migrate", "--rollback", database=database)
+    assert (outcome.code, outcome.err.splitlines()[-1]) == (130, "error: interrupted")
     assert all(migration.applied for migration in migration_status(database.conninfo))
 
 

@@ -22,7 +22,7 @@ import pytest
 from chat_telemetry._cli.demo.generator import generate
 from chat_telemetry._cli.referenced_rows import create_referenced_rows
 from chat_telemetry._cli.report import REPORTS
-from chat_telemetry._cli.tables import format_value
+from chat_telemetry._cli.tables import format_value, print_table
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._record import encode
 from tests.cli.conftest import Cli
@@ -144,10 +144,16 @@ def test_the_reader_role_can_read_and_the_error_of_another_role_is_one_line(
 def test_the_error_of_a_report_that_is_not_built_says_what_to_run(
     cli: Cli, database: Database, empty_database: Database
 ) -> None:
-    for each in (database, empty_database):
-        outcome = cli("report", "latency", database=each)
+    with database.connect() as connection:
+        connection.execute("create materialized view chat_reports.latency as select 1 as of_another_version")
+        connection.execute("create materialized view chat_reports.off_topic as select current_date as day with no data")
+    for each, name in [
+        *((database, "latency"), (database, "errors"), (empty_database, "errors")),
+        (database, "off_topic"),
+    ]:
+        outcome = cli("report", name, database=each)
         assert outcome.code == 4
-        assert outcome.err == "error: the report latency is not built: run `chat-telemetry migrate`, then `dbt build`\n"
+        assert outcome.err == f"error: the report {name} is not built: run `chat-telemetry migrate`, then `dbt build`\n"
 
 
 def test_an_error_in_a_report_is_one_line(cli: Cli, database: Database) -> None:
@@ -190,6 +196,16 @@ def test_a_report_that_a_user_added_can_be_shown(cli: Cli, database: Database) -
 )
 def test_cells_are_rounded_by_their_unit(column: str, value: object, shown: str) -> None:
     assert format_value(column, value) == shown
+
+
+def test_numbers_are_aligned_to_the_right_below_headings_that_wrap(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["model", "call_count", "cost_usd"], [["gpt-4o", 1234, 0.5], ["[b]o3", 5, None]], ["model"])
+    assert capsys.readouterr().out.splitlines() == [
+        "         call    cost",
+        "model   count     usd",
+        "gpt-4o  1,234  0.5000",
+        "[b]o3       5       –",  # noqa: RUF001
+    ]
 
 
 def on_terminal(width: int, arguments: list[str], database: Database, cwd: Path) -> list[str]:

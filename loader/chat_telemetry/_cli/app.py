@@ -50,6 +50,9 @@ def run(args: list[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit):  # Typer and Rich turn BrokenPipeError into SystemExit
         _discard_stdout()
         return ExitCode.BROKEN_PIPE
+    except typer.Abort:  # Ctrl-C or Ctrl-D at a question, which leaves the cursor behind it
+        typer.echo("\nerror: interrupted", err=True)
+        return ExitCode.INTERRUPTED
     except Exception as error:
         explained = explain(error)
         if explained is None:

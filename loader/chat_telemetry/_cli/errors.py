@@ -63,8 +63,6 @@ def explain(error: Exception) -> Explained | None:
         case typer.TyperException():
             message = one_line(error.format_message())  # empty if the help was printed instead
             return Explained(message and f"{message} (see chat-telemetry --help)", ExitCode.USAGE_ERROR)
-        case typer.Abort():
-            return Explained("interrupted", ExitCode.INTERRUPTED)
         case psycopg.Error():
             return _explain_database(error)
         case OSError():
@@ -87,8 +85,6 @@ def _libpq_message(text: str) -> str:
 def _explain_database(error: psycopg.Error) -> Explained:
     message = one_line(error.diag.message_primary or "") or _libpq_message(str(error))
     match error:
-        case sqlstate.UndefinedTable() | sqlstate.UndefinedColumn() | sqlstate.InvalidSchemaName():
-            return Explained(f"{message}: run `chat-telemetry migrate`", ExitCode.NOT_READY)
         case sqlstate.InsufficientPrivilege():
             return Explained(
                 f"{message}: connect as a role that is allowed to (docs/cli.md lists them)", ExitCode.DATABASE

@@ -18,6 +18,12 @@ from chat_telemetry._cli.tables import print_table
 SCHEMA = "chat_reports"
 TABLE_ROWS = 20
 PERIODS: LiteralString = "'last_7_days', 'last_30_days', 'last_7_complete_days', 'previous_7_complete_days'"
+# Not built at all, by another version, or with `--empty`.
+NOT_BUILT = (
+    *(sqlstate.UndefinedTable, sqlstate.InvalidSchemaName),
+    sqlstate.UndefinedColumn,
+    sqlstate.ObjectNotInPrerequisiteState,
+)
 
 
 class Layout(NamedTuple):
@@ -86,7 +92,7 @@ def report(
                 show(connection, name, limit or TABLE_ROWS)
             else:
                 _write(connection, name, output, limit)
-        except (sqlstate.UndefinedTable, sqlstate.InvalidSchemaName, sqlstate.ObjectNotInPrerequisiteState) as error:
+        except NOT_BUILT as error:
             raise NotReady(f"the report {name} is not built: run `chat-telemetry migrate`, then `dbt build`") from error
 
 
