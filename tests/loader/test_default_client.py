@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import chat_telemetry
 from chat_telemetry import Stats, _default_client, persist_telemetry
 from chat_telemetry._settings import Settings, from_environment
 from tests.loader.conftest import Log
+from tests.loader.delivery.test_fork import FORK_AMONG_THREADS, run_in_child
 
 
 @pytest.fixture
@@ -77,3 +79,30 @@ def test_importing_the_package_starts_no_thread_and_does_not_import_the_command_
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=True
     )
     assert (finished.stdout, finished.stderr) == ("1\n", "")
+
+
+@pytest.mark.filterwarnings(FORK_AMONG_THREADS)
+def test_a_child_forked_while_another_thread_creates_the_client_does_not_wait_for_that_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CHAT_TELEMETRY_DATABASE_URL", raising=False)
+    default = _default_client._default
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def create_slowly() -> None:
+        with default._lock:
+            is_held.set()
+            may_end.wait(60)
+
+    def child() -> bool:
+        signal.alarm(10)  # kills it if it waits
+        return chat_telemetry.stats() == Stats()
+
+    creator = threading.Thread(target=create_slowly)
+    creator.start()
+    try:
+        assert is_held.wait(10)
+        assert run_in_child(child) == 0
+    finally:
+        may_end.set()
+        creator.join()

@@ -24,6 +24,14 @@ def test_only_the_owner_can_read_a_segment_and_its_directory(segment: Segment) -
     assert segment.path.parent.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_file_that_another_process_has_locked_leaves_no_descriptor_open(segment: Segment) -> None:
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    assert open_locked(segment.path, os.O_RDWR) is None
+    assert os.dup(0) == lowest_free
+    os.close(lowest_free)
+
+
 def test_lines_are_read_in_order_until_they_are_acknowledged(segment: Segment) -> None:
     for line in (b"one", b"two", b"three"):
         segment.append(line)
