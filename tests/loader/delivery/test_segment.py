@@ -88,6 +88,15 @@ def test_a_file_has_one_owner_until_it_is_released(segment: Segment) -> None:
     os.close(descriptor)
 
 
+def test_deleting_a_file_that_somebody_has_deleted_closes_it(tmp_path: Path) -> None:
+    segment = Segment.create(tmp_path)
+    descriptor = segment._descriptor
+    segment.path.unlink()
+    segment.delete()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
 @pytest.mark.parametrize("change", ["deleted", "replaced"])
 def test_a_file_that_was_deleted_or_replaced_before_it_was_locked_is_not_returned(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
