@@ -69,6 +69,17 @@ def test_every_setting_is_in_the_table_by_its_variable_and_its_argument() -> Non
     assert rows == {setting.name.upper(): setting.name for setting in fields(Settings)}
 
 
+def test_the_table_of_settings_has_their_defaults() -> None:
+    defaults = dict(re.findall(r"^\| `[A-Z_]+` \| `(\w+)` \| ([^|]+) \|", section(LOADER, "Settings"), re.MULTILINE))
+    units = {"": 1, "s": 1, "MiB": 2**20}
+    for setting in fields(Settings):
+        number, _, unit = defaults[setting.name].partition(" ")
+        if setting.default in (None, True):
+            assert number in ("none:", "true"), setting.name
+        else:
+            assert float(number) * units[unit] == setting.default, setting.name
+
+
 def test_every_counter_is_on_the_page_of_the_loader() -> None:
     assert [counter.name for counter in fields(chat_telemetry.Stats) if not names(counter.name, LOADER)] == []
 

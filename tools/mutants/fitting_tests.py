@@ -39,6 +39,7 @@ FITTING: dict[str, tuple[str, ...]] = {
     f"{LOADER}_observe/*": ("tests/loader/observe",),
     f"{LOADER}_[!c]*": ("tests/loader", "tests/cli/test_load.py", "tests/cli/test_replay.py"),
     f"{LOADER}_client.py": ("tests/loader",),
+    f"{LOADER}_settings.py": ("tests/test_documentation.py",),
     f"{LOADER}__init__.py": ("tests/loader",),
     # The command line: 20 s, the demo 50 s.
     f"{LOADER}_cli/embedded_postgres.py": ("tests/cli/test_demo.py", "tests/loader/delivery/test_thread.py"),
