@@ -165,3 +165,20 @@ def test_a_label_has_its_name_without_the_date_at_the_end(project: DbtProject) -
             "select label, undated from chat_rollups.labels where label = any(%s)", [list(NAMES)]
         )
         assert dict(undated.fetchall()) == NAMES
+
+
+def test_one_session_at_a_time_deletes_the_changes_that_all_rollups_have_counted(project: DbtProject) -> None:
+    def left() -> int:
+        connection.execute("set lock_timeout = '1s'; select chat_rollups.forget_counted_changes()")
+        return len(connection.execute("select from chat_rollups.drained_changes").fetchall())
+
+    lock = "select from chat_rollups.progress where name {} 'drained_changes' for update"
+    with project.database.connect() as connection, project.database.connect() as other:
+        insert(connection, "chat_rollups.drained_changes", change(1, 1, 22, 0), change(2, 1, 22, 0))
+        connection.execute("update chat_rollups.progress set drain_number = 1")
+        with other.transaction():
+            other.execute(lock.format("="))
+            assert left() == 2
+        with other.transaction():
+            other.execute(lock.format("<>"))
+            assert left() == 1
