@@ -66,7 +66,6 @@ begin
         if definition_differs then
             perform chat_rollups.refresh_report(new_name);
             perform chat_rollups.apply_settings(new_name, settings);
-            perform chat_rollups.grant_report(new_name, readers);
             if kind is null then
                 execute pg_catalog.format('alter materialized view %s rename to %I', new_name, report);
             else
