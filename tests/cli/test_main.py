@@ -36,6 +36,30 @@ def test_version_and_help_succeed(cli: Cli) -> None:
     }
 
 
+def test_the_help_of_a_command_shows_its_defaults(cli: Cli) -> None:
+    shown = cli("demo", "--help").out
+    assert "[default: 54329]" in shown
+    assert "[default: 5000]" in shown
+    assert "completion" not in cli("--help").out
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_an_interrupted_command_says_so_and_a_bug_keeps_its_traceback(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def fail(conninfo: str) -> None:
+        raise error
+
+    monkeypatch.setattr("chat_telemetry._cli.report.connect", fail)
+    arguments = ("report", "latency", "--database-url", "host=127.0.0.1")
+    if error is KeyboardInterrupt:
+        outcome = cli(*arguments)
+        assert (outcome.code, outcome.out, outcome.err) == (130, "", "error: interrupted\n")
+    else:
+        with pytest.raises(error):
+            cli(*arguments)
+
+
 def test_without_arguments_the_help_is_printed(cli: Cli) -> None:
     outcome = cli()
     assert (outcome.code, outcome.err) == (2, "")

@@ -22,7 +22,7 @@ import pytest
 from chat_telemetry._cli.demo.generator import generate
 from chat_telemetry._cli.referenced_rows import create_referenced_rows
 from chat_telemetry._cli.report import REPORTS
-from chat_telemetry._cli.tables import format_value, print_table
+from chat_telemetry._cli.tables import _shrink, format_value, print_table
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._record import encode
 from tests.cli.conftest import Cli
@@ -206,6 +206,30 @@ def test_numbers_are_aligned_to_the_right_below_headings_that_wrap(capsys: pytes
         "gpt-4o  1,234  0.5000",
         "[b]o3       5       –",  # noqa: RUF001
     ]
+
+
+def test_a_text_is_cut_at_sixty_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["sql"], [["x" * 60], ["y" * 61]], ["sql"])
+    assert capsys.readouterr().out.splitlines()[1:] == ["x" * 60, "y" * 59 + "…"]
+
+
+@pytest.mark.parametrize(
+    ("widths", "room", "shrunk", "fits"),
+    [
+        ([10, 60, 50], 124, [10, 60, 50], True),
+        ([10, 60, 50], 123, [10, 59, 50], True),
+        ([10, 60, 50], 80, [10, 24, 42], True),
+        ([10, 60, 50], 62, [10, 24, 24], True),
+        ([10, 60, 50], 61, [10, 24, 24], False),
+        ([41, 10], 45, [33, 10], True),
+        ([40, 10], 45, [40, 10], False),
+    ],
+)
+def test_only_wide_columns_of_prose_are_cut_to_fit_and_only_as_far_as_needed(
+    widths: list[int], room: int, shrunk: list[int], fits: bool
+) -> None:
+    assert _shrink(widths, room) is fits
+    assert widths == shrunk
 
 
 def on_terminal(width: int, arguments: list[str], database: Database, cwd: Path) -> list[str]:

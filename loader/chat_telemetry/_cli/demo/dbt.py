@@ -23,11 +23,12 @@ NO_DOTENV = {"PYTHON_DOTENV_DISABLED": "1"}
 Notify = Callable[[str, int, int], None]
 
 
-def build(directory: Path, port: int, notify: Notify) -> int:
+def build(directory: Path, port: int, notify: Notify, lock: int) -> int:
     """Run `dbt build` as telemetry_transformer. Returns how many seeds, models and tests it ran.
 
-    Calls `notify` for each finished node with its name, its number and the total. Raises CommandError with the messages
-    of dbt if one fails.
+    dbt keeps the descriptor of the lock open: if the demo is killed, no other begins before this dbt has ended. Calls
+    `notify` for each finished node with its name, its number and the total. Raises CommandError with the messages of
+    dbt if one fails.
     """
     arguments = [
         "build",
@@ -38,6 +39,7 @@ def build(directory: Path, port: int, notify: Notify) -> int:
     with subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments],
         env={**os.environ, **NO_DOTENV, PORT: str(port)},
+        pass_fds=[lock],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

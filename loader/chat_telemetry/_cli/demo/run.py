@@ -41,7 +41,7 @@ Stop, or stop and delete  {cli} demo{where} --stop, {cli} demo{where} --delete""
 
 def run(directory: Path, port: int, requests: int) -> None:
     """Server, chat requests, dbt, reports. Raises CommandError, EmbeddedServerError."""
-    with server.only_one(directory):
+    with server.only_one(directory) as lock:
         with _stage("PostgreSQL 18 with the database `chat`"):
             postgres = server.start(directory, port)
             server.prepare(postgres)
@@ -51,7 +51,7 @@ def run(directory: Path, port: int, requests: int) -> None:
             _send(postgres, requests)
         typer.echo(f"    {_default_client.stats()}", err=True)
         with _stage("dbt build") as progress:
-            count = dbt.build(directory, postgres.port, progress)
+            count = dbt.build(directory, postgres.port, progress, lock)
         typer.echo(f"    {count} seeds, models and tests, all passed", err=True)
         _show(postgres, directory)
 

@@ -28,15 +28,20 @@ INITDB_TIMEOUT_S = 60
 
 
 @contextmanager
-def only_one(directory: Path) -> Iterator[None]:
-    """Hold the lock of the demo, which ends with the process. Raises CommandError if another process holds it."""
+def only_one(directory: Path) -> Iterator[int]:
+    """Hold the lock of the demo, and yield its descriptor. Raises CommandError if another process holds it.
+
+    The lock ends with the last process that has the descriptor.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / LOCK_FILE).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise CommandError(f"another demo runs in {directory}: wait until it ends") from error
-        yield
+            raise CommandError(
+                f"another demo, or dbt of a killed one, runs in {directory}: wait until it ends"
+            ) from error
+        yield lock.fileno()
 
 
 def start(directory: Path, port: int) -> EmbeddedPostgres:
