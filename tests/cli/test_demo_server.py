@@ -13,7 +13,7 @@ import pytest
 
 from chat_telemetry import Stats, _default_client
 from chat_telemetry._cli.demo import run, server
-from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
+from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres, EmbeddedServerError
 from chat_telemetry._cli.errors import CommandError
 
 
@@ -34,6 +34,26 @@ def test_an_incomplete_cluster_is_replaced_and_its_server_stopped(tmp_path: Path
         assert not server.stop(tmp_path)
     finally:
         started.stop("immediate")
+
+
+def test_the_data_of_another_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "PG_VERSION").write_text("16\n")
+    with pytest.raises(EmbeddedServerError, match="holds PostgreSQL 16, not 18: delete that directory"):
+        EmbeddedPostgres(tmp_path)
+
+
+def test_a_dead_server_that_pg_ctl_cannot_stop_is_deleted_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(mode: str) -> None:
+        raise EmbeddedServerError("the embedded PostgreSQL did not stop")
+
+    incomplete = EmbeddedPostgres(tmp_path)
+    incomplete.data.mkdir()
+    monkeypatch.setattr(incomplete, "stop", fail)
+    server._clear(incomplete)
+    assert not incomplete.data.exists()
 
 
 def test_the_initdb_of_a_killed_first_run_may_end_before_its_cluster_is_deleted(tmp_path: Path) -> None:

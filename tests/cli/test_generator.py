@@ -85,7 +85,7 @@ def test_a_request_has_all_values_of_its_finished_steps_and_no_others(requests: 
         started = record.error_type in (None, "response_generation")
         assert (record.response_model is not None, record.ttfb_ms is not None) == (started, started)
         before = (record.nl_to_sql_duration_ms or 0) + (record.sql_execution_duration_ms or 0)
-        assert record.ttfb_ms is None or record.ttfb_ms > before
+        assert record.ttfb_ms is None or record.ttfb_ms > before + 50
 
 
 def test_cached_tokens_are_part_of_the_input_tokens_of_long_prompts(requests: list[TelemetryRecord]) -> None:

@@ -60,6 +60,18 @@ def test_an_interrupted_command_says_so_and_a_bug_keeps_its_traceback(
             cli(*arguments)
 
 
+def test_the_traceback_of_a_bug_shows_no_values(tmp_path: Path) -> None:
+    script = (
+        "from chat_telemetry._cli import main, report; report.connect = lambda conninfo: 1 / 0; import sys;"
+        "sys.argv[1:] = ['report', 'latency', '--database-url', 'password=hunter2']; main()"
+    )
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("Traceback (most recent call last):\n")
+    assert finished.stderr.endswith("ZeroDivisionError: division by zero\n")
+    assert "hunter2" not in finished.stderr
+
+
 def test_without_arguments_the_help_is_printed(cli: Cli) -> None:
     outcome = cli()
     assert (outcome.code, outcome.err) == (2, "")

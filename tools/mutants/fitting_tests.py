@@ -41,8 +41,13 @@ FITTING: dict[str, tuple[str, ...]] = {
     f"{LOADER}_client.py": ("tests/loader",),
     f"{LOADER}_settings.py": ("tests/test_documentation.py",),
     f"{LOADER}__init__.py": ("tests/loader",),
+    f"{LOADER}__main__.py": ("tests/test_public_surface.py",),
     # The command line: 20 s, the demo 50 s.
-    f"{LOADER}_cli/embedded_postgres.py": ("tests/cli/test_demo.py", "tests/loader/delivery/test_thread.py"),
+    f"{LOADER}_cli/embedded_postgres.py": (
+        "tests/cli/test_demo_server.py",
+        "tests/cli/test_demo.py",
+        "tests/loader/delivery/test_thread.py",
+    ),
     f"{LOADER}_cli/demo/*": (
         "tests/cli/test_generator.py",
         "tests/cli/test_demo_dbt.py",
