@@ -22,6 +22,20 @@ def test_migrate_prints_each_migration_and_does_nothing_the_second_time(cli: Cli
     assert cli("migrate").out == "nothing to do: up to date\n"
 
 
+def test_the_error_of_a_role_that_may_not_create_schemas_names_one_that_may(cli: Cli, empty_database: Database) -> None:
+    role = f"nobody_{empty_database.name}"
+    with empty_database.connect() as connection:
+        connection.execute(f"create role {role} login password 'secret'")
+    try:
+        outcome = cli("migrate", "--database-url", f"{empty_database.conninfo_as(role)} password=secret")
+    finally:
+        with empty_database.connect() as connection:
+            connection.execute(f"drop role {role}")
+    assert outcome.code == 1
+    assert "permission denied for database" in outcome.err
+    assert "connect as the owner of the database with the privilege to create roles" in outcome.err
+
+
 def test_status_changes_nothing_and_rollback_undoes_one_migration(cli: Cli, empty_database: Database) -> None:
     before = cli("migrate", "--status", database=empty_database)
     assert before.out.count("pending") == len(migration_status(empty_database.conninfo))

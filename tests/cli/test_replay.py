@@ -103,3 +103,14 @@ def test_without_a_server_or_a_log_every_journal_is_kept(cli: Cli, empty_databas
 def test_a_missing_directory_is_a_usage_error(cli: Cli, database: Database) -> None:
     outcome = cli("replay", "--journal-dir", "nowhere", database=database)
     assert (outcome.code, outcome.err) == (2, "error: nowhere: no such directory\n")
+
+
+def test_a_journal_that_cannot_be_read_is_named_and_belongs_to_no_running_process(
+    cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
+) -> None:
+    unreadable = tmp_path / "journal-0.jsonl"
+    unreadable.mkdir()
+    leave(tmp_path, line(user)).release()
+    outcome = cli("replay", "--journal-dir", str(tmp_path), database=database)
+    assert (outcome.code, outcome.err) == (1, f"{unreadable}: Is a directory\n")
+    assert outcome.out.endswith("\njournals: 1 records: 1 stored, 0 already in the log, 0 rejected\n")

@@ -33,7 +33,6 @@ DatabaseUrl = Annotated[
         metavar="URL",
         callback=_checked,
         help="The database: a URL or a libpq connection string.",
-        show_default=False,
     ),
 ]
 
