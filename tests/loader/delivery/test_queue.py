@@ -100,6 +100,15 @@ def test_a_flush_ends_the_wait_for_a_full_batch() -> None:
     assert taken == [[b"1"]]
 
 
+def test_after_a_flush_a_batch_waits_for_its_age_again() -> None:
+    lines = queue(max_batch_age=0.3)
+    lines.put(b"1")
+    assert not lines.flush(0)
+    started = time.monotonic()
+    assert lines.take() == [b"1"]
+    assert time.monotonic() - started >= 0.3
+
+
 def test_a_flush_waits_for_every_line_accepted_before_it() -> None:
     lines = queue()
     assert lines.flush(0)
