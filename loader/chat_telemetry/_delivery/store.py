@@ -68,7 +68,8 @@ _SQL_TYPES = {UUID: "uuid", datetime: "timestamptz", bool: "boolean", int: "nume
 # A NUL character in JSON, behind an even number of backslashes.
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
-# A forked child shares the sockets of its parent's connections: closing one would end the session of the parent.
+# A forked child shares the sockets of its parent's connections: closing one would end the session of the parent, and
+# forgetting one open would be a ResourceWarning.
 _connections_of_parents: list[psycopg.Connection] = []
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from uuid import UUID
@@ -42,6 +43,16 @@ def test_a_forked_child_starts_empty_and_does_not_touch_the_connection_of_its_pa
         assert log.query(sessions) == parents_session
         assert client.stats() == Stats(accepted=2, stored=2)
     assert len(log.stored_ids()) == 3
+
+
+@pytest.mark.filterwarnings(FORK_AMONG_THREADS)
+def test_a_forked_child_warns_about_no_connection_that_is_left_open(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    ignored: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", ignored.append)  # gets a warning from a destructor, an error here
+    with log.client() as client:
+        client.persist(log.record())
+        assert client.flush()
+        assert run_in_child(lambda: gc.collect() >= 0 and not ignored) == 0
 
 
 @pytest.mark.filterwarnings(FORK_AMONG_THREADS)

@@ -36,8 +36,8 @@ def test_the_session_has_the_name_of_the_loader_and_no_prepared_statements(log: 
 def test_a_connection_has_timeouts_for_connecting_and_for_a_dead_server(log: Log, seconds: float, sent: str) -> None:
     with closing(Store(log.conninfo, connect_timeout=seconds)) as store:
         parameters = store._connected().info.get_parameters()
-    expected = {"connect_timeout": sent, "keepalives": "1", "keepalives_idle": "15", "tcp_user_timeout": "30000"}
-    assert parameters.items() >= expected.items()
+    keepalives = {"keepalives": "1", "keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3"}
+    assert parameters.items() >= {"connect_timeout": sent, "tcp_user_timeout": "30000", **keepalives}.items()
 
 
 def test_a_connection_string_overrides_the_loaders_defaults(log: Log) -> None:
