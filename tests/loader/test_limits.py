@@ -49,6 +49,12 @@ def test_the_fast_check_finds_every_long_name(names: dict[str, object], suggesti
         assert has_long_name(checked, 8)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_fast_check_finds_one_name_that_is_too_long_by_one(name: str) -> None:
+    assert has_long_name(record(**{name: "x" * 9}), 8)
+    assert not has_long_name(record(**{name: "x" * 8}), 8)
+
+
 def test_a_cut_text_is_stored_counted_and_logged(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     with log.client(max_text_chars=50) as client:
         client.persist(log.record(ai_response="ä" * 60))

@@ -45,11 +45,11 @@ COLUMNS = [
     "response_cached_tokens",
 ]
 INDEXES = {
-    "chat_telemetry_log_pkey",
-    "idx_chat_telemetry_created_at",
-    "idx_chat_telemetry_error",
-    "idx_chat_telemetry_fingerprint",
-    "idx_chat_telemetry_user_id",
+    "chat_telemetry_log_pkey": "(log_id)",
+    "idx_chat_telemetry_created_at": "(created_at DESC)",
+    "idx_chat_telemetry_error": "(error_type) WHERE (error_type IS NOT NULL)",
+    "idx_chat_telemetry_fingerprint": "(sql_fingerprint) WHERE (sql_fingerprint IS NOT NULL)",
+    "idx_chat_telemetry_user_id": "(user_id, created_at DESC)",
 }
 
 
@@ -66,8 +66,11 @@ def test_the_log_has_its_columns_and_indexes_and_a_comment_on_each_column(databa
             "select attname, col_description(attrelid, attnum) from pg_attribute"
             " where attrelid = 'public.chat_telemetry_log'::regclass and attnum > 0 order by attnum"
         ).fetchall()
-        indexes = connection.execute("select indexname from pg_indexes where tablename = 'chat_telemetry_log'")
-        assert {row[0] for row in indexes} == INDEXES
+        indexes = connection.execute(
+            "select indexname, split_part(indexdef, ' USING btree ', 2) from pg_indexes"
+            " where schemaname = 'public' and tablename = 'chat_telemetry_log'"
+        )
+        assert dict(indexes.fetchall()) == INDEXES
     assert [name for name, _ in columns] == COLUMNS
     assert all(comment for _, comment in columns)
 

@@ -71,6 +71,19 @@ def test_a_program_ends_in_time_if_the_table_is_locked(log: Log) -> None:
         assert "closed before everything was delivered" in stderr
 
 
+def test_at_exit_no_client_accepts_records_while_another_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thread_module, "_delivery_threads", WeakSet())
+    clients = [TelemetryClient("host=/nowhere") for _ in range(3)]
+    accepting: list[bool] = []
+    monkeypatch.setattr(
+        thread_module.DeliveryThread,
+        "close",
+        lambda delivery, timeout: accepting.extend(not client._queue.closed for client in clients),
+    )
+    thread_module._close_all()
+    assert accepting == [False] * 9
+
+
 def test_all_clients_of_a_program_share_the_exit_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thread_module, "_delivery_threads", WeakSet())
     clients = [TelemetryClient("host=/nowhere", exit_timeout=0.3) for _ in range(5)]
