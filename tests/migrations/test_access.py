@@ -156,3 +156,20 @@ def test_a_deleted_user_loses_their_log_and_a_deleted_conversation_keeps_it(data
         connection.execute("delete from auth.users where id = %s", [users[1]])
         rows = connection.execute("select user_id, conversation_id from chat_telemetry_log").fetchall()
     assert rows == [(users[0], None)]
+
+
+@pytest.mark.parametrize(
+    ("role", "functions"),
+    [("public", []), ("service_role", []), ("telemetry_writer", []), ("telemetry_reader", ["pending_changes"])],
+)
+def test_only_the_transformer_may_execute_the_functions_of_a_run(
+    database: Database, role: str, functions: list[str]
+) -> None:
+    executable = (
+        "select proname from pg_proc where pronamespace = 'chat_rollups'::regnamespace"
+        " and has_function_privilege(%s, oid, 'execute')"
+    )
+    with database.connect() as connection:
+        assert [row[0] for row in connection.execute(executable, [role])] == functions
+        of_transformer = connection.execute(executable, ["telemetry_transformer"]).fetchall()
+        assert len(of_transformer) > 15
