@@ -182,3 +182,6 @@ def test_one_session_at_a_time_deletes_the_changes_that_all_rollups_have_counted
         with other.transaction():
             other.execute(lock.format("<>"))
             assert left() == 1
+        connection.execute("update chat_rollups.progress set drain_number = 2")
+        project.run("run", "--select", "drained_changes")  # without any report, which would delete them too
+        assert connection.execute("select count(*) from chat_rollups.drained_changes").fetchone() == (0,)
