@@ -53,7 +53,7 @@ bench-reports: $(VENV)/installed ## Measure the cost of a dbt run and of plain m
 test-faults: $(VENV)/installed ## Kill processes and crash servers for many rounds: each accepted record is stored once
 	@$(BIN)/pytest -m faults --timeout 1800 -s tests/loader/faults
 
-test-mutants: $(VENV)/installed ## Change one thing in the code at a time and see whether a test fails (an hour; MUTANTS=--help)
+test-mutants: $(VENV)/installed ## Change one thing in the code at a time and see whether a test fails (50 minutes; MUTANTS=--help)
 	@$(BIN)/python -m tools.mutants $(MUTANTS)
 
 $(VENV)/peers/installed: benchmarks/requirements.txt
