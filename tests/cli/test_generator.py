@@ -88,6 +88,12 @@ def test_a_request_has_all_values_of_its_finished_steps_and_no_others(requests: 
         assert record.ttfb_ms is None or record.ttfb_ms > before + 50
 
 
+def test_a_query_finds_rows_and_a_count_finds_one(requests: list[TelemetryRecord]) -> None:
+    found = Counter(record.result_row_count for record in requests if record.sql_execution_duration_ms)
+    assert found[1] > 100
+    assert len(found) > 10
+
+
 def test_cached_tokens_are_part_of_the_input_tokens_of_long_prompts(requests: list[TelemetryRecord]) -> None:
     calls = [(record.sql_input_tokens or 0, record.sql_cached_tokens or 0) for record in requests]
     calls += [(record.response_input_tokens or 0, record.response_cached_tokens or 0) for record in requests]
