@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from tests.conftest import Database, Server
 
 WRITER = "loader_test_writer"
 USER = UUID("6f0f6a3e-3f7b-5a0e-9d2e-0c7d8a4b1f00")
+FORK_AMONG_THREADS = "ignore:.*multi-threaded, use of fork:DeprecationWarning"
 
 
 def record(**columns: object) -> TelemetryRecord:
@@ -127,3 +129,15 @@ def under_load(client: TelemetryClient, log: Log, accepted: list[UUID]) -> Itera
     finally:
         stop.set()
         thread.join()
+
+
+def run_in_child(action: Callable[[], bool]) -> int:
+    """Fork, run the action in the child, and return its exit status: 0 if it returned true."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if action() else 2
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

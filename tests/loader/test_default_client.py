@@ -12,8 +12,7 @@ import pytest
 import chat_telemetry
 from chat_telemetry import Stats, _default_client, persist_telemetry
 from chat_telemetry._settings import Settings, from_environment
-from tests.loader.conftest import Log
-from tests.loader.delivery.test_fork import FORK_AMONG_THREADS, run_in_child
+from tests.loader.conftest import FORK_AMONG_THREADS, Log, run_in_child
 
 
 @pytest.fixture

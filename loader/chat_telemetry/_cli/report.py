@@ -20,7 +20,8 @@ TABLE_ROWS = 20
 PERIODS: LiteralString = "'last_7_days', 'last_30_days', 'last_7_complete_days', 'previous_7_complete_days'"
 # Not built at all, by another version, or with `--empty`.
 NOT_BUILT = (
-    *(sqlstate.UndefinedTable, sqlstate.InvalidSchemaName),
+    sqlstate.UndefinedTable,
+    sqlstate.InvalidSchemaName,
     sqlstate.UndefinedColumn,
     sqlstate.ObjectNotInPrerequisiteState,
 )

@@ -1,28 +1,12 @@
 from __future__ import annotations
 
 import gc
-import os
-from collections.abc import Callable
 from uuid import UUID
 
 import pytest
 
 from chat_telemetry import Stats
-from tests.loader.conftest import WRITER, Log, under_load
-
-FORK_AMONG_THREADS = "ignore:.*multi-threaded, use of fork:DeprecationWarning"
-
-
-def run_in_child(action: Callable[[], bool]) -> int:
-    """Fork, run the action in the child, and return its exit status: 0 if it returned true."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            status = 0 if action() else 2
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+from tests.loader.conftest import FORK_AMONG_THREADS, WRITER, Log, run_in_child, under_load
 
 
 @pytest.mark.filterwarnings(FORK_AMONG_THREADS)
