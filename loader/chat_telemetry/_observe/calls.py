@@ -13,14 +13,13 @@ Item = TypeVar("Item")
 _EXPLICIT = ("usage", "stream")
 
 
-def distinct(calls: Iterable[ModelCall]) -> list[ModelCall]:
-    """The calls, without those that a second source has read as well, for example an instrumentation and chat code."""
-    calls = list(calls)
-    if len({call.source in _EXPLICIT or call.source for call in calls}) < 2:
+def distinct(calls: list[ModelCall]) -> list[ModelCall]:
+    """The calls, each once. Two sources can read the same: a stream and its final response, or an instrumentation."""
+    if len({call.source for call in calls}) < 2:
         return calls
     kept: list[ModelCall] = []
     for call in sorted(calls, key=lambda call: call.source not in _EXPLICIT):
-        if not any(other.source != call.source and _is_same(other, call) for other in kept):
+        if not any(_is_same(other, call) for other in kept):
             kept.append(call)
     return kept
 
@@ -37,7 +36,12 @@ def last(values: Iterable[Item | None]) -> Item | None:
 
 
 def _is_same(one: ModelCall, other: ModelCall) -> bool:
+    if one.source == other.source:
+        return False
     if one.response_id is not None and other.response_id is not None:
         return one.response_id == other.response_id
-    (read, written, _), others = one.tokens(), other.tokens()
-    return one.step == other.step and None not in (read, written) and (read, written) == others[:2]
+    # Instrumentations do not always know the id.
+    if one.step != other.step or other.source in _EXPLICIT:
+        return False
+    read, written, _ = one.tokens()
+    return None not in (read, written) and (read, written) == other.tokens()[:2]
