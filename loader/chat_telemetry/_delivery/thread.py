@@ -6,7 +6,6 @@ It ends only when its queue is closed and empty. Every exception is a reason to 
 from __future__ import annotations
 
 import atexit
-import os
 import random
 import threading
 import time
@@ -20,6 +19,7 @@ from chat_telemetry._delivery.queue import LineQueue
 from chat_telemetry._delivery.recovery import Recovery
 from chat_telemetry._delivery.store import InsertResult, Rejection, Store
 from chat_telemetry._errors import TelemetryError
+from chat_telemetry._fork import after_fork_in_child
 from chat_telemetry._logger import LimitedLogger, logger
 from chat_telemetry._settings import Settings
 
@@ -165,7 +165,7 @@ def _restart_all_in_child() -> None:
         delivery.restart_in_child()
 
 
-os.register_at_fork(after_in_child=_restart_all_in_child)
+after_fork_in_child(_restart_all_in_child)
 
 
 @cache
