@@ -11,6 +11,12 @@ from chat_telemetry._record import LONG_TEXTS, NAMES, TelemetryRecord
 
 MAX_SUGGESTIONS = 100
 MARK = "…"
+# Journals with lines of this size are readable whatever the settings of the process that reads them.
+LONGEST_LINE_BYTES = 4 * 2**20
+# JSON escapes a control character as six bytes.
+BYTES_PER_CHAR = 6
+# The values that are neither long texts nor names, and the punctuation.
+OTHER_BYTES = 4096
 
 _long_texts = attrgetter(*LONG_TEXTS)
 _names = attrgetter(*NAMES)
@@ -52,6 +58,12 @@ def shorten(record: TelemetryRecord, max_text_chars: int, max_name_chars: int) -
         if cut != list(suggestions):
             changes["follow_up_suggestions"] = cut
     return msgspec.structs.replace(record, **changes) if changes else None
+
+
+def longest_line(max_text_chars: int, max_name_chars: int) -> int:
+    """The most bytes of a line whose texts have these lengths, but at least LONGEST_LINE_BYTES."""
+    chars = len(LONG_TEXTS) * max_text_chars + (len(NAMES) + MAX_SUGGESTIONS) * max_name_chars
+    return max(LONGEST_LINE_BYTES, BYTES_PER_CHAR * chars + OTHER_BYTES)
 
 
 def _cut(text: Any, limit: int) -> Any:

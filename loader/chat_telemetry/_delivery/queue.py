@@ -122,6 +122,19 @@ class LineQueue:
             if self._delivery_ended:
                 self._end_delivery()
 
+    def rewrite_lost_journal(self) -> str | None:
+        """Rewrite the journal's files that somebody deleted or moved. Returns what to warn of; None if all exist."""
+        if self._journal is None or not (lost := self._journal.lost_segments()):
+            return None
+        try:
+            with self._lock:
+                lost = self._journal.end_segments(lost)
+            for segment in lost:  # outside the lock, because it waits for the disk
+                segment.rewrite(self._journal.directory)
+        except OSError as error:
+            return f"they cannot be written again ({error.strerror}), so their records are lost if this process ends"
+        return "their records were written again"
+
     def flush(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds until everything accepted so far is stored or permanently rejected.
 
@@ -209,8 +222,10 @@ class LineQueue:
 
     def _end_delivery(self) -> None:
         self._delivery_ended = True
-        under_way = len(self._batch) if self._source is self._memory else 0
-        discarded = self._memory.discard(keep=under_way)
+        in_memory = self._source is self._memory
+        discarded = self._memory.discard(keep=len(self._batch) if in_memory else 0)
+        if self._journal is not None:
+            discarded += self._journal.discard_lost(under_way=[] if in_memory else self._batch)
         self._waiting -= discarded
         self._counts["discarded_at_exit"] += discarded
         self._work.notify_all()

@@ -14,12 +14,13 @@ from functools import cache
 from pathlib import Path
 
 from chat_telemetry._delivery.dead_letters import DeadLetters
-from chat_telemetry._delivery.journal import Journal
+from chat_telemetry._delivery.journal import Journal, journal_directory
 from chat_telemetry._delivery.queue import LineQueue
 from chat_telemetry._delivery.recovery import Recovery
 from chat_telemetry._delivery.store import InsertResult, Rejection, Store
 from chat_telemetry._errors import TelemetryError
 from chat_telemetry._fork import after_fork_in_child
+from chat_telemetry._limits import longest_line
 from chat_telemetry._logger import LimitedLogger, logger
 from chat_telemetry._settings import Settings
 
@@ -36,11 +37,13 @@ class DeliveryThread:
         self._dead_letters: DeadLetters | None = None
         self._recovery: Recovery | None = None
         journal = None
-        if settings.journal_dir:
-            directory = Path(settings.journal_dir).absolute()
-            journal = Journal(directory)
+        if directory := journal_directory(settings.journal_dir):
+            longest = longest_line(settings.max_text_chars, settings.max_name_chars)
+            journal = Journal(directory, longest)
             self._dead_letters = DeadLetters(directory)
-            self._recovery = Recovery(directory, settings.batch_records, self._send_recovered, self._warn_unreadable)
+            self._recovery = Recovery(
+                directory, settings.batch_records, self._send_recovered, self._warn_unreadable, longest
+            )
         self.queue = LineQueue(settings, journal)
         self.reset()
         _delivery_threads.add(self)
@@ -104,6 +107,8 @@ class DeliveryThread:
             lines = self.queue.take(wait=may_wait)
             if lines is None:
                 return False
+            if outcome := self.queue.rewrite_lost_journal():
+                self.limited_logger.warn("files of the journal were deleted or moved while in use: %s", outcome)
             if error := self.queue.take_journal_error():
                 self.limited_logger.warn("the journal cannot be written (%s): records are in memory only", error)
             if lines:

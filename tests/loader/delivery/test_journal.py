@@ -28,7 +28,11 @@ def queue(directory: Path, **settings: Any) -> LineQueue:
 
 
 def on_disk(directory: Path) -> list[bytes]:
-    return [line for path in sorted(directory.iterdir()) for line in path.read_bytes().splitlines()]
+    return [line for path in sorted(directory.iterdir()) for line in on_disk_in(path)]
+
+
+def on_disk_in(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines()
 
 
 def acknowledge_all(lines: LineQueue) -> list[bytes]:
@@ -284,3 +288,13 @@ def test_take_without_waiting_returns_the_lines_that_are_there(tmp_path: Path, m
     lines.acknowledge(stored=1, duplicates=0, rejected=0)
     lines.stop_accepting()
     assert lines.take(wait=False) is None
+
+
+def test_a_line_that_a_recovery_would_cut_goes_to_memory(tmp_path: Path) -> None:
+    lines = LineQueue(Settings(max_batch_age=0.001), Journal(tmp_path, max_line_bytes=10))
+    assert lines.put(b"x" * 10)
+    assert lines.put(b"y" * 11)
+    assert on_disk(tmp_path) == [b"x" * 10]
+    assert lines.stats() == Stats(accepted=2, pending=2, journal_failures=1)
+    assert lines.take_journal_error() == "a line is longer than 10 bytes"
+    assert acknowledge_all(lines) == [b"y" * 11, b"x" * 10]
