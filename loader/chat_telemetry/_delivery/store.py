@@ -32,6 +32,8 @@ SERVER_ERRORS = ("08", "25", "40", "53", "55", "57", "58", "XX001", "XX002")
 # Of these, the limits of a role or server on the time of a statement, of a lock and of a transaction. Fewer lines may
 # stay within them, and within the limit of a pooler or proxy, which ends an attempt after more than SLOW_S.
 TIME_LIMITS = ("57014", "55P03", "25P04")
+# psycopg before 3.3 has no SQLSTATE of an error that ends the connection, and neither has pgbouncer's.
+TIME_LIMIT_TEXTS = ("transaction timeout", "query timeout", "query_timeout")
 SLOW_S = 5.0
 # Those that an operator has to fix, and how. Every other SQLSTATE is the fault of a row.
 SETUP_ERRORS = {
@@ -170,7 +172,7 @@ class Store:
             if error.sqlstate and not is_lost and not error.sqlstate.startswith((*SERVER_ERRORS, *SETUP_ERRORS)):
                 raise
             self.close()
-            is_slow = error.sqlstate in TIME_LIMITS or time.monotonic() - started > SLOW_S
+            is_slow = _is_time_limit(error) or time.monotonic() - started > SLOW_S
             raise _unavailable(error, is_slow=is_slow, is_lost=is_lost) from error
 
     def _close_if_dead(self) -> None:
@@ -227,6 +229,10 @@ def _reason(error: psycopg.Error) -> str:
     source = error.diag.constraint_name or error.diag.column_name
     state = f" ({error.sqlstate})" if error.sqlstate else ""
     return type(error).__name__ + state + (f" of {source}" if source else "")
+
+
+def _is_time_limit(error: psycopg.Error) -> bool:
+    return error.sqlstate in TIME_LIMITS or any(text in str(error) for text in TIME_LIMIT_TEXTS)
 
 
 def _unavailable(error: psycopg.Error, *, is_slow: bool, is_lost: bool) -> DatabaseUnavailable:
