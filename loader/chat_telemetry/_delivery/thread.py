@@ -58,21 +58,10 @@ class DeliveryThread:
 
     def start(self) -> None:
         """Start the thread if it does not run."""
-        is_exiting = not _process_end.watch()
-        with self._lock:
-            if not self.running:
-                self._thread = threading.Thread(target=self._run, name="chat-telemetry", daemon=True)
-                self.running = True
-                try:
-                    self._thread.start()
-                except RuntimeError:
-                    # No thread can start now (process limit, interpreter exit). The next record tries again.
-                    self._thread, self.running = None, False
-                    _without_thread.add(self)
-                else:
-                    _without_thread.discard(self)
-        if is_exiting:
-            self.close(self.exit_timeout)  # no hook would do that later
+        is_in_time = _process_end.watch()
+        self._start_thread()
+        if not is_in_time:
+            self.close(self.exit_timeout)  # no hook will do that
 
     def flush(self, timeout: float) -> bool:
         """Wait for delivery, at most `timeout` seconds. False if some lines are not delivered."""
@@ -102,6 +91,20 @@ class DeliveryThread:
         self.queue.reset()
         self.reset()
 
+    def _start_thread(self) -> None:
+        with self._lock:
+            if self.running:
+                return
+            self._thread = threading.Thread(target=self._run, name="chat-telemetry", daemon=True)
+            self.running = True
+            try:
+                self._thread.start()
+                _without_thread.discard(self)
+            except RuntimeError:
+                # No thread can start now (process limit, interpreter exit). The next record tries again.
+                self._thread, self.running = None, False
+                _without_thread.add(self)
+
     def _run(self) -> None:
         try:
             while self._process_one_batch():
@@ -117,7 +120,7 @@ class DeliveryThread:
         """Deliver in this thread until the deadline, unless the delivery thread runs or can be started."""
         if self.running or not self.queue.has_work:
             return
-        self.start()
+        self._start_thread()
         with self._lock:
             if self.running:
                 return
