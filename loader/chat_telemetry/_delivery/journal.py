@@ -15,6 +15,7 @@ from chat_telemetry._delivery.locked_files import HAS_LOCKS, NEEDS_LOCKS
 from chat_telemetry._delivery.segment import Segment
 from chat_telemetry._limits import LONGEST_LINE_BYTES
 from chat_telemetry._logger import LimitedLogger
+from chat_telemetry._settings import journal_directory
 
 # A segment of this size is followed by a new one. Segments are deleted as a whole.
 SEGMENT_BYTES = 16 * 2**20
@@ -22,14 +23,14 @@ SEGMENT_BYTES = 16 * 2**20
 COPIED_SEGMENTS = 2
 
 
-def journal_directory(setting: str | os.PathLike[str] | None) -> Path | None:
+def resolved_directory(setting: str | os.PathLike[str] | None) -> Path | None:
     """The directory of the setting, symbolic links resolved. None, with a warning, if the system has no locks."""
     if not setting:
         return None
     if not HAS_LOCKS:
         LimitedLogger().warn(f"{NEEDS_LOCKS}: records are in memory only")
         return None
-    return Path(os.path.realpath(setting))
+    return Path(os.path.realpath(journal_directory(setting)))
 
 
 class Journal:
@@ -90,19 +91,21 @@ class Journal:
                 segment.release()
         return [segment for segment in lost if segment in self._segments]
 
-    def discard_lost(self, *, under_way: list[bytes]) -> int:
+    def discard_lost(self, under_way: list[bytes]) -> tuple[int, int]:
         """At the end of delivery: rewrite lost segments, or else remove their lines, but those that are being sent.
 
-        Returns how many lines were removed.
+        Returns how many lines were removed, and how many of those that are being sent are in no file any more.
         """
-        removed = 0
+        removed = lost_under_way = 0
         for segment in self.lost_segments():
             try:
                 segment.rewrite(self.directory)
             except OSError:
-                removed += segment.discard(keep=under_way if segment is self._segments[0] else [])
+                keep = under_way if segment is self._segments[0] else []
+                removed += segment.discard(keep=keep)
+                lost_under_way += len(keep)
         self._lines -= removed
-        return removed
+        return removed, lost_under_way
 
     def close(self) -> None:
         """Leave the remaining lines to the process that recovers this directory next."""
