@@ -17,8 +17,8 @@ from chat_telemetry._delivery.private_files import check_directory, current_user
 from chat_telemetry._delivery.recovery import Recovery
 from chat_telemetry._delivery.segment import NAME
 from chat_telemetry._delivery.store import Store
+from chat_telemetry._encoding import longest_line
 from chat_telemetry._errors import DatabaseUnavailable
-from chat_telemetry._limits import longest_line
 from chat_telemetry._settings import from_environment
 
 BATCH_LINES = 1000

@@ -21,7 +21,7 @@ from chat_telemetry._delivery.locked_files import append_whole, open_locked
 from chat_telemetry._delivery.private_files import A_UUID, create_directory, files_named
 from chat_telemetry._delivery.segment import Segment
 from chat_telemetry._delivery.store import Rejection
-from chat_telemetry._limits import LONGEST_LINE_BYTES
+from chat_telemetry._encoding import LONGEST_LINE_BYTES
 from chat_telemetry._record import COLUMNS
 
 FILE_NAME = "dead-letters.jsonl"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chat_telemetry._delivery.locked_files import HAS_LOCKS, NEEDS_LOCKS
 from chat_telemetry._delivery.segment import Segment
-from chat_telemetry._limits import LONGEST_LINE_BYTES
+from chat_telemetry._encoding import LONGEST_LINE_BYTES
 from chat_telemetry._logger import LimitedLogger
 from chat_telemetry._settings import journal_directory
 

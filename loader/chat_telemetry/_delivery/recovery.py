@@ -14,7 +14,7 @@ from pathlib import Path
 from chat_telemetry._delivery.locked_files import open_locked
 from chat_telemetry._delivery.private_files import check_directory, files_named
 from chat_telemetry._delivery.segment import NAME, Segment
-from chat_telemetry._limits import LONGEST_LINE_BYTES
+from chat_telemetry._encoding import LONGEST_LINE_BYTES
 
 # A running process looks for journals of dead processes this often.
 LOOK_EVERY_S = 60.0

@@ -18,9 +18,9 @@ from chat_telemetry._delivery.process_end import ProcessEnd
 from chat_telemetry._delivery.queue import URGENT_PAUSE_S, LineQueue
 from chat_telemetry._delivery.recovery import Recovery
 from chat_telemetry._delivery.store import TELL_AFTER_S, InsertResult, Rejection, Store
+from chat_telemetry._encoding import longest_line
 from chat_telemetry._errors import TelemetryError
 from chat_telemetry._fork import after_fork_in_child
-from chat_telemetry._limits import longest_line
 from chat_telemetry._logger import LimitedLogger, logger
 from chat_telemetry._settings import Settings
 

@@ -17,7 +17,8 @@ from chat_telemetry._delivery.dead_letters import DeadLetters
 from chat_telemetry._delivery.locked_files import open_locked
 from chat_telemetry._delivery.segment import CUT_BYTES
 from chat_telemetry._delivery.store import Rejection
-from chat_telemetry._record import COLUMNS, encode
+from chat_telemetry._encoding import encode
+from chat_telemetry._record import COLUMNS
 from tests.loader.conftest import Log
 from tests.planted import PLANTED, plant
 
