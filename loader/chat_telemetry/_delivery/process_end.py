@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
+
+from chat_telemetry._delivery.forks import call_in_child
 
 # multiprocessing runs the finalizers of a child by descending priority. The last ones may persist no record any more.
 LAST = -1000
@@ -30,7 +31,7 @@ class ProcessEnd:
         self._has_hooks = False
         self._is_in_time = True
         atexit.register(self._end)
-        os.register_at_fork(after_in_child=self._start_child)
+        call_in_child(self._start_child)
 
     def watch(self) -> bool:
         """Register the function with what runs in this process by now. False if the end has begun, so it is too late.

@@ -6,7 +6,6 @@ because of a process limit or because the interpreter exits, a flush and a close
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
@@ -14,6 +13,7 @@ import weakref
 from pathlib import Path
 
 from chat_telemetry._delivery.dead_letters import DeadLetters
+from chat_telemetry._delivery.forks import call_in_child, watch_uwsgi
 from chat_telemetry._delivery.journal import Journal
 from chat_telemetry._delivery.process_end import ProcessEnd
 from chat_telemetry._delivery.queue import URGENT_PAUSE_S, LineQueue
@@ -58,6 +58,7 @@ class DeliveryThread:
 
     def start(self) -> None:
         """Start the thread if it does not run."""
+        watch_uwsgi()
         is_in_time = _process_end.watch()
         self._start_thread()
         if not is_in_time:
@@ -222,7 +223,7 @@ def _restart_all_in_child() -> None:
         delivery.restart_in_child()
 
 
-os.register_at_fork(after_in_child=_restart_all_in_child)
+call_in_child(_restart_all_in_child)
 
 
 def _close_all() -> None:
