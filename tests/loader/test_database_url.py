@@ -81,6 +81,10 @@ def test_any_other_text_is_only_stripped(text: str) -> None:
     assert normalized(text) == text.strip()
 
 
+def test_a_blank_in_a_url_is_kept_as_sqlalchemy_renders_it() -> None:
+    assert conninfo_to_dict(normalized("postgresql+psycopg://app:a b%40c@host/d")).get("password") == "a b@c"
+
+
 def test_a_password_with_a_question_mark_is_left_to_libpq() -> None:
     assert normalized("postgres://app:a?schema=b@host/orders") == "postgresql://app:a?schema=b@host/orders"
 
