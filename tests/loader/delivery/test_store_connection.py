@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from chat_telemetry import Stats
+from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._errors import DatabaseUnavailable
-from tests.conftest import Database, Server
+from tests.conftest import SERVERS, Database, Server
 from tests.loader.conftest import WRITER, Log, wait_until
 from tests.loader.delivery.conftest import lines
 
@@ -100,3 +105,46 @@ def test_an_insert_commits_by_itself(log: Log, store: Store) -> None:
     connection = store._connected()
     assert connection.autocommit
     assert connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
+
+
+@pytest.fixture
+def standby(log: Log, postgres: Server) -> Iterator[EmbeddedPostgres]:
+    """A server that accepts the same login, and no writes."""
+    if postgres.embedded is None:
+        pytest.skip("this needs a second server")
+    directory = Path(tempfile.mkdtemp(prefix="ctpg-"))
+    server = EmbeddedPostgres(directory, version=18)
+    server.start()
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute(f"create role {WRITER} login password '{WRITER}'")
+        connection.execute(f"create database {log.database.name}")
+        connection.execute("alter system set default_transaction_read_only = on")
+        connection.execute("select pg_reload_conf()")
+    yield server
+    server.stop("immediate")
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
+def test_of_several_hosts_the_one_that_accepts_writes_is_used(
+    log: Log, postgres: Server, standby: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts, ports = "127.0.0.1,127.0.0.1", f"{standby.port},{postgres.address()[1]}"
+    several = make_conninfo(log.conninfo, host=hosts, port=ports)
+    with closing(Store(several)) as store:
+        assert store.insert(lines(log.record())).stored == 1
+    chosen = make_conninfo(several, target_session_attrs="any")
+    with closing(Store(chosen)) as store, pytest.raises(DatabaseUnavailable):
+        store.insert(lines(log.record()))
+    monkeypatch.setenv("PGHOST", hosts)
+    monkeypatch.setenv("PGPORT", ports)
+    from_environment = f"dbname={log.database.name} user={WRITER} password={WRITER}"
+    with closing(Store(from_environment)) as store:
+        assert store.insert(lines(log.record())).stored == 1
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "any")
+    with closing(Store(from_environment)) as store, pytest.raises(DatabaseUnavailable):
+        store.insert(lines(log.record()))
+    monkeypatch.delenv("PGTARGETSESSIONATTRS")
+    only_standby = make_conninfo(several, port=f"{standby.port},{standby.port}")
+    with pytest.raises(DatabaseUnavailable, match="session is read-only"):
+        Store(only_standby).insert(lines(log.record()))
