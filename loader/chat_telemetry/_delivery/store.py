@@ -33,9 +33,11 @@ SETUP_ERRORS = {
     "42": "run `chat-telemetry migrate`",
     "3F": "run `chat-telemetry migrate`",
 }
-# A connection that was idle for this long may be dead without a sign: a proxy forgot it, or the process was frozen. It
-# has to answer a query first. A batch would wait for its whole timeout.
-IDLE_S = 10.0
+# If a connection ends after it was idle for this long, a server or pooler ended it for that: it is no outage.
+IDLE_S = 1.0
+# After this long it may also be dead without a sign: a proxy forgot it, or the process was frozen. It has to answer a
+# query first. A batch would wait for its whole timeout.
+LONG_IDLE_S = 10.0
 ANSWER_TIMEOUT_S = 1.0
 # When an insert takes longer than this, the caller is told once: nothing else is delivered meanwhile.
 TELL_AFTER_S = 30.0
@@ -131,14 +133,14 @@ class Store:
 
     def _write(self, lines: Sequence[bytes]) -> int:
         """Returns how many of the lines are new. Raises psycopg.Error if the database rejects one of them."""
-        self._close_if_dead()
-        was_open = self._connection is not None
+        idle = self._idle_seconds()
+        if idle > LONG_IDLE_S:
+            self._close_if_dead()
         try:
             try:
                 new = self._attempt(lines)
             except _ConnectionLost:
-                # A server or pooler may end a connection that is idle. That is no outage.
-                if not was_open:
+                if idle < IDLE_S:
                     raise
                 new = self._attempt(lines)
         except _TooSlow:
@@ -171,10 +173,14 @@ class Store:
             is_slow = _is_time_limit(error) or time.monotonic() - started > SLOW_S
             raise _unavailable(error, is_slow=is_slow, is_lost=is_lost) from error
 
-    def _close_if_dead(self) -> None:
+    def _idle_seconds(self) -> float:
         """By both clocks, because the monotonic one stands still while some hosts freeze the process."""
-        is_idle = time.monotonic() - self._used_at[0] > IDLE_S or time.time() - self._used_at[1] > IDLE_S
-        if self._connection is not None and is_idle:
+        if self._connection is None:
+            return 0.0
+        return max(time.monotonic() - self._used_at[0], time.time() - self._used_at[1])
+
+    def _close_if_dead(self) -> None:
+        if self._connection is not None:
             self._connection.until = min(self.until, time.monotonic() + ANSWER_TIMEOUT_S)
             try:
                 self._connection.execute(b"select 1")

@@ -79,6 +79,7 @@ class DeliveryThread:
         self.queue.stop_accepting()
         self._deliver_without_thread(deadline)
         is_delivered = self.queue.close(max(0.0, deadline - time.monotonic()))
+        _without_thread.discard(self)
         if thread := self._thread:
             thread.join(max(0.0, deadline - time.monotonic()))
         if not self.running:
