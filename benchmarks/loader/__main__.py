@@ -161,6 +161,13 @@ class LoaderBenchmark:
         figures: dict[str, float] = work("parts", self._conninfo)
         return figures
 
+    def streams(self) -> dict[str, dict[str, float]]:
+        """What `chat.stream` costs for each chunk of each provider."""
+        command = [sys.executable, "-m", "benchmarks.loader.streams"]
+        printed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+        figures: dict[str, dict[str, float]] = json.loads(printed)
+        return figures
+
     def heartbeat(self) -> dict[str, list[float]]:
         """The delay of a heartbeat, without telemetry and with it."""
         figures: dict[str, list[float]] = work(
@@ -180,6 +187,7 @@ MEASUREMENTS: dict[str, Callable[[LoaderBenchmark], Any]] = {
     "calls_down": LoaderBenchmark.calls_down,
     "delivery": LoaderBenchmark.deliveries,
     "parts": LoaderBenchmark.parts,
+    "streams": LoaderBenchmark.streams,
     "heartbeat": LoaderBenchmark.heartbeat,
     "outage": LoaderBenchmark.outage,
 }

@@ -19,6 +19,7 @@ def loader_tables(results: dict[str, Any]) -> str:
         "calls_down": lambda calls: _calls("Per call, database down (microseconds)", calls),
         "delivery": lambda delivery: _delivery(delivery, int(results["options"]["records"])),
         "parts": _parts,
+        "streams": _streams,
         "heartbeat": _heartbeat,
         "outage": _outage,
     }
@@ -80,6 +81,19 @@ def _delivery(delivery: dict[str, list[dict[str, float]]], records: int) -> str:
 def _parts(parts: dict[str, float]) -> str:
     rows = [(part, f"{microseconds:.2f}") for part, microseconds in parts.items()]
     return table("Where the CPU time goes (microseconds per record)", ("part", "minimum"), rows)
+
+
+def _streams(streams: dict[str, dict[str, float]]) -> str:
+    rows = [
+        (
+            api,
+            f"{costs['observed_us']:.1f}",
+            f"{costs['package_us']:.1f}",
+            f"{costs['observed_us'] / costs['package_us']:.2f}",
+        )
+        for api, costs in streams.items()
+    ]
+    return table("Streams (microseconds per chunk)", ("shape", "chat.stream", "its package", "ratio"), rows)
 
 
 def _heartbeat(heartbeat: dict[str, list[float]]) -> str:

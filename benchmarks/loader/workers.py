@@ -22,15 +22,15 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
-from chat_telemetry._limits import has_long_name
 
 from benchmarks.loader.sample import columns
 from benchmarks.loader.ways_to_postgres import INSERT, insert_values
 from chat_telemetry import TelemetryClient, TelemetryRecord
 from chat_telemetry._delivery.queue import LineQueue
 from chat_telemetry._delivery.store import Store
-from chat_telemetry._encoding import encode
+from chat_telemetry._encoding import Encoder, encode
 from chat_telemetry._record import new_key
 from chat_telemetry._settings import Settings
 
@@ -63,6 +63,7 @@ def parts(conninfo: str) -> None:
     requests = [columns(number) for number in range(BATCH)]
     records = [TelemetryRecord(**request) for request in requests]
     store = Store(conninfo)
+    encoder, to_json = Encoder(Settings.max_text_chars, Settings.max_name_chars), msgspec.json.Encoder().encode
 
     def new_lines() -> list[bytes]:
         # With new keys, because lines with the same keys would be duplicates.
@@ -86,8 +87,8 @@ def parts(conninfo: str) -> None:
         "creating the record": lambda: _cpu_of(lambda: [TelemetryRecord(**request) for request in requests]),
         "  its key, a UUIDv7": lambda: _cpu_of(lambda: [new_key() for _ in requests]),
         "the call": persist,
-        "  encoding": lambda: _cpu_of(lambda: [encode(record) for record in records]),
-        "  looking for long names": lambda: _cpu_of(lambda: [has_long_name(record, 500) for record in records]),
+        "  checking and encoding": lambda: _cpu_of(lambda: [encoder.encode_plain(record) for record in records]),
+        "    encoding": lambda: _cpu_of(lambda: [to_json(record) for record in records]),
         "  the queue": put,
         "sending, in the thread": send,
     }

@@ -19,7 +19,7 @@ from chat_telemetry._delivery.segment import NAME
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._encoding import longest_line
 from chat_telemetry._errors import DatabaseUnavailable
-from chat_telemetry._settings import from_environment
+from chat_telemetry._settings import from_environment, journal_directory
 
 BATCH_LINES = 1000
 # Nobody's chat waits for this process, so it reads longer lines than a chat application.
@@ -35,10 +35,11 @@ def replay(
     dead_letters: Annotated[bool, typer.Option(help="Send the dead letters again, too.")] = True,
 ) -> None:
     """Send the dead letters and the journals of dead processes. Nothing is stored twice."""
+    journal_dir = journal_directory(journal_dir)
     _check(journal_dir)
     connect(database_url).close()  # its errors have more detail than those of a store, which must be safe to log
     with closing(Store(database_url)) as store:
-        replay = Replay(store, journal_dir.absolute())
+        replay = Replay(store, journal_dir)
         try:
             if dead_letters:
                 replay.send_dead_letters()

@@ -70,9 +70,11 @@ class InsertResult:
 class Store:
     """One connection, opened when it is needed and again after it broke. For one thread at a time."""
 
-    def __init__(self, conninfo: str, *, connect_timeout: float = 5.0, batch_timeout: float = 60.0) -> None:
+    def __init__(
+        self, conninfo: str, *, connect_timeout: float = 5.0, batch_timeout: float = 60.0, inserts_users: bool = True
+    ) -> None:
         """`conninfo` is a libpq connection string or URL. Both timeouts are in seconds: for each host, and for each
-        attempt to store lines.
+        attempt to store lines. With `inserts_users`, unknown users are inserted if the migrations made their table.
         """
         self.size = BatchSize()
         self.until = float("inf")
@@ -80,6 +82,7 @@ class Store:
         self.tell_slow: Callable[[], object] = lambda: None
         """Called once for an insert that takes longer than TELL_AFTER_S."""
         self._batch_timeout = batch_timeout
+        self._inserts_users = inserts_users
         self._connector = Connector(conninfo, connect_timeout)
         self._connection: LimitedConnection | None = None
         self._used_at = (0.0, 0.0)
@@ -156,7 +159,7 @@ class Store:
         started = time.monotonic()
         connection.until = min(self.until, started + self._batch_timeout)
         try:
-            return write(connection, lines)
+            return write(connection, lines, inserts_users=self._inserts_users)
         except TimedOut as error:
             self._connection = None
             self._connector.abandon(connection, cancels=connection.until < self.until)

@@ -24,10 +24,11 @@ class UserErased(Exception):
     """The user of the only line was erased after the chat request."""
 
 
-def write(connection: psycopg.Connection, lines: Sequence[bytes]) -> int:
+def write(connection: psycopg.Connection, lines: Sequence[bytes], *, inserts_users: bool) -> int:
     """Insert the lines, and return how many of them are new.
 
-    Unknown users are inserted first, if the migrations made their table; unknown conversations become null. Raises
+    With `inserts_users`, unknown users are inserted first, if the migrations made their table. Unknown conversations
+    become null. Raises
     psycopg.Error if the database rejects one of the lines, and UserErased for a single line.
     """
     try:
@@ -35,7 +36,7 @@ def write(connection: psycopg.Connection, lines: Sequence[bytes]) -> int:
     except sqlstate.ForeignKeyViolation:
         # The error text is localized, so it does not tell which foreign key failed.
         with contextlib.suppress(sqlstate.ForeignKeyViolation):
-            if _insert_users(connection, lines):
+            if inserts_users and _insert_users(connection, lines):
                 return _execute(connection, INSERT, lines)
         if len(lines) > 1:
             with contextlib.suppress(sqlstate.InsufficientPrivilege):
