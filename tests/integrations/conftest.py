@@ -1,0 +1,117 @@
+"""What the tests of the chat frameworks share: a model whose log is the truth, and the record of a chat request.
+
+`make test-integrations` runs them, in an environment that has the frameworks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from chat_telemetry import TelemetryRecord, observe_chat
+from chat_telemetry._observe.chat import ObservedChat
+from tests.loader.conftest import USER
+from tests.providers import Call, Model, running_model
+
+collect_ignore_glob = [] if find_spec("langgraph") else ["test_*.py"]
+"""In an environment without the frameworks these tests cannot be imported. `-m` of pyproject.toml leaves them out too."""
+
+QUESTION = "How many orders?"
+ASKED_MODEL = "gpt-4o-mini"
+SECONDS_TO_TEXT = 0.2
+"""Before the first text of a stream, and again before its last one. The other chunks come at once."""
+ENVIRONMENT = {
+    "OPENAI_API_KEY": "none",
+    "ANTHROPIC_API_KEY": "none",
+    "GEMINI_API_KEY": "none",
+    # No package may look for another server than the local one.
+    "LANGSMITH_TRACING": "false",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "OPENAI_AGENTS_DISABLE_TRACING": "1",
+}
+COLUMNS = ("model", "input_tokens", "output_tokens", "cached_tokens")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder, so that none is left out of the selection."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.integrations)
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model()
+
+
+@pytest.fixture
+def provider(model: Model, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of the provider on which `model` replies, without a path. OpenAI's package finds it by the environment."""
+    with running_model(model) as url:
+        for name, value in {**ENVIRONMENT, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_BASE": f"{url}/v1"}.items():
+            monkeypatch.setenv(name, value)
+        yield url
+
+
+class Observer:
+    """Replaces a client. It keeps the record of the one chat request that a test observes."""
+
+    def __init__(self) -> None:
+        self._records: list[TelemetryRecord] = []
+        self._started = 0.0
+
+    def observe(self) -> ObservedChat:
+        self._started = time.perf_counter()
+        return observe_chat(user_id=USER, user_question=QUESTION, client=self)  # type: ignore[arg-type]
+
+    def persist(self, record: TelemetryRecord) -> bool:
+        self._records.append(record)
+        return True
+
+    @property
+    def record(self) -> TelemetryRecord:
+        (record,) = self._records
+        return record
+
+    @property
+    def measured(self) -> dict[str, object]:
+        """The columns of models and tokens that have a value, and what failed."""
+        names = [f"{prefix}_{column}" for prefix in ("sql", "response") for column in COLUMNS]
+        values = {name: getattr(self.record, name) for name in (*names, "response_id", "error_type", "failed_step")}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def is_first_text(self, call: Call) -> bool:
+        """Whether `ttfb_ms` is when the provider sent the first text, up to what a busy machine adds."""
+        assert call.first_text_at is not None
+        sent = (call.first_text_at - self._started) * 1000
+        seen = self.record.ttfb_ms
+        return seen is not None and round(sent) <= seen < sent + SECONDS_TO_TEXT * 1000 * 0.9
+
+
+@pytest.fixture
+def observer() -> Observer:
+    return Observer()
+
+
+def of_sql(*calls: Call) -> dict[str, object]:
+    """The columns that these model calls fill if they write the SQL."""
+    return _columns("sql", calls)
+
+
+def of_response(*calls: Call) -> dict[str, object]:
+    """The columns that these model calls fill if they write the response."""
+    return {**_columns("response", calls), "response_id": calls[-1].response_id}
+
+
+def _columns(prefix: str, calls: tuple[Call, ...]) -> dict[str, object]:
+    return {
+        f"{prefix}_model": calls[-1].model,
+        f"{prefix}_input_tokens": sum(call.input_tokens for call in calls),
+        f"{prefix}_output_tokens": sum(call.output_tokens for call in calls),
+        f"{prefix}_cached_tokens": sum(call.cached_tokens for call in calls),
+    }
