@@ -52,7 +52,7 @@ $(VENV)/integrations/installed: tests/integrations/requirements.txt pyproject.to
 	@touch $@
 
 test-integrations: $(VENV)/integrations/installed ## Test that the records of chat frameworks have the numbers of a local model provider
-	@$(VENV)/integrations/bin/pytest -n $(TEST_WORKERS) -W default -m integrations tests/integrations
+	@$(VENV)/integrations/bin/pytest -n $(TEST_WORKERS) -W ignore -m integrations tests/integrations
 
 test-history: $(VENV)/installed ## Test dbt with random histories of the log, 10 minutes (CHAT_TELEMETRY_HISTORY_MINUTES) on each server
 	@$(BIN)/pytest -m history -s tests/reports/history

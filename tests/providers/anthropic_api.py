@@ -15,7 +15,8 @@ WRITTEN_TO_CACHE = 100
 
 def read(path: str, body: Mapping[str, Any]) -> Request:
     tools = [Tool(tool["name"], tool.get("input_schema", {})) for tool in body.get("tools") or ()]
-    return Request(body["model"], bool(body.get("stream")), body, tools)
+    forced = (body.get("tool_choice") or {}).get("name")
+    return Request(body["model"], bool(body.get("stream")), body, tools, forced)
 
 
 def whole(call: Call, reply: Reply) -> dict[str, Any]:

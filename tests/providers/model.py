@@ -23,10 +23,6 @@ class Tool:
     name: str
     schema: Mapping[str, Any]
 
-    @property
-    def properties(self) -> Mapping[str, Any]:
-        return self.schema.get("properties") or {}
-
 
 @dataclass(frozen=True)
 class Request:
@@ -36,6 +32,10 @@ class Request:
     is_stream: bool
     body: Mapping[str, Any]
     tools: list[Tool]
+    forced_tool: str | None = None
+    """The name of the tool that the model must call, whatever it knows."""
+    text_schema: Mapping[str, Any] | None = None
+    """The JSON schema of the text that the model must write."""
 
 
 @dataclass(frozen=True)
@@ -127,18 +127,26 @@ class Model:
             return call, failure
 
     def reply(self, request: Request) -> Reply:
-        """SQL, or the call of a tool with SQL, until the request has the result of the query."""
-        if SEEN_RESULT.search(json.dumps(request.body)):
-            return Reply(RESPONSE_TEXT)
-        tool = min((tool for tool in request.tools if _takes_sql(tool)), key=lambda tool: len(tool.name), default=None)
-        if tool is None:
-            return Reply(SQL)
-        return Reply(tool=tool.name, arguments={name: _value(schema) for name, schema in tool.properties.items()})
+        """SQL, in a tool call if there is a tool for it. RESPONSE_TEXT if the request has the result of the query."""
+        has_result = SEEN_RESULT.search(json.dumps(request.body))
+        text = RESPONSE_TEXT if has_result else SQL
+        tool = next((tool for tool in request.tools if tool.name == request.forced_tool), None)
+        if tool is None and not has_result:
+            tool = min(
+                (tool for tool in request.tools if _takes_sql(tool)), key=lambda tool: len(tool.name), default=None
+            )
+        if tool is not None:
+            return Reply(tool=tool.name, arguments=_filled(tool.schema, text))
+        if request.text_schema is not None:
+            text = json.dumps(_filled(request.text_schema, text))
+        return Reply(text)
 
 
 def _takes_sql(tool: Tool) -> bool:
-    return bool({"sql", "query", "generated_sql"} & tool.properties.keys())
+    return bool({"sql", "query"} & tool.schema.get("properties", {}).keys())
 
 
-def _value(schema: Mapping[str, Any]) -> object:
-    return SQL if schema.get("type", "string") == "string" else None
+def _filled(schema: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """An object of the schema, with the text as each of its strings."""
+    properties = schema.get("properties", {}).items()
+    return {name: text for name, value in properties if value.get("type") == "string"}

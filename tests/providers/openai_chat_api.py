@@ -12,7 +12,10 @@ from tests.providers.sse import Event, pieces
 
 def read(path: str, body: Mapping[str, Any]) -> Request:
     tools = [Tool(tool["function"]["name"], tool["function"].get("parameters", {})) for tool in body.get("tools") or ()]
-    return Request(body["model"], bool(body.get("stream")), body, tools)
+    choice, output = body.get("tool_choice"), body.get("response_format") or {}
+    forced = choice["function"]["name"] if isinstance(choice, dict) and "function" in choice else None
+    schema = output.get("json_schema", {}).get("schema")
+    return Request(body["model"], bool(body.get("stream")), body, tools, forced, schema)
 
 
 def whole(call: Call, reply: Reply) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from tests.providers.sse import Event, pieces
 
 def read(path: str, body: Mapping[str, Any]) -> Request:
     tools = [Tool(tool["name"], tool.get("parameters") or {}) for tool in body.get("tools") or () if "name" in tool]
-    return Request(body["model"], bool(body.get("stream")), body, tools)
+    choice, output = body.get("tool_choice"), body.get("text") or {}
+    forced = choice.get("name") if isinstance(choice, dict) else None
+    return Request(body["model"], bool(body.get("stream")), body, tools, forced, output.get("format", {}).get("schema"))
 
 
 def whole(call: Call, reply: Reply) -> dict[str, Any]:
