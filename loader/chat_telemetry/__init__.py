@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chat_telemetry._client import TelemetryClient
 from chat_telemetry._default_client import close, configure, flush, persist_telemetry, stats
 from chat_telemetry._errors import TelemetryError
-from chat_telemetry._observe.chat import observe_chat
+from chat_telemetry._observe.chat import current, observe_chat
 from chat_telemetry._record import TelemetryRecord
 from chat_telemetry._stats import Stats
 
@@ -21,6 +21,7 @@ __all__ = [
     "TelemetryRecord",
     "close",
     "configure",
+    "current",
     "flush",
     "observe_chat",
     "persist_telemetry",

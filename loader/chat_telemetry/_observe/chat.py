@@ -8,16 +8,24 @@ with observe_chat(user_id=user.id, user_question=question) as chat:
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Callable
+from typing import Literal, TypeVar, cast
 from uuid import UUID
 
 from chat_telemetry._client import TelemetryClient
 from chat_telemetry._default_client import persist_telemetry
 from chat_telemetry._logger import logger
-from chat_telemetry._observe.chat_failures import failure_in, message_of, origins
-from chat_telemetry._observe.usage import ModelCall, begins_response
+from chat_telemetry._observe.advice import advise, guarded, tell
+from chat_telemetry._observe.calls import distinct, failed_call, last, total
+from chat_telemetry._observe.chat_failures import CANCELLED, StepFailures, failure_in, is_cancellation, message_of
+from chat_telemetry._observe.first_text import begins_response
+from chat_telemetry._observe.place import Place, here, place_in
+from chat_telemetry._observe.step import ObservedStep
+from chat_telemetry._observe.step_times import StepTimes
+from chat_telemetry._observe.stream import observed
+from chat_telemetry._observe.usage import ModelCall, model_responses
 from chat_telemetry._record import TelemetryRecord
 
 Step = Literal["nl_to_sql", "sql_validation", "sql_execution", "response_generation"]
@@ -26,8 +34,11 @@ TIMED_STEPS = ("nl_to_sql", "sql_execution", "response_generation")
 
 Response = TypeVar("Response")
 Stream = TypeVar("Stream")
-Stream_co = TypeVar("Stream_co", covariant=True)
-Chunk = TypeVar("Chunk")
+
+LATE = "observe_chat was used after its block, which persisted the record: put the block where the chat request ends"
+TWICE = "one observe_chat was entered twice: call observe_chat for each chat request"
+COROUTINE = "chat.usage got a coroutine, which is no model response: write chat.usage(await …)"
+RAW_RESPONSE = "chat.usage got a raw HTTP response: hand it what its parse() returns"
 
 
 def observe_chat(
@@ -47,8 +58,17 @@ def observe_chat(
     return ObservedChat(record, client.persist if client else persist_telemetry)
 
 
+def current() -> ObservedChat | None:
+    """The chat request that this code runs in: in tasks, callbacks and threads, if they got the context of the request.
+
+    None outside of `observe_chat`, and in a thread that was started without the context (`contextvars.copy_context`).
+    """
+    place = here()
+    return None if place is None else place.chat
+
+
 class ObservedChat:
-    """A chat request in progress. For one thread or task at a time, because a request runs its steps one by one."""
+    """A chat request in progress. Its tasks and threads may run steps and model calls at the same time."""
 
     record: TelemetryRecord
     """The record that will be persisted. Set the columns that cannot be measured: generated_sql, result_row_count,
@@ -57,180 +77,197 @@ class ObservedChat:
     def __init__(self, record: TelemetryRecord, persist: Callable[[TelemetryRecord], bool]) -> None:
         self.record = record
         self._persist = persist
+        self._entered = 0
+        self._start()
+
+    def _start(self) -> None:
+        self.is_over = False
+        self._place: Place | None = None
         self._started = time.perf_counter()
-        self._step: str | None = None
-        self._seconds: dict[str, float] = {}
-        self._calls: list[tuple[str, ModelCall]] = []
-        self._failure: tuple[BaseException, str] | None = None
+        self._times = StepTimes()
+        self._failures = StepFailures()
+        self._calls: list[ModelCall] = []
         self._first_byte: float | None = None
+        self._last_activity = self._started
 
     def step(self, name: Step) -> ObservedStep:
         """Time a step, as `with` or `async with`. An exception in the block is recorded as a failure of this step.
 
-        A step that is entered again, for example to repair the SQL, adds to its duration. `sql_validation` has no
-        duration column.
+        The duration is the time in which the step is open: once, several times, or in several tasks at the same time.
+        `sql_validation` has no duration column. An unknown name is reported once, and its block has no step.
         """
         return ObservedStep(self, name)
 
     def first_byte(self) -> None:
         """The user sees the first text of the response now. Only the first call counts."""
         if self._first_byte is None:
-            self._first_byte = time.perf_counter()
+            self._first_byte = self._last_activity = time.perf_counter()
 
     def usage(self, response: Response) -> Response:
         """Read model and tokens from a model response, and return the same object.
 
         In the step `response_generation` and outside of all steps they count as `response_*`, and the id of the model
         response is kept. In every other step they count as `sql_*`. The tokens of several calls add up; the last model
-        is kept.
+        is kept. A model response that says that it failed or is incomplete is an error of the step, unless a later one
+        of this step is whole.
         """
-        _guarded(self._new_call().read, response)
+        guarded(self._read, response)
         return response
 
-    def stream(self, chunks: Stream) -> ObservedStream[Stream]:
-        """Pass the chunks of a model response through unchanged, and read model and tokens from them.
+    def stream(self, chunks: Stream) -> Stream:
+        """The stream, which is used as without telemetry. Model and tokens are read from its chunks.
 
         They count for the step in which this method is called, as in `usage`. The first text of the response is the
         first byte. OpenAI's Chat Completions report tokens only with `stream_options={"include_usage": True}`.
         """
-        call = self._new_call()
-        is_response = _column_prefix(self._step) == "response"
-
-        def note(chunk: object) -> None:
-            _guarded(call.read, chunk)
-            if is_response and self._first_byte is None and _guarded(begins_response, chunk):
-                self.first_byte()
-
-        return ObservedStream(chunks, note)
+        try:
+            return cast("Stream", observed(chunks, self._note_of(self.new_call("stream", self.step_here()))))
+        except Exception as error:
+            tell(error, "stream")
+            return chunks
 
     def fail(self, error: BaseException) -> None:
         """Record an exception that does not leave the block, for example because a handler replies to the user."""
-        _guarded(self._fail, error)
+        guarded(self._fail, error)
 
     def __enter__(self) -> ObservedChat:
+        self._entered += 1
+        if self._entered > 1 or self.is_over:
+            advise(TWICE)
+        if self.is_over:
+            asked = self.record
+            self.record = TelemetryRecord(
+                user_id=asked.user_id, user_question=asked.user_question, conversation_id=asked.conversation_id
+            )
+            self._start()
+        if self._place is None:
+            self._place = Place(self, None)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        _guarded(self._finish, error)
+        self._entered -= 1
+        if self._entered == 0:
+            guarded(self._finish, error)
 
     async def __aenter__(self) -> ObservedChat:
-        return self
+        return self.__enter__()
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        _guarded(self._finish, error)
+        self.__exit__(kind, error, traceback)
 
-    def _new_call(self) -> ModelCall:
-        call = ModelCall()
-        self._calls.append((_column_prefix(self._step), call))
+    def step_here(self) -> str | None:
+        """The step that this code runs in. In a thread without the context of the request: the step that is open."""
+        place = place_in(self)
+        return self._times.only_open_step() if place is None else place.step
+
+    def new_call(self, source: str, step: str | None) -> ModelCall:
+        """A model call that counts for this step; None: outside of all steps."""
+        if self.is_over:
+            advise(LATE)
+        call = ModelCall(source, step)
+        self._calls.append(call)
         return call
 
-    def enter_step(self, name: str) -> str | None:
-        """For ObservedStep: make this the current step, and return the outer one."""
-        outer, self._step = self._step, name
-        return outer
+    def enter_step(self, step: str, now: float) -> Place:
+        """For ObservedStep: begin the time of the step, and make it the current one."""
+        if self.is_over:
+            advise(LATE)
+        self._times.begin(step, now)
+        return Place(self, step)
 
-    def leave_step(self, name: str, outer: str | None, seconds: float, error: BaseException | None) -> None:
-        """For ObservedStep: add the duration, note the exception, and make `outer` the current step again."""
-        self._step = outer
-        self._seconds[name] = self._seconds.get(name, 0.0) + seconds
-        # An exception belongs to the innermost step that it left, even if an outer step raised another one from it.
-        if error is not None and not (
-            self._failure and (self._failure[0] is error or self._failure[0] is error.__cause__)
-        ):
-            self._failure = (error, name)
+    def leave_step(self, place: Place, started: float, error: BaseException | None) -> None:
+        """For ObservedStep: end the time of the step, and note the exception that leaves it."""
+        step = place.step or ""
+        place.leave()
+        now: float | None = time.perf_counter()
+        if isinstance(error, GeneratorExit):
+            # The server may close the generator long after the user left. The last chunk is the last known moment.
+            now = self._last_activity if self._last_activity > started else None
+        self._times.end(step, now)
+        if error is not None:
+            self._failures.note(error, step)
+
+    def add_time(self, step: str, seconds: float) -> None:
+        """For integrations: a part of a step ran for this time, without ObservedStep."""
+        self._times.add(step, seconds)
+
+    def note_failure(self, error: BaseException, step: str) -> None:
+        """For integrations: the exception was raised in this step, without ObservedStep."""
+        self._failures.note(error, step)
+
+    def _read(self, response: object) -> None:
+        for part in model_responses(response):
+            call = self.new_call("usage", self.step_here())
+            call.read(part)
+            self._last_activity = time.perf_counter()
+            if call.is_empty:
+                _advise_about(response)
+
+    def _note_of(self, call: ModelCall) -> Callable[[object], None]:
+        waits_for_text = call.column_prefix == "response"
+
+        def note(chunk: object) -> None:
+            try:
+                call.read(chunk)
+                if self.is_over:
+                    advise(LATE)
+                self._last_activity = time.perf_counter()
+                if waits_for_text and self._first_byte is None and begins_response(chunk):
+                    self._first_byte = self._last_activity
+            except Exception as error:
+                tell(error, "stream")
+
+        return note
 
     def _fail(self, error: BaseException) -> None:
-        failed_in = self._step
-        if self._failure and any(origin is self._failure[0] for origin in origins(error)):
-            failed_in = self._failure[1]
         if self.record.error_type is None:
-            self.record.error_type, self.record.failed_step = failure_in(failed_in)
+            error_type, failed_step = failure_in(self._failures.step_of(error, otherwise=self.step_here()))
+            self.record.error_type = CANCELLED if is_cancellation(error) else error_type
+            self.record.failed_step = failed_step
         self._fill("error_message", message_of(error))
 
     def _finish(self, error: BaseException | None) -> None:
         try:
+            if self._place is not None:
+                self._place.leave()
             if error is not None:
                 self._fail(error)
             self._fill_measured()
         finally:
-            self._failure = None  # because its traceback would keep the variables of the request alive
+            self.is_over = True
+            self._failures.clear()
             self._persist(self.record)
 
     def _fill_measured(self) -> None:
-        for step, seconds in self._seconds.items():
+        for step, milliseconds in self._times.milliseconds():
             if step in TIMED_STEPS:
-                self._fill(f"{step}_duration_ms", round(seconds * 1000))
+                self._fill(f"{step}_duration_ms", milliseconds)
         if self._first_byte is not None:
             self._fill("ttfb_ms", round((self._first_byte - self._started) * 1000))
+        calls = distinct(self._calls)
         for prefix in ("sql", "response"):
-            calls = [call for call_prefix, call in self._calls if call_prefix == prefix]
-            self._fill(f"{prefix}_model", _last(call.model for call in calls))
-            for count in ("input_tokens", "output_tokens", "cached_tokens"):
-                self._fill(f"{prefix}_{count}", _total(getattr(call, count) for call in calls))
-        self._fill("response_id", _last(call.response_id for prefix, call in self._calls if prefix == "response"))
+            of_prefix = [call for call in calls if call.column_prefix == prefix]
+            if of_prefix:
+                self._fill(f"{prefix}_model", last(call.model for call in of_prefix))
+                for count in ("input_tokens", "output_tokens", "cached_tokens"):
+                    self._fill(f"{prefix}_{count}", total(getattr(call, count) for call in of_prefix))
+                if prefix == "response":
+                    self._fill("response_id", last(call.response_id for call in of_prefix))
+        if self.record.error_type is None and (failed := failed_call(calls)) is not None:
+            error_type, self.record.failed_step = failure_in(failed.step)
+            self.record.error_type = CANCELLED if failed.is_cancelled else error_type
+            self._fill("error_message", failed.failure)
 
     def _fill(self, column: str, value: object) -> None:
         if getattr(self.record, column) is None:
             setattr(self.record, column, value)
 
 
-class ObservedStep:
-    """One step of a chat request, timed from entry to exit."""
-
-    def __init__(self, chat: ObservedChat, name: str) -> None:
-        self._chat = chat
-        self._name = name
-
-    def __enter__(self) -> None:
-        self._outer = self._chat.enter_step(self._name)
-        self._started = time.perf_counter()
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._chat.leave_step(self._name, self._outer, time.perf_counter() - self._started, error)
-
-    async def __aenter__(self) -> None:
-        self.__enter__()
-
-    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self.__exit__(kind, error, traceback)
-
-
-class ObservedStream(Generic[Stream_co]):
-    """A stream of chunks that can be iterated once, with `for` or `async for`, like the stream inside it."""
-
-    def __init__(self, chunks: Stream_co, note: Callable[[object], None]) -> None:
-        self._chunks = chunks
-        self._note = note
-
-    def __iter__(self: ObservedStream[Iterable[Chunk]]) -> Iterator[Chunk]:
-        for chunk in self._chunks:
-            self._note(chunk)
-            yield chunk
-
-    async def __aiter__(self: ObservedStream[AsyncIterable[Chunk]]) -> AsyncIterator[Chunk]:
-        async for chunk in self._chunks:
-            self._note(chunk)
-            yield chunk
-
-
-def _guarded(function: Callable[..., Any], *args: object) -> Any:
-    """Call the function. An exception while observing must not fail the chat request."""
-    try:
-        return function(*args)
-    except Exception as error:
-        logger.debug("a chat request was not observed in full: %s in %s", type(error).__name__, function.__name__)
-        return None
-
-
-def _column_prefix(step: str | None) -> str:
-    """The prefix of the columns for which a model call counts."""
-    return "response" if step in (None, "response_generation") else "sql"
-
-
-def _last(values: Iterable[str | None]) -> str | None:
-    return next((value for value in reversed(list(values)) if value is not None), None)
-
-
-def _total(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+def _advise_about(response: object) -> None:
+    """Common slips after which nothing can be read."""
+    if inspect.isawaitable(response):
+        advise(COROUTINE)
+    elif hasattr(response, "http_response") and hasattr(response, "parse"):
+        advise(RAW_RESPONSE)
+    else:
+        logger.debug("an object of type %s is no model response that is known", type(response).__name__)

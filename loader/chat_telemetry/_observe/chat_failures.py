@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 # By the step in which the exception was raised: error_type, and failed_step as the user sees it.
@@ -11,8 +12,46 @@ FAILURES = {
     "sql_execution": ("sql_execution", "looking_up"),
     "response_generation": ("response_generation", "response"),
 }
+CANCELLED = "cancelled"
 MAX_MESSAGE = 2_000
 """Characters kept of an error message."""
+
+# The exceptions of a cancelled task, of a generator that is closed, and of a browser that goes away: package and name,
+# because most of the packages are not installed.
+_CANCELLATIONS = {
+    ("builtins", "GeneratorExit"),
+    ("asyncio", "CancelledError"),
+    ("concurrent", "CancelledError"),
+    ("trio", "Cancelled"),
+    ("greenlet", "GreenletExit"),
+    ("starlette", "ClientDisconnect"),
+    ("uvicorn", "ClientDisconnected"),
+    ("django", "RequestAborted"),
+}
+
+
+class StepFailures:
+    """The exceptions that left steps, each with the innermost step that it left."""
+
+    def __init__(self) -> None:
+        self._noted: deque[tuple[BaseException, str | None]] = deque(maxlen=32)
+
+    def note(self, error: BaseException, step: str | None) -> None:
+        """Note an exception that leaves a step, unless it or its cause left an inner one."""
+        origin_of = {id(error), id(error.__cause__), *map(id, leaves(error))}
+        if not any(id(noted) in origin_of for noted, _ in self._noted):
+            self._noted.append((error, step))
+
+    def step_of(self, error: BaseException, otherwise: str | None) -> str | None:
+        """The step in which the exception, or one that led to it, was raised. A cancelled task did not lead to it."""
+        noted = {id(noted): step for noted, step in self._noted}
+        found = [origin for origin in origins(error) if id(origin) in noted]
+        found.sort(key=is_cancellation)
+        return noted[id(found[0])] if found else otherwise
+
+    def clear(self) -> None:
+        """Forget the exceptions, because their tracebacks would keep the variables of the request alive."""
+        self._noted.clear()
 
 
 def failure_in(step: str | None) -> tuple[str, str | None]:
@@ -20,23 +59,45 @@ def failure_in(step: str | None) -> tuple[str, str | None]:
     return FAILURES.get(step or "", ("unexpected", None))
 
 
+def is_cancellation(error: BaseException) -> bool:
+    """Whether the request ended because the user left or the task was cancelled. That is no failure."""
+    return all(
+        any((cls.__module__.partition(".")[0], cls.__name__) in _CANCELLATIONS for cls in type(leaf).__mro__)
+        for leaf in leaves(error)
+    )
+
+
 def origins(error: BaseException) -> Iterator[BaseException]:
-    """The exception, its causes and contexts, and the exceptions in an ExceptionGroup."""
-    waiting, seen = [error], set()
+    """The exception, then the exceptions in a group, causes and contexts, the nearest first."""
+    waiting, seen = deque([error]), set()
     while waiting:
-        origin = waiting.pop()
+        origin = waiting.popleft()
         if id(origin) not in seen:
             seen.add(id(origin))
             yield origin
             held = origin.exceptions if isinstance(origin, BaseExceptionGroup) else ()
-            waiting += [other for other in (origin.__cause__, origin.__context__, *held) if other is not None]
+            waiting += [other for other in (*held, origin.__cause__, origin.__context__) if other is not None]
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The exceptions in a group and in its groups; otherwise the exception itself."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for held in error.exceptions for leaf in leaves(held)]
 
 
 def message_of(error: BaseException) -> str:
-    """The type of the exception and its text, if it has one, cut to MAX_MESSAGE characters."""
+    """The type of the exception and its text, if it has one, cut to MAX_MESSAGE characters. Of a group: of its leaves.
+
+    The text of a cancellation says nothing about the chat: asyncio's has addresses and the path of a file.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        failed = [leaf for leaf in leaves(error) if not is_cancellation(leaf)] or leaves(error)
+        messages = list(dict.fromkeys(map(message_of, failed)))
+        return f"{type(error).__name__}: {'; '.join(messages)}"[:MAX_MESSAGE]
     name = type(error).__name__
     try:
-        text = str(error)
+        text = "" if is_cancellation(error) else str(error)
     except Exception:
         return name
     return (f"{name}: {text}" if text else name)[:MAX_MESSAGE]

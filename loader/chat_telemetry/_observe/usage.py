@@ -1,163 +1,187 @@
-"""Reads model, response id and tokens from the model responses of OpenAI, Anthropic and Google.
+"""Reads model, response id, tokens and reported failures from the model responses of many packages.
 
-It imports none of their packages. It recognizes OpenAI's Responses and Chat Completions, Anthropic's Messages and
-Gemini's generate_content by their fields: whole responses and chunks of streams, as objects or as dicts, for Gemini
-also in the camelCase of its wire format.
+It imports none of these packages. It recognizes whole responses and chunks of streams by their fields, as objects and
+as dicts: `usage_fields` has the table of shapes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
+from collections.abc import Iterable
+
+from chat_telemetry._observe.fields import Fields, at, items, text_at
+from chat_telemetry._observe.usage_fields import IDENTIFYING, cached_of, counts_in, input_of, output_of
+
+_IDENTITY = Fields("model", "model_version", "model_name", "response_id", "provider_response_id", "id")
+# The fields that hold usage. If a response has several, for example LangChain's messages, the first one counts.
+_USAGE = ("usage_metadata", "usage", "token_usage")
+# The fields that hold the model response or a part of it: events of OpenAI's Responses and realtime API, of Anthropic,
+# of OpenAI's streaming helper, llama-index and LangChain with the provider's response, LangChain's messages, Cohere's
+# and Mistral's events.
+_ENVELOPES = ("response", "message", "chunk", "raw", "response_metadata", "delta", "data")
+# Those with usage, but without the model: Bedrock's and Groq's last events.
+_USAGE_ENVELOPES = ("metadata", "x_groq")
+_CONTENT = Fields(*_USAGE, *_ENVELOPES, *_USAGE_ENVELOPES, "status", "error")
+_NO_CHAT = Fields("embedding", "embeddings", "data", "results")
+_ANSWERS_OF_OTHER_MODELS = ("embedding", "flagged", "relevance_score")
+_DEEPEST = 3
+_CANCELLED = "response cancelled"
+# openai-agents gives this id to responses that have none.
+_NO_IDS = {"__fake_id__"}
 
 
-@dataclass(frozen=True)
-class UsageFields:
-    """The usage that one API reports: the field that identifies it, and the fields that add up to each count."""
-
-    api: str
-    identifying_field: str
-    input: tuple[str, ...]
-    """Together they include cached tokens."""
-    output: tuple[str, ...]
-    cached: tuple[str, ...]
-
-
-USAGE_FIELDS = (
-    UsageFields(
-        "openai_chat",
-        "prompt_tokens",
-        ("prompt_tokens",),
-        ("completion_tokens",),
-        ("prompt_tokens_details.cached_tokens",),
-    ),
-    UsageFields(
-        "openai_responses",
-        "input_tokens_details.cached_tokens",
-        ("input_tokens",),
-        ("output_tokens",),
-        ("input_tokens_details.cached_tokens",),
-    ),
-    UsageFields(  # input_tokens are those that neither came from the cache nor went into it
-        "anthropic",
-        "input_tokens",
-        ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
-        ("output_tokens",),
-        ("cache_read_input_tokens",),
-    ),
-    UsageFields(  # candidates_token_count does not include thoughts_token_count
-        "gemini",
-        "prompt_token_count",
-        ("prompt_token_count", "tool_use_prompt_token_count"),
-        ("candidates_token_count", "thoughts_token_count"),
-        ("cached_content_token_count",),
-    ),
-)
-_COUNTS = tuple({name: None for fields in USAGE_FIELDS for name in (*fields.input, *fields.output, *fields.cached)})
-
-# Where the events of a stream carry the response: OpenAI's Responses, Anthropic, OpenAI's streaming helper.
-_ENVELOPES = ("response", "message", "chunk")
-# The events with text for the user, and where in them it is: of OpenAI's Responses, of its streaming helper for Chat
-# Completions, of Anthropic and of its streaming helper.
-_TEXT_EVENTS = (
-    ("response.output_text.delta", "delta"),
-    ("response.refusal.delta", "delta"),
-    ("content.delta", "delta"),
-    ("refusal.delta", "delta"),
-    ("content_block_delta", "delta.text"),
-    ("text", "text"),
-)
-
-
-@dataclass
 class ModelCall:
-    """One model call, read from its model response or from those chunks of its stream that have arrived."""
+    """One model call, read from its model response or from those chunks of its stream that have arrived.
 
-    model: str | None = None
-    response_id: str | None = None
-    _counts: dict[str, int] = field(default_factory=dict)
+    The events of an agent can hold several model responses, one after the other. Their tokens add up.
+    """
+
+    def __init__(self, source: str = "usage", step: str | None = None) -> None:
+        self.source = source
+        """Who reads it: chat code by `usage` or `stream`, or an integration."""
+        self.step = step
+        """The step that it counts for. None: outside of all steps."""
+        self.model: str | None = None
+        self.response_id: str | None = None
+        self.failure: str | None = None
+        """What the provider reports instead of raising: the status, and the reason if there is one."""
+        self._counts: dict[str, dict[str, int]] = {}
+        self._earlier: list[dict[str, dict[str, int]]] = []
+        self._has_ended = False
 
     def read(self, part: object) -> None:
-        """Read a model response or a chunk. A later chunk overrides an earlier one: streams report running totals."""
-        self._read(part)
-        for name in _ENVELOPES:
-            if (inner := _get(part, name)) is not None:
-                self._read(inner)
+        """Read a model response or a chunk. A later chunk overrides an earlier one: streams report running totals.
+
+        The model is the one that is named first. Embeddings, moderations and rankings are not read: a step is named
+        after the model that wrote, and priced by it.
+        """
+        if self.model is None and _is_of_other_model(part):
+            return
+        self._read(part, 1)
+        if not self._counts and IDENTIFYING.of(part):
+            self._add_usage("itself", part)
+
+    @property
+    def column_prefix(self) -> str:
+        """The prefix of the columns for which it counts."""
+        return "response" if self.step in (None, "response_generation") else "sql"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read."""
+        return self.model is None and self.failure is None and not self._counts and not self._earlier
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the provider reports that the response was cancelled."""
+        return self.failure is not None and self.failure.startswith(_CANCELLED)
 
     @property
     def input_tokens(self) -> int | None:
         """Tokens that the model read, cached ones included. None if the model response does not report them."""
-        return self._sum("input")
+        return _total(input_of(counts) for counts in self._usages())
 
     @property
     def output_tokens(self) -> int | None:
         """Tokens that the model wrote, hidden reasoning included. None if the model response does not report them."""
-        return self._sum("output")
+        return _total(output_of(counts) for counts in self._usages())
 
     @property
     def cached_tokens(self) -> int | None:
-        """How many of the input tokens came from the provider's cache. 0 if only input tokens are reported."""
-        cached = self._sum("cached")
-        return 0 if cached is None and self.input_tokens is not None else cached
+        """How many of the input tokens came from the provider's cache. None if the model response does not say it."""
+        return _total(cached_of(counts) for counts in self._usages())
 
-    def _read(self, part: object) -> None:
-        model = _text(part, "model") or _text(part, "model_version")
-        if model:
-            self.model = model
-            self.response_id = _text(part, "id") or _text(part, "response_id") or self.response_id
-        usage = _get(part, "usage") or _get(part, "usage_metadata")
-        if usage is not None:
-            for name in _COUNTS:
-                count = _get_path(usage, name)
-                if type(count) is int:
-                    self._counts[name] = count
+    def _read(self, part: object, depth: int, *, wants_usage: bool = True, has_id: bool = False) -> None:
+        if self.model is None or self.response_id is None or self._has_ended:
+            self._read_identity(part, has_id=has_id)
+        has_usage = False
+        for name, value in _CONTENT.of(part):
+            if name in _USAGE:
+                if wants_usage:
+                    # Each chunk of LangChain reports a part of the usage; all others report running totals.
+                    self._add_usage(name, value, adds_up=getattr(part, "type", None) == "AIMessageChunk")
+                    has_usage = True
+            elif name in _USAGE_ENVELOPES:
+                if (usage := at(value, "usage")) is not None:
+                    self._add_usage("usage", usage)
+            elif name in _ENVELOPES:
+                if depth < _DEEPEST:
+                    # Usage of the whole is not overridden by that of a part.
+                    wanted = wants_usage and not has_usage
+                    self._read(value, depth + 1, wants_usage=wanted, has_id=name == "response_metadata")
+            else:
+                self._read_failure(part)
 
-    def _sum(self, kind: str) -> int | None:
-        fields = next((fields for fields in USAGE_FIELDS if fields.identifying_field in self._counts), None)
-        counts = [self._counts[name] for name in getattr(fields, kind, ()) if name in self._counts]
-        return sum(counts) if counts else None
+    def _read_identity(self, part: object, *, has_id: bool) -> None:
+        found = {name: value for name, value in _IDENTITY.of(part) if isinstance(value, str) and value}
+        model = found.get("model") or found.get("model_version") or found.get("model_name")
+        response_id = found.get("response_id") or found.get("provider_response_id")
+        if response_id is None and (model or has_id):  # the `id` of anything else is not that of a response
+            response_id = found.get("id")
+        if response_id in _NO_IDS:
+            response_id = None
+        if self._has_ended and response_id not in (None, self.response_id):
+            self._earlier.append(self._counts)
+            self._counts, self.response_id, self._has_ended = {}, None, False
+        self.model = self.model or model
+        self.response_id = self.response_id or response_id
+
+    def _add_usage(self, holder: str, usage: object, *, adds_up: bool = False) -> None:
+        counts = counts_in(usage)
+        if counts:
+            known = self._counts.setdefault(holder, {})
+            for name, count in counts.items():
+                known[name] = count + (known.get(name, 0) if adds_up else 0)
+
+    def _usages(self) -> list[dict[str, int]]:
+        """The counts of each model response, all of one holder."""
+        found = []
+        for counts in (*self._earlier, self._counts):
+            holder = next((name for name in (*_USAGE, "itself") if name in counts), None)
+            if holder is not None:
+                found.append(counts[holder])
+        return found
+
+    def _read_failure(self, part: object) -> None:
+        status = text_at(part, "status")
+        reasons = [
+            text_at(part, "incomplete_details.reason") or text_at(part, "status_details.reason"),
+            *(_texts(at(part, "error")) or _texts(at(part, "status_details.error"))),
+        ]
+        if status in {"failed", "incomplete", "cancelled"}:
+            self.failure = ": ".join([f"response {status}", *filter(None, reasons)])
+            self._has_ended = True
+        elif status == "completed":
+            self.failure = None
+            self._has_ended = True
+        elif found := [reason for reason in reasons if reason]:
+            self.failure = ": ".join(found)
 
 
-def begins_response(chunk: object) -> bool:
-    """Whether a chunk of a stream has text for the user.
-
-    Events that announce, reason, call tools or summarize have none. A chunk of an unknown kind counts as text.
-    """
-    if (kind := _get(chunk, "type")) is not None:
-        return any(kind == event and bool(_get_path(chunk, text)) for event, text in _TEXT_EVENTS)
-    if (choices := _get(chunk, "choices")) is not None:
-        deltas = [_get(choice, "delta") for choice in _items(choices)]
-        return any(_text(delta, "content") or _text(delta, "refusal") for delta in deltas)
-    if (candidates := _get(chunk, "candidates")) is not None:
-        parts = [part for candidate in _items(candidates) for part in _items(_get_path(candidate, "content.parts"))]
-        return any(_text(part, "text") and not _get(part, "thought") for part in parts)
-    return bool(chunk) and _get(chunk, "usage_metadata") is None
+def model_responses(response: object) -> Iterable[object]:
+    """The model responses in a result of openai-agents or instructor, otherwise the object itself."""
+    if responses := items(getattr(response, "raw_responses", None)):
+        return responses
+    raw = getattr(response, "_raw_response", None)
+    return (response if raw is None else raw,)
 
 
-def _get(part: object, name: str) -> Any:
-    if isinstance(part, Mapping):
-        return part[name] if name in part else part.get(_camel_case(name))
-    return getattr(part, name, None)
+def _is_of_other_model(part: object) -> bool:
+    for name, value in _NO_CHAT.of(part):
+        if name.startswith("embedding"):
+            return True
+        if (first := next(iter(items(value)), None)) is not None:
+            return any(at(first, answer) is not None for answer in _ANSWERS_OF_OTHER_MODELS)
+    return False
 
 
-def _get_path(part: object, path: str) -> Any:
-    for name in path.split("."):
-        part = _get(part, name)
-    return part
+def _texts(error: object) -> list[str]:
+    """The code and the message of an error that a provider reports. Nothing for an object of another kind."""
+    if isinstance(error, str):
+        return [error]
+    texts = (at(error, "code"), at(error, "message"))
+    return [str(text) for text in texts if isinstance(text, str | int)]
 
 
-def _text(part: object, name: str) -> str | None:
-    value = _get(part, name)
-    return value if isinstance(value, str) else None
-
-
-def _items(value: object) -> Iterable[Any]:
-    return value if isinstance(value, list | tuple) else ()
-
-
-@cache
-def _camel_case(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(other.capitalize() for other in others)
+def _total(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

@@ -198,7 +198,8 @@ def test_a_model_response_that_raises_does_not_fail_the_chat_request(
         chat.usage(hostile[0])
         assert list(chat.stream(hostile)) == hostile
     assert len(kept.records) == 1
-    assert "RuntimeError in read" in caplog.text
+    assert "RuntimeError in _read" in caplog.text
+    assert "RuntimeError in stream" in caplog.text
 
 
 class Broken:

@@ -149,7 +149,8 @@ def test_a_cancelled_request_is_recorded_and_stays_cancelled(kept: Kept) -> None
 
     assert asyncio.run(serve())
     record = kept.records[0]
-    assert (record.error_type, record.error_message) == ("response_generation", "CancelledError")
+    assert (record.error_type, record.failed_step) == ("cancelled", "response")
+    assert record.error_message == "CancelledError"
 
 
 def test_closing_a_generator_is_recorded(kept: Kept) -> None:
@@ -161,7 +162,7 @@ def test_closing_a_generator_is_recorded(kept: Kept) -> None:
     next(generator)
     generator.close()
     record = kept.records[0]
-    assert (record.error_type, record.failed_step) == ("response_generation", "response")
+    assert (record.error_type, record.failed_step) == ("cancelled", "response")
     assert (record.error_message, record.response_model) == ("GeneratorExit", "gpt-4.1-mini-2025-04-14")
 
 

@@ -11,7 +11,8 @@ import pytest
 from google import genai
 from google.genai.types import HttpOptions
 
-from chat_telemetry._observe.usage import ModelCall, begins_response
+from chat_telemetry._observe.first_text import begins_response
+from chat_telemetry._observe.usage import ModelCall
 from tests.providers import RESPONSE_TEXT, WIRE, running_provider
 
 MESSAGES: Any = [{"role": "user", "content": "How many orders?"}]
@@ -58,7 +59,7 @@ ANTHROPIC, GEMINI = EXPECTED["anthropic"], EXPECTED["gemini"]
 STREAMED_RESPONSES = ("gpt-4.1-mini-2025-04-14", "resp_7d41c0de", 512, 24, 128)
 STREAMED_CHAT = ("gpt-4o-mini-2024-07-18", "chatcmpl-CfX2Cd", 301, 17, 0)
 STREAMED_ANTHROPIC = ("claude-haiku-4-5-20251001", "msg_01YGEVEZKhBBDawoquwWpZFM", 25 + 2048, 64, 2048)
-STREAMED_GEMINI = ("gemini-2.5-pro", "uUDxbdvFCNwojuZQ17rthRZ", 77, 9 + 41, 0)
+STREAMED_GEMINI = ("gemini-2.5-pro", "uUDxbdvFCNwojuZQ17rthRZ", 77, 9 + 41, None)
 
 
 @pytest.mark.parametrize("api", EXPECTED)
@@ -184,6 +185,6 @@ def test_a_mock_reports_nothing() -> None:
     assert read(MagicMock()) == (None, None, None, None, None)
 
 
-@pytest.mark.parametrize(("chunk", "begins"), [("There", True), ("", False), (b"There", True), (object(), True)])
-def test_a_chunk_of_an_unknown_type_begins_the_response_unless_it_is_empty(chunk: object, begins: bool) -> None:
+@pytest.mark.parametrize(("chunk", "begins"), [("There", True), ("", False), (b"There", True), (object(), False)])
+def test_a_text_begins_the_response_and_an_object_of_an_unknown_type_does_not(chunk: object, begins: bool) -> None:
     assert begins_response(chunk) is begins

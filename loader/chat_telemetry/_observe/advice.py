@@ -1,0 +1,36 @@
+"""What the developer learns about chat code that cannot be observed. Nothing here fails a chat request."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from chat_telemetry._logger import logger
+
+_given: set[str] = set()
+# An application could make the texts, for example names of steps.
+MOST = 100
+
+
+def advise(text: str) -> None:
+    """Log a warning, unless the same text was logged before in this process."""
+    if text not in _given and len(_given) < MOST:
+        _given.add(text)
+        # A handler or filter of the application may raise.
+        with contextlib.suppress(Exception):
+            logger.warning("%s", text)
+
+
+def tell(error: Exception, where: str) -> None:
+    """Log at level DEBUG that something was not observed."""
+    with contextlib.suppress(Exception):
+        logger.debug("a chat request was not observed in full: %s in %s", type(error).__name__, where)
+
+
+def guarded(function: Callable[..., Any], *args: object) -> None:
+    """Call the function. An exception while observing must not fail the chat request."""
+    try:
+        function(*args)
+    except Exception as error:
+        tell(error, function.__name__)

@@ -1,0 +1,46 @@
+"""What the model calls of a chat request add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from chat_telemetry._observe.usage import ModelCall
+
+Item = TypeVar("Item")
+
+# The sources in which chat code hands over its model responses itself.
+_EXPLICIT = ("usage", "stream")
+
+
+def distinct(calls: Iterable[ModelCall]) -> list[ModelCall]:
+    """The calls, without those that a second source has read as well, for example an instrumentation and chat code."""
+    kept: list[ModelCall] = []
+    for call in sorted(calls, key=lambda call: call.source not in _EXPLICIT):
+        if not any(other.source != call.source and _is_same(other, call) for other in kept):
+            kept.append(call)
+    return kept
+
+
+def failed_call(calls: Iterable[ModelCall]) -> ModelCall | None:
+    """The last call of a step in which no later call succeeded."""
+    last_of_step = {call.step: call for call in calls if not call.is_empty}
+    return last(call for call in last_of_step.values() if call.failure is not None)
+
+
+def last(values: Iterable[Item | None]) -> Item | None:
+    """The last value that is known."""
+    return next((value for value in reversed(list(values)) if value is not None), None)
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """The sum of the counts that are known. None if none is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _is_same(one: ModelCall, other: ModelCall) -> bool:
+    if one.response_id is not None and other.response_id is not None:
+        return one.response_id == other.response_id
+    counts = (one.input_tokens, one.output_tokens)
+    return one.step == other.step and None not in counts and counts == (other.input_tokens, other.output_tokens)
