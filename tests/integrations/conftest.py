@@ -14,11 +14,12 @@ import pytest
 
 from chat_telemetry import TelemetryRecord, observe_chat
 from chat_telemetry._observe.chat import ObservedChat
+from tests.integrations.instrumentation import instrumented
 from tests.loader.conftest import USER
 from tests.providers import Call, Model, running_model
 
 collect_ignore_glob = [] if find_spec("langgraph") else ["test_*.py"]
-"""In an environment without the frameworks these tests cannot be imported. `-m` of pyproject.toml leaves them out too."""
+"""An environment without the frameworks cannot import these tests. `-m` in pyproject.toml leaves them out as well."""
 
 QUESTION = "How many orders?"
 ASKED_MODEL = "gpt-4o-mini"
@@ -51,11 +52,18 @@ def model() -> Model:
 
 @pytest.fixture
 def provider(model: Model, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of the provider on which `model` replies, without a path. OpenAI's package finds it by the environment."""
+    """The URL, without a path, of the provider on which `model` replies. OpenAI's package finds it by itself."""
     with running_model(model) as url:
         for name, value in {**ENVIRONMENT, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_BASE": f"{url}/v1"}.items():
             monkeypatch.setenv(name, value)
         yield url
+
+
+@pytest.fixture(params=["opentelemetry", "openinference"])
+def instrumentation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """One of the two instrumentations of OpenAI's package, by its name. A ChatSpanProcessor reads its spans."""
+    with instrumented(request.param):
+        yield request.param
 
 
 class Observer:
@@ -106,6 +114,16 @@ def of_sql(*calls: Call) -> dict[str, object]:
 def of_response(*calls: Call) -> dict[str, object]:
     """The columns that these model calls fill if they write the response."""
     return {**_columns("response", calls), "response_id": calls[-1].response_id}
+
+
+def without_id(columns: dict[str, object], *, if_: bool) -> dict[str, object]:
+    """The columns without the id of the model response, if the package does not tell it."""
+    return {name: value for name, value in columns.items() if name != "response_id" or not if_}
+
+
+def of_spans(instrumentation: str, columns: dict[str, object]) -> dict[str, object]:
+    """The columns without the id of the model response, if the spans have none."""
+    return without_id(columns, if_=instrumentation == "openinference")
 
 
 def _columns(prefix: str, calls: tuple[Call, ...]) -> dict[str, object]:

@@ -13,7 +13,15 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from chat_telemetry.integrations.langchain import ChatTelemetryHandler
-from tests.integrations.conftest import ASKED_MODEL, QUESTION, SECONDS_TO_TEXT, Observer, of_response, of_sql
+from tests.integrations.conftest import (
+    ASKED_MODEL,
+    QUESTION,
+    SECONDS_TO_TEXT,
+    Observer,
+    of_response,
+    of_sql,
+    without_id,
+)
 from tests.providers import RESPONSE_TEXT, SQL, Cut, Model, Status
 
 pytestmark = pytest.mark.usefixtures("provider")
@@ -32,11 +40,6 @@ def llm(request: pytest.FixtureRequest, provider: str) -> ChatOpenAI:
     return ChatOpenAI(model=ASKED_MODEL, stream_usage=True, use_responses_api=request.param, max_retries=0)
 
 
-def without_id(columns: dict[str, object], llm: ChatOpenAI) -> dict[str, object]:
-    """LangChain drops the id of the model response in a stream of Chat Completions."""
-    return columns if llm.use_responses_api else {name: columns[name] for name in columns if name != "response_id"}
-
-
 def test_messages(llm: ChatOpenAI, model: Model, observer: Observer) -> None:
     model.seconds_to_text = SECONDS_TO_TEXT
     with observer.observe() as chat:
@@ -44,7 +47,9 @@ def test_messages(llm: ChatOpenAI, model: Model, observer: Observer) -> None:
             assert chat.usage(llm.invoke(QUESTION)).text == SQL
         with chat.step("response_generation"):
             assert "".join(chunk.text for chunk in chat.stream(llm.stream(WITH_RESULT))) == RESPONSE_TEXT
-    assert observer.measured == of_sql(model.calls[0]) | without_id(of_response(model.calls[1]), llm)
+    assert observer.measured == of_sql(model.calls[0]) | without_id(
+        of_response(model.calls[1]), if_=not llm.use_responses_api
+    )
     observer.assert_first_text_of(model.calls[1])
 
 
@@ -59,7 +64,9 @@ def test_messages_in_asyncio(llm: ChatOpenAI, model: Model, observer: Observer) 
 
     model.seconds_to_text = SECONDS_TO_TEXT
     asyncio.run(chat_request())
-    assert observer.measured == of_sql(model.calls[0]) | without_id(of_response(model.calls[1]), llm)
+    assert observer.measured == of_sql(model.calls[0]) | without_id(
+        of_response(model.calls[1]), if_=not llm.use_responses_api
+    )
     observer.assert_first_text_of(model.calls[1])
 
 
@@ -93,7 +100,9 @@ def test_chains_of_texts(llm: ChatOpenAI, model: Model, observer: Observer) -> N
             assert chain.invoke(QUESTION, with_telemetry) == SQL
         with chat.step("response_generation"):
             assert "".join(chat.stream(chain.stream(WITH_RESULT, with_telemetry))) == RESPONSE_TEXT
-    assert observer.measured == of_sql(model.calls[0]) | without_id(of_response(model.calls[1]), llm)
+    assert observer.measured == of_sql(model.calls[0]) | without_id(
+        of_response(model.calls[1]), if_=not llm.use_responses_api
+    )
     observer.assert_first_text_of(model.calls[1])
 
 
@@ -111,7 +120,9 @@ def test_chains_in_asyncio(llm: ChatOpenAI, model: Model, observer: Observer) ->
 
     model.seconds_to_text = SECONDS_TO_TEXT
     asyncio.run(chat_request())
-    assert observer.measured == of_sql(model.calls[0]) | without_id(of_response(model.calls[1]), llm)
+    assert observer.measured == of_sql(model.calls[0]) | without_id(
+        of_response(model.calls[1]), if_=not llm.use_responses_api
+    )
     observer.assert_first_text_of(model.calls[1])
 
 
@@ -149,7 +160,9 @@ def test_the_sql_agent(model: Model, observer: Observer) -> None:
         result = agent.invoke({"input": QUESTION}, {"callbacks": [ChatTelemetryHandler()]})
     assert result["output"] == RESPONSE_TEXT
     assert observer.record.generated_sql == SQL
-    assert observer.measured == of_sql(model.calls[0]) | without_id(of_response(model.calls[1]), llm)
+    assert observer.measured == of_sql(model.calls[0]) | without_id(
+        of_response(model.calls[1]), if_=not llm.use_responses_api
+    )
     assert observer.record.nl_to_sql_duration_ms is not None
     assert observer.record.sql_execution_duration_ms is not None
 
@@ -168,7 +181,7 @@ def test_a_refusal_of_the_provider_is_an_error_of_its_step(
 def test_a_stream_that_breaks_leaves_what_arrived(llm: ChatOpenAI, model: Model, observer: Observer) -> None:
     model.failures = [Cut()]
     with (
-        pytest.raises(Exception, match="peer closed|Connection"),
+        pytest.raises(Exception, match=r"peer closed|Connection"),
         observer.observe() as chat,
         chat.step("response_generation"),
     ):

@@ -1,4 +1,4 @@
-"""LiteLLM calls every provider. Its objects have the fields of OpenAI's, so `chat.usage` and `chat.stream` read them."""
+"""LiteLLM calls each provider. Its objects have the fields of OpenAI's, so `chat.usage` and `chat.stream` read them."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 and writes the response, with token counts of its own for each call, and logs what it sent.
 """
 
-from tests.providers.model import RESPONSE_TEXT, SQL, Call, Cut, Failed, Model, Status
+from tests.providers.model import RESPONSE_TEXT, SQL, Call, Cut, Failed, Failure, Model, Status
 from tests.providers.server import WIRE, running_model, running_provider
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Call",
     "Cut",
     "Failed",
+    "Failure",
     "Model",
     "Status",
     "running_model",

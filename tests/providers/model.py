@@ -9,11 +9,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 SQL = "select 6 * 7 as orders"
 RESPONSE_TEXT = "There were 42 orders."
-SEEN_RESULT = re.compile(r"\b42\b")
-"""What only the result of the query has. A model that has not seen it writes the query."""
+SEEN_RESULT = re.compile(r"(?<![0-9a-f-])42(?![0-9a-f-])")
+"""What only the result of the query has, and no identifier. A model that has not seen it writes the query."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,12 @@ class Call:
 
     api: str
     number: int
+    response_id: str
     model: str
     is_stream: bool
     status: int = 200
     first_text_at: float | None = None
     """`time.perf_counter()` just before the first text of a stream is sent."""
-
-    @property
-    def response_id(self) -> str:
-        return f"{self.api}-{self.number:04}"
 
     @property
     def input_tokens(self) -> int:
@@ -111,6 +109,7 @@ class Model:
         self.seconds_to_text = 0.0
         """The wait of a stream before its first text, and again before its last one."""
         self._lock = threading.Lock()
+        self._id = uuid4().hex[:8]
 
     @property
     def answered(self) -> list[Call]:
@@ -120,7 +119,9 @@ class Model:
     def accept(self, api: str, request: Request) -> tuple[Call, Failure | None]:
         with self._lock:
             failure = self.failures.pop(0) if self.failures else None
-            call = Call(api, len(self.calls) + 1, f"{request.model}-2025-04-14", request.is_stream)
+            number = len(self.calls) + 1
+            response_id = f"{api}-{self._id}-{number:04}"
+            call = Call(api, number, response_id, f"{request.model}-2025-04-14", request.is_stream)
             if isinstance(failure, Status):
                 call.status = failure.code
             self.calls.append(call)
