@@ -34,7 +34,8 @@ ENVIRONMENT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "OPENAI_AGENTS_DISABLE_TRACING": "1",
 }
-COLUMNS = ("model", "input_tokens", "output_tokens", "cached_tokens")
+COUNTS = ("model", "input_tokens", "output_tokens", "cached_tokens")
+MEASURED = (*(f"{prefix}_{count}" for prefix in ("sql", "response") for count in COUNTS), "response_id")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -89,8 +90,7 @@ class Observer:
     @property
     def measured(self) -> dict[str, object]:
         """The columns of models and tokens that have a value, and what failed."""
-        names = [f"{prefix}_{column}" for prefix in ("sql", "response") for column in COLUMNS]
-        values = {name: getattr(self.record, name) for name in (*names, "response_id", "error_type", "failed_step")}
+        values = {name: getattr(self.record, name) for name in (*MEASURED, "error_type", "failed_step")}
         return {name: value for name, value in values.items() if value is not None}
 
     def assert_first_text_of(self, call: Call) -> None:
