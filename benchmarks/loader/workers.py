@@ -23,14 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from chat_telemetry._limits import has_long_name
 
 from benchmarks.loader.sample import columns
 from benchmarks.loader.ways_to_postgres import INSERT, insert_values
 from chat_telemetry import TelemetryClient, TelemetryRecord
 from chat_telemetry._delivery.queue import LineQueue
 from chat_telemetry._delivery.store import Store
-from chat_telemetry._limits import has_long_name
-from chat_telemetry._record import encode, new_key
+from chat_telemetry._encoding import encode
+from chat_telemetry._record import new_key
 from chat_telemetry._settings import Settings
 
 BATCH = 500

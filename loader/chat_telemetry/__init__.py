@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from chat_telemetry._client import TelemetryClient
 from chat_telemetry._default_client import close, configure, flush, persist_telemetry, stats
 from chat_telemetry._errors import TelemetryError
+from chat_telemetry._identity import ANONYMOUS_USER, user_key
 from chat_telemetry._observe.chat import current, observe_chat
 from chat_telemetry._record import TelemetryRecord
 from chat_telemetry._stats import Stats
 
 __all__ = [
+    "ANONYMOUS_USER",
     "Stats",
     "TelemetryClient",
     "TelemetryError",
@@ -26,6 +28,7 @@ __all__ = [
     "observe_chat",
     "persist_telemetry",
     "stats",
+    "user_key",
 ]
 
 if TYPE_CHECKING:

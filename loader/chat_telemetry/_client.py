@@ -9,10 +9,9 @@ from collections.abc import Callable
 
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._delivery.thread import DeliveryThread
+from chat_telemetry._encoding import Encoder
 from chat_telemetry._errors import InvalidRecord
-from chat_telemetry._limits import has_long_name, shorten
-from chat_telemetry._odd_values import may_be_odd, repair
-from chat_telemetry._record import TelemetryRecord, encode
+from chat_telemetry._record import TelemetryRecord
 from chat_telemetry._settings import DATABASE_URL, Settings, database_url
 from chat_telemetry._stats import Stats
 
@@ -64,8 +63,7 @@ class TelemetryClient:
         self.redact = redact
         """For records persisted from now on."""
         self._enabled = enabled
-        self._max_text_chars = max_text_chars
-        self._max_name_chars = max_name_chars
+        self._encoder = Encoder(max_text_chars, max_name_chars)
         conninfo = database_url() if dsn is None else dsn
         self._has_database = conninfo is not None
         self._delivery = DeliveryThread(Store(conninfo or "", connect_timeout=connect_timeout), settings)
@@ -89,16 +87,7 @@ class TelemetryClient:
                     self._queue.count(redacted=1)
                     return False
                 record = redacted
-            line = encode(record)
-            if may_be_odd(record):
-                repaired = repair(record)
-                if repaired is not None:
-                    record, line = repaired, encode(repaired)
-                    self._queue.count(repaired=1)
-                    self._warn("a negative number or an impossible time was replaced: see `repaired` in stats()")
-            # A text is never longer than its line.
-            if len(line) > self._max_text_chars or has_long_name(record, self._max_name_chars):
-                line = self._shortened(record) or line
+            line = self._encoder.encode_plain(record) or self._encode_repaired(record)
             if self._queue.put(line):
                 if not self._delivery.running:
                     self._delivery.start()
@@ -142,14 +131,14 @@ class TelemetryClient:
             self._warn("the redact hook raised %s: such records are not stored", type(error).__name__)
             return None
 
-    def _shortened(self, record: TelemetryRecord) -> bytes | None:
-        """The line of a record with its long texts cut. None if no text is too long."""
-        shortened = shorten(record, self._max_text_chars, self._max_name_chars)
-        if shortened is None:
-            return None
-        line = encode(shortened)
-        self._queue.count(truncated=1)
-        self._warn("a text is too long and was cut: see `truncated` in stats()")
+    def _encode_repaired(self, record: TelemetryRecord) -> bytes:
+        line, repaired, cut = self._encoder.encode_repaired(record)
+        if repaired:
+            self._queue.count(repaired=1)
+            self._warn("odd values were replaced, see `repaired` in stats(): %s", ", ".join(repaired))
+        if cut:
+            self._queue.count(truncated=1)
+            self._warn("texts are too long and were cut, see `truncated` in stats(): %s", ", ".join(cut))
         return line
 
     def _warn(self, message: str, *args: object) -> None:

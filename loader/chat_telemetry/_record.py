@@ -1,18 +1,15 @@
-"""The record of one chat request, and its wire format: one line of JSON, an array of the values of its columns."""
+"""The record of one chat request."""
 
 from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
 from functools import partial
-from numbers import Integral, Real
 from typing import Annotated, Any, get_type_hints
 from uuid import UUID
 
 import msgspec
 import uuid_utils
-
-from chat_telemetry._errors import InvalidRecord
 
 Integer = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 """The range of PostgreSQL's `integer`."""
@@ -36,11 +33,10 @@ class TelemetryRecord(msgspec.Struct, kw_only=True, array_like=True, forbid_unkn
     Encoded as a JSON array of the values, because the column names would be a third of the line.
 
     `user_id` and `user_question` are required. A failed request keeps what was measured before the failure; the other
-    columns stay None. The constructor checks no types, so that it costs one microsecond; to check them, use
-    `msgspec.json.decode(line, type=TelemetryRecord)`.
+    columns stay None. The constructor checks no types, so that it costs a microsecond: `persist_telemetry` does.
 
     log_id: a UUIDv7. A record that is sent twice is stored once, because this is the key.
-    user_id: the user who asked. Must exist in `auth.users`.
+    user_id: the user who asked; `user_key` makes one of ids that are no UUID.
     conversation_id: stored as null if the conversation does not exist.
     response_id: the provider's id of the model response.
     created_at: when the request arrived; by default now. A time without a time zone is UTC.
@@ -94,67 +90,3 @@ def _columns(*types: Any) -> tuple[str, ...]:
 LONG_TEXTS = _columns(LongText, LongText | None)
 NAMES = _columns(str, str | None)
 INTEGERS = _columns(Integer, Integer | None)
-
-
-def encode(record: TelemetryRecord) -> bytes:
-    """Encode a record as one line of JSON in UTF-8, without line feed: an array of the values in the order of COLUMNS.
-
-    Lone surrogates become U+FFFD; NaN and infinity become null. The store replaces NUL characters. Raises InvalidRecord
-    if this is not a TelemetryRecord or a value cannot be encoded as JSON.
-    """
-    try:
-        is_ready = type(record) is TelemetryRecord and record.created_at.tzinfo is not None
-    except AttributeError:  # for example a time as text
-        is_ready = False
-    try:
-        return _to_json(record if is_ready else _sanitized(record))
-    except UnicodeEncodeError:
-        return _to_json(_sanitized(record))
-
-
-def _plain(value: Any) -> Any:
-    """A value that msgspec can encode, for similar types: numbers of numpy, timestamps of pandas, subclasses of str."""
-    if isinstance(value, str):
-        return "".join(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        return float(value)
-    if isinstance(value, uuid_utils.UUID):
-        return str(value)
-    raise InvalidRecord(
-        f"a record cannot hold a value of type {type(value).__name__}: use the types of TelemetryRecord"
-    )
-
-
-_to_json = msgspec.json.Encoder(enc_hook=_plain).encode
-
-
-def _sanitized(record: TelemetryRecord) -> TelemetryRecord:
-    if not isinstance(record, TelemetryRecord):
-        raise InvalidRecord(f"expected TelemetryRecord, got {type(record).__name__}")
-    sanitized = {column: _sanitized_text(getattr(record, column)) for column in COLUMNS}
-    return TelemetryRecord(**{**sanitized, "created_at": in_utc(record.created_at)})
-
-
-def _sanitized_text(value: Any) -> Any:
-    if isinstance(value, str):
-        # Through UTF-16, a pair of surrogates becomes the character that it stands for.
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, list | tuple):
-        return [_sanitized_text(item) for item in value]
-    return value
-
-
-def in_utc(moment: Any) -> Any:
-    """A time without a time zone is UTC. Otherwise the time zone of the database session would decide."""
-    if isinstance(moment, str):
-        try:
-            moment = datetime.fromisoformat(moment)
-        except ValueError:
-            raise InvalidRecord("created_at must be a datetime or a text in ISO 8601") from None
-    if isinstance(moment, datetime) and moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    return moment

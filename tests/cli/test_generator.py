@@ -12,7 +12,8 @@ import pytest
 from chat_telemetry._cli.demo import generator
 from chat_telemetry._cli.demo.generator import generate
 from chat_telemetry._delivery.store import Store
-from chat_telemetry._record import TelemetryRecord, encode
+from chat_telemetry._encoding import encode
+from chat_telemetry._record import TelemetryRecord
 from tests.conftest import Database
 
 UNTIL = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)

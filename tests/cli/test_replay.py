@@ -10,7 +10,7 @@ import pytest
 
 from chat_telemetry import TelemetryRecord
 from chat_telemetry._delivery.segment import Segment
-from chat_telemetry._record import encode
+from chat_telemetry._encoding import encode
 from tests.cli.conftest import Cli, count
 from tests.conftest import Database
 

@@ -24,7 +24,7 @@ from chat_telemetry._cli.referenced_rows import create_referenced_rows
 from chat_telemetry._cli.report import REPORTS
 from chat_telemetry._cli.tables import _shrink, format_value, print_table
 from chat_telemetry._delivery.store import Store
-from chat_telemetry._record import encode
+from chat_telemetry._encoding import encode
 from tests.cli.conftest import Cli
 from tests.conftest import Database, Server
 from tests.dbt_project import DbtProject

@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_telemetry import TelemetryRecord
+from chat_telemetry._encoding import encode
 from chat_telemetry._errors import InvalidRecord
-from chat_telemetry._record import COLUMNS, encode
+from chat_telemetry._record import COLUMNS
 from tests.conftest import Database
 from tests.loader.conftest import USER, record
 

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from chat_telemetry._cli.demo.generator import generate
 from chat_telemetry._delivery.store import Store
-from chat_telemetry._record import encode
+from chat_telemetry._encoding import encode
 from tests.conftest import SERVERS, Database
 from tests.dbt_project import DbtProject, failures
 from tests.reports.scenes import AS_OF

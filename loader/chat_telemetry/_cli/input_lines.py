@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from chat_telemetry._cli.errors import one_line
-from chat_telemetry._odd_values import odd_values
+from chat_telemetry._encoding import odd_values
 from chat_telemetry._record import COLUMNS, TelemetryRecord
 
 MAX_LINE_BYTES = 16 * 1024 * 1024

@@ -20,8 +20,9 @@ from chat_telemetry._cli.progress import LoadProgress
 from chat_telemetry._cli.referenced_rows import create_referenced_rows
 from chat_telemetry._cli.rejects import Rejects, default_path
 from chat_telemetry._delivery.store import Rejection, Store
+from chat_telemetry._encoding import encode
 from chat_telemetry._errors import DatabaseNotReady, DatabaseUnavailable
-from chat_telemetry._record import TelemetryRecord, encode
+from chat_telemetry._record import TelemetryRecord
 
 BATCH_LINES = 1000
 BATCH_BYTES = 4 * 1024 * 1024

@@ -15,6 +15,9 @@ _EXPLICIT = ("usage", "stream")
 
 def distinct(calls: Iterable[ModelCall]) -> list[ModelCall]:
     """The calls, without those that a second source has read as well, for example an instrumentation and chat code."""
+    calls = list(calls)
+    if len({call.source in _EXPLICIT or call.source for call in calls}) < 2:
+        return calls
     kept: list[ModelCall] = []
     for call in sorted(calls, key=lambda call: call.source not in _EXPLICIT):
         if not any(other.source != call.source and _is_same(other, call) for other in kept):
@@ -33,14 +36,8 @@ def last(values: Iterable[Item | None]) -> Item | None:
     return next((value for value in reversed(list(values)) if value is not None), None)
 
 
-def total(counts: Iterable[int | None]) -> int | None:
-    """The sum of the counts that are known. None if none is."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
-
-
 def _is_same(one: ModelCall, other: ModelCall) -> bool:
     if one.response_id is not None and other.response_id is not None:
         return one.response_id == other.response_id
-    counts = (one.input_tokens, one.output_tokens)
-    return one.step == other.step and None not in counts and counts == (other.input_tokens, other.output_tokens)
+    (read, written, _), others = one.tokens(), other.tokens()
+    return one.step == other.step and None not in (read, written) and (read, written) == others[:2]

@@ -18,19 +18,17 @@ from chat_telemetry._client import TelemetryClient
 from chat_telemetry._default_client import persist_telemetry
 from chat_telemetry._logger import logger
 from chat_telemetry._observe.advice import advise, guarded, tell
-from chat_telemetry._observe.calls import distinct, failed_call, last, total
+from chat_telemetry._observe.calls import distinct, failed_call, last
 from chat_telemetry._observe.chat_failures import CANCELLED, StepFailures, failure_in, is_cancellation, message_of
 from chat_telemetry._observe.first_text import begins_response
 from chat_telemetry._observe.place import Place, here, place_in
-from chat_telemetry._observe.step import ObservedStep
-from chat_telemetry._observe.step_times import StepTimes
+from chat_telemetry._observe.step import STEPS, TIMED_STEPS, Interval, NoStep, ObservedStep, milliseconds
 from chat_telemetry._observe.stream import observed
-from chat_telemetry._observe.usage import ModelCall, model_responses
+from chat_telemetry._observe.usage import ModelCall, model_responses, total
+from chat_telemetry._observe.usage_fields import Tokens
 from chat_telemetry._record import TelemetryRecord
 
 Step = Literal["nl_to_sql", "sql_validation", "sql_execution", "response_generation"]
-
-TIMED_STEPS = ("nl_to_sql", "sql_execution", "response_generation")
 
 Response = TypeVar("Response")
 Stream = TypeVar("Stream")
@@ -67,8 +65,23 @@ def current() -> ObservedChat | None:
     return None if place is None else place.chat
 
 
-class ObservedChat:
+class ObservedChat(Place):
     """A chat request in progress. Its tasks and threads may run steps and model calls at the same time."""
+
+    __slots__ = (
+        "__weakref__",
+        "_calls",
+        "_entered",
+        "_failures",
+        "_first_byte",
+        "_last_activity",
+        "_persist",
+        "_started",
+        "intervals",
+        "is_over",
+        "open_steps",
+        "record",
+    )
 
     record: TelemetryRecord
     """The record that will be persisted. Set the columns that cannot be measured: generated_sql, result_row_count,
@@ -76,27 +89,29 @@ class ObservedChat:
 
     def __init__(self, record: TelemetryRecord, persist: Callable[[TelemetryRecord], bool]) -> None:
         self.record = record
+        self.is_over = False
+        self.step_name = None
         self._persist = persist
         self._entered = 0
-        self._start()
-
-    def _start(self) -> None:
-        self.is_over = False
-        self._place: Place | None = None
-        self._started = time.perf_counter()
-        self._times = StepTimes()
-        self._failures = StepFailures()
-        self._calls: list[ModelCall] = []
         self._first_byte: float | None = None
-        self._last_activity = self._started
+        self._failures: StepFailures | None = None
+        self._calls: list[ModelCall] = []
+        self.intervals: list[Interval] = []
+        self.open_steps: list[ObservedStep] = []
+        self._started = self._last_activity = time.perf_counter()
 
-    def step(self, name: Step) -> ObservedStep:
+    @property
+    def chat(self) -> ObservedChat:
+        """Itself: the place outside of its steps."""
+        return self
+
+    def step(self, name: Step) -> ObservedStep | NoStep:
         """Time a step, as `with` or `async with`. An exception in the block is recorded as a failure of this step.
 
         The duration is the time in which the step is open: once, several times, or in several tasks at the same time.
         `sql_validation` has no duration column. An unknown name is reported once, and its block has no step.
         """
-        return ObservedStep(self, name)
+        return ObservedStep(self, name) if name in STEPS else NoStep(name)
 
     def first_byte(self) -> None:
         """The user sees the first text of the response now. Only the first call counts."""
@@ -131,23 +146,19 @@ class ObservedChat:
         guarded(self._fail, error)
 
     def __enter__(self) -> ObservedChat:
-        self._entered += 1
-        if self._entered > 1 or self.is_over:
+        if self._entered or self.is_over:
             advise(TWICE)
         if self.is_over:
-            asked = self.record
-            self.record = TelemetryRecord(
-                user_id=asked.user_id, user_question=asked.user_question, conversation_id=asked.conversation_id
-            )
-            self._start()
-        if self._place is None:
-            self._place = Place(self, None)
+            self._begin_again()
+        if not self._entered:
+            self.enter()
+        self._entered += 1
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._entered -= 1
-        if self._entered == 0:
-            guarded(self._finish, error)
+        if not self._entered:
+            self._finish(error)
 
     async def __aenter__(self) -> ObservedChat:
         return self.__enter__()
@@ -156,9 +167,12 @@ class ObservedChat:
         self.__exit__(kind, error, traceback)
 
     def step_here(self) -> str | None:
-        """The step that this code runs in. In a thread without the context of the request: the step that is open."""
+        """The step that this code runs in. In a thread without the context: the only step that is open."""
         place = place_in(self)
-        return self._times.only_open_step() if place is None else place.step
+        if place is not None:
+            return place.step_name
+        open_steps = {step.step_name for step in self.open_steps}
+        return open_steps.pop() if len(open_steps) == 1 else None
 
     def new_call(self, source: str, step: str | None) -> ModelCall:
         """A model call that counts for this step; None: outside of all steps."""
@@ -168,32 +182,31 @@ class ObservedChat:
         self._calls.append(call)
         return call
 
-    def enter_step(self, step: str, now: float) -> Place:
-        """For ObservedStep: begin the time of the step, and make it the current one."""
+    def end_step(self, step: str | None, started: float, ended: float, error: BaseException | None) -> None:
+        """For ObservedStep: an exception leaves the step, or the chat request is over."""
         if self.is_over:
             advise(LATE)
-        self._times.begin(step, now)
-        return Place(self, step)
-
-    def leave_step(self, place: Place, started: float, error: BaseException | None) -> None:
-        """For ObservedStep: end the time of the step, and note the exception that leaves it."""
-        step = place.step or ""
-        place.leave()
-        now: float | None = time.perf_counter()
-        if isinstance(error, GeneratorExit):
-            # The server may close the generator long after the user left. The last chunk is the last known moment.
-            now = self._last_activity if self._last_activity > started else None
-        self._times.end(step, now)
+        moment: float | None = ended
         if error is not None:
-            self._failures.note(error, step)
+            self.note_failure(error, step)
+            if isinstance(error, GeneratorExit):
+                # The server may close the generator long after the user left. The last chunk is the last known moment.
+                moment = self._last_activity if self._last_activity > started else None
+        self.intervals.append((step, started, moment))
 
-    def add_time(self, step: str, seconds: float) -> None:
-        """For integrations: a part of a step ran for this time, without ObservedStep."""
-        self._times.add(step, seconds)
-
-    def note_failure(self, error: BaseException, step: str) -> None:
-        """For integrations: the exception was raised in this step, without ObservedStep."""
+    def note_failure(self, error: BaseException, step: str | None) -> None:
+        """An exception was raised in this step. It is recorded if it ends the request."""
+        if self._failures is None:
+            self._failures = StepFailures()
         self._failures.note(error, step)
+
+    def _begin_again(self) -> None:
+        asked = self.record
+        record = TelemetryRecord(
+            user_id=asked.user_id, user_question=asked.user_question, conversation_id=asked.conversation_id
+        )
+        self.is_over, self._first_byte = False, None
+        ObservedChat.__init__(self, record, self._persist)
 
     def _read(self, response: object) -> None:
         for part in model_responses(response):
@@ -221,39 +234,48 @@ class ObservedChat:
 
     def _fail(self, error: BaseException) -> None:
         if self.record.error_type is None:
-            error_type, failed_step = failure_in(self._failures.step_of(error, otherwise=self.step_here()))
+            step = self._failures.step_of(error) if self._failures else None
+            error_type, self.record.failed_step = failure_in(step or self.step_here())
             self.record.error_type = CANCELLED if is_cancellation(error) else error_type
-            self.record.failed_step = failed_step
         self._fill("error_message", message_of(error))
 
     def _finish(self, error: BaseException | None) -> None:
         try:
-            if self._place is not None:
-                self._place.leave()
+            self.leave()
             if error is not None:
                 self._fail(error)
             self._fill_measured()
-        finally:
+        except Exception as failure:
+            tell(failure, "finish")
+        try:
             self.is_over = True
-            self._failures.clear()
+            self._failures = None  # because tracebacks would keep the variables of the request alive
             self._persist(self.record)
+        except Exception as failure:
+            tell(failure, "persist")
 
     def _fill_measured(self) -> None:
-        for step, milliseconds in self._times.milliseconds():
-            if step in TIMED_STEPS:
-                self._fill(f"{step}_duration_ms", milliseconds)
-        if self._first_byte is not None:
-            self._fill("ttfb_ms", round((self._first_byte - self._started) * 1000))
-        calls = distinct(self._calls)
+        record = self.record
+        for step, duration in milliseconds(self.intervals).items():
+            if (column := TIMED_STEPS.get(step)) is not None and getattr(record, column) is None:
+                setattr(record, column, duration)
+        if self._first_byte is not None and record.ttfb_ms is None:
+            record.ttfb_ms = round((self._first_byte - self._started) * 1000)
+        if self._calls:
+            self._fill_from(distinct(self._calls))
+
+    def _fill_from(self, calls: list[ModelCall]) -> None:
         for prefix in ("sql", "response"):
             of_prefix = [call for call in calls if call.column_prefix == prefix]
             if of_prefix:
+                tokens = [call.tokens() for call in of_prefix]
                 self._fill(f"{prefix}_model", last(call.model for call in of_prefix))
-                for count in ("input_tokens", "output_tokens", "cached_tokens"):
-                    self._fill(f"{prefix}_{count}", total(getattr(call, count) for call in of_prefix))
+                for kind, counts in zip(Tokens._fields, zip(*tokens, strict=True), strict=True):
+                    self._fill(f"{prefix}_{kind}_tokens", total(counts))
                 if prefix == "response":
                     self._fill("response_id", last(call.response_id for call in of_prefix))
-        if self.record.error_type is None and (failed := failed_call(calls)) is not None:
+        failed = failed_call(calls)
+        if failed is not None and self.record.error_type is None:
             error_type, self.record.failed_step = failure_in(failed.step)
             self.record.error_type = CANCELLED if failed.is_cancelled else error_type
             self._fill("error_message", failed.failure)

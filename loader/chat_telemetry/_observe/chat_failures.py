@@ -42,16 +42,12 @@ class StepFailures:
         if not any(id(noted) in origin_of for noted, _ in self._noted):
             self._noted.append((error, step))
 
-    def step_of(self, error: BaseException, otherwise: str | None) -> str | None:
+    def step_of(self, error: BaseException) -> str | None:
         """The step in which the exception, or one that led to it, was raised. A cancelled task did not lead to it."""
         noted = {id(noted): step for noted, step in self._noted}
         found = [origin for origin in origins(error) if id(origin) in noted]
         found.sort(key=is_cancellation)
-        return noted[id(found[0])] if found else otherwise
-
-    def clear(self) -> None:
-        """Forget the exceptions, because their tracebacks would keep the variables of the request alive."""
-        self._noted.clear()
+        return noted[id(found[0])] if found else None
 
 
 def failure_in(step: str | None) -> tuple[str, str | None]:

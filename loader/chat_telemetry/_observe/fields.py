@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 # What is known of a class is forgotten when there are more classes than this: an application can make them at run time.
@@ -19,7 +20,7 @@ class Fields:
     """
 
     def __init__(self, *names: str) -> None:
-        self._keys = [(key, name) for name in names for key in dict.fromkeys((name, camel_case(name)))]
+        self._names_by_key = {key: name for name in names for key in (camel_case(name), name)}
         self._names = names
         self._plans: dict[type, _Plan | None] = {}
 
@@ -31,12 +32,18 @@ class Fields:
         except KeyError:
             plan = self._plan(kind)
         if plan is None:
-            return [(name, value) for key, name in self._keys if (value := part.get(key)) is not None]
+            return self._in_dict(part)
         names, has_extras = plan
         found = [(name, value) for name in names if (value := getattr(part, name, None)) is not None]
         if has_extras and (extras := part.__pydantic_extra__):
-            found += [(name, value) for key, name in self._keys if (value := extras.get(key)) is not None]
+            found += self._in_dict(extras)
         return found
+
+    def _in_dict(self, part: Mapping[Any, Any]) -> list[tuple[str, Any]]:
+        names = self._names_by_key
+        if len(part) > len(names):
+            return [(name, value) for key, name in names.items() if (value := part.get(key)) is not None]
+        return [(names[key], value) for key, value in part.items() if key in names and value is not None]
 
     def _plan(self, kind: type) -> _Plan | None:
         """The names that objects of this class can have, and whether they can have others. None: they are mappings."""
@@ -82,13 +89,19 @@ def names_of(part: Any) -> Iterable[str]:
     """The names of all fields of a dict or an object."""
     if isinstance(part, Mapping):
         return [name for name in part if isinstance(name, str)]
-    return [*getattr(part, "__dict__", ()), *(getattr(part, "__pydantic_extra__", None) or ())]
+    names = getattr(part, "__dict__", ())
+    extras = getattr(part, "__pydantic_extra__", None)
+    return [*names, *extras] if extras else names
 
 
 def _get(part: Any, name: str) -> Any:
-    if isinstance(part, Mapping):
-        return part[name] if name in part else part.get(camel_case(name))
-    return getattr(part, name, None)
+    found = _one_field(name).of(part)
+    return found[0][1] if found else None
+
+
+@cache
+def _one_field(name: str) -> Fields:
+    return Fields(name)
 
 
 def camel_case(name: str) -> str:

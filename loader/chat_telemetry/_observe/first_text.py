@@ -44,8 +44,7 @@ def begins_response(chunk: Any) -> bool:
 def _texts(chunk: Any) -> list[Any]:
     """What a chunk holds at those places where chunks of its kind hold text."""
     if isinstance(kind := at(chunk, "type"), str):
-        # LiteLLM's types are members of an enum, whose hash is not that of their text.
-        return [at(chunk, path) for path in _TEXT_IN_TYPES.get(str.__str__(kind), ())]
+        return [at(chunk, path) for path in _TEXT_IN_TYPES.get(kind, ())]
     if isinstance(kind := at(chunk, "event_kind"), str):
         part = at(chunk, _PARTS.get(kind, ""))
         return [at(part, path) for mark, path in _TEXT_IN_PARTS if at(part, mark) == "text"]

@@ -8,21 +8,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from chat_telemetry._observe.chat import ObservedChat
 
-STEPS = ("nl_to_sql", "sql_validation", "sql_execution", "response_generation")
-
 
 class Place:
     """A chat request, or one of its steps, and the place around it."""
 
-    __slots__ = ("chat", "is_open", "outer", "step")
+    __slots__ = ("is_open", "outer", "step_name")
 
-    def __init__(self, chat: ObservedChat, step: str | None) -> None:
-        self.chat = chat
-        self.step = step
-        """None: outside of all steps."""
-        self.outer = _here.get()
+    step_name: str | None
+    """None: outside of all steps."""
+    outer: Place | None
+    is_open: bool
+
+    @property
+    def chat(self) -> ObservedChat:
+        """The chat request of this place."""
+        raise NotImplementedError
+
+    def enter(self) -> None:
+        """Make this the place of this context."""
+        self.outer = _get()
         self.is_open = True
-        _here.set(self)
+        _set(self)
 
     def leave(self) -> None:
         """Return to the place around this one, unless the code is in another place.
@@ -31,13 +37,14 @@ class Place:
         never entered it, and while another generator of the same context is in its own place.
         """
         self.is_open = False
-        if _here.get() is self:
-            _here.set(_open_place(self.outer))
+        if _get() is self:
+            outer = self.outer
+            _set(outer if outer is None or outer.is_open else _open_place(outer))
 
 
 def here() -> Place | None:
     """The innermost place that is open in this context."""
-    return _open_place(_here.get())
+    return _open_place(_get())
 
 
 def place_in(chat: ObservedChat) -> Place | None:
@@ -46,7 +53,7 @@ def place_in(chat: ObservedChat) -> Place | None:
     A task that was created in a step belongs to that step, also if the step has ended. A place around that of another
     chat request counts only if it is open.
     """
-    place = _here.get()
+    place = _get()
     is_innermost = True
     while place is not None:
         if place.chat is chat:
@@ -59,6 +66,7 @@ def place_in(chat: ObservedChat) -> Place | None:
 
 
 _here: ContextVar[Place | None] = ContextVar("chat_telemetry_place", default=None)
+_get, _set = _here.get, _here.set
 
 
 def _open_place(place: Place | None) -> Place | None:

@@ -1,43 +1,94 @@
-"""One step of a chat request."""
+"""One step of a chat request, and how long the steps take."""
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from chat_telemetry._observe.advice import advise, guarded
-from chat_telemetry._observe.place import STEPS, Place
+from chat_telemetry._observe.place import Place
 
 if TYPE_CHECKING:
     from chat_telemetry._observe.chat import ObservedChat
 
+STEPS = ("nl_to_sql", "sql_validation", "sql_execution", "response_generation")
+# By the column with the duration. The validation of SQL has none.
+TIMED_STEPS: dict[str | None, str] = {
+    "nl_to_sql": "nl_to_sql_duration_ms",
+    "sql_execution": "sql_execution_duration_ms",
+    "response_generation": "response_generation_duration_ms",
+}
 
-class ObservedStep:
+Interval = tuple[str | None, float, float | None]
+"""A step, when it began, and when it ended: moments of `time.perf_counter`. None: nobody knows when."""
+
+
+class ObservedStep(Place):
     """One step of a chat request, timed from entry to exit."""
 
-    __slots__ = ("_chat", "_name", "_place", "_started")
+    __slots__ = ("_chat", "_started")
 
     def __init__(self, chat: ObservedChat, name: str) -> None:
         self._chat = chat
-        self._name = name
-        self._place: Place | None = None
+        self.step_name = name
+
+    @property
+    def chat(self) -> ObservedChat:
+        """The chat request of this step."""
+        return self._chat
 
     def __enter__(self) -> None:
-        if self._name not in STEPS:
-            guarded(_advise_about, self._name)
-            return
+        self.enter()
+        self._chat.open_steps.append(self)
         self._started = time.perf_counter()
-        self._place = self._chat.enter_step(self._name, self._started)
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if self._place is not None:
-            self._chat.leave_step(self._place, self._started, error)
+        ended = time.perf_counter()
+        self.leave()
+        chat = self._chat
+        chat.open_steps.remove(self)
+        if error is None and not chat.is_over:
+            chat.intervals.append((self.step_name, self._started, ended))
+        else:
+            chat.end_step(self.step_name, self._started, ended, error)
 
     async def __aenter__(self) -> None:
         self.__enter__()
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.__exit__(kind, error, traceback)
+
+
+class NoStep(contextlib.nullcontext[None]):
+    """A block with the name of no step. It is reported once, and changes nothing."""
+
+    def __init__(self, name: object) -> None:
+        super().__init__()
+        guarded(_advise_about, name)
+
+
+def milliseconds(intervals: Iterable[Interval]) -> dict[str | None, int]:
+    """The time in which each step was open, once or in several tasks at the same time.
+
+    A step has none if nobody knows when one of its intervals ended.
+    """
+    by_step: dict[str | None, list[tuple[float, float | None]]] = {}
+    for step, started, ended in intervals:
+        by_step.setdefault(step, []).append((started, ended))
+    durations = {}
+    for step, times in by_step.items():
+        seconds, until = 0.0, 0.0
+        for started, ended in sorted(times, key=itemgetter(0)) if len(times) > 1 else times:
+            if ended is None:
+                break
+            seconds += max(0.0, ended - max(started, until))
+            until = max(until, ended)
+        else:
+            durations[step] = round(seconds * 1000)
+    return durations
 
 
 def _advise_about(name: object) -> None:

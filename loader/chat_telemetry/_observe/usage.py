@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chat_telemetry._observe.fields import Fields, at, items, text_at
-from chat_telemetry._observe.usage_fields import IDENTIFYING, cached_of, counts_in, input_of, output_of
+from chat_telemetry._observe.usage_fields import IDENTIFYING, Tokens, counts_in, tokens_in
 
 _IDENTITY = Fields("model", "model_version", "model_name", "response_id", "provider_response_id", "id")
 # The fields that hold usage. If a response has several, for example LangChain's messages, the first one counts.
@@ -75,36 +75,34 @@ class ModelCall:
         """Whether the provider reports that the response was cancelled."""
         return self.failure is not None and self.failure.startswith(_CANCELLED)
 
-    @property
-    def input_tokens(self) -> int | None:
-        """Tokens that the model read, cached ones included. None if the model response does not report them."""
-        return _total(input_of(counts) for counts in self._usages())
+    def tokens(self) -> Tokens:
+        """What was read and written, as far as the model responses report it."""
+        if not self._earlier:
+            return self._tokens_of(self._counts)
+        each = [self._tokens_of(counts) for counts in (*self._earlier, self._counts)]
+        return Tokens(*(total(counts) for counts in zip(*each, strict=True)))
 
-    @property
-    def output_tokens(self) -> int | None:
-        """Tokens that the model wrote, hidden reasoning included. None if the model response does not report them."""
-        return _total(output_of(counts) for counts in self._usages())
-
-    @property
-    def cached_tokens(self) -> int | None:
-        """How many of the input tokens came from the provider's cache. None if the model response does not say it."""
-        return _total(cached_of(counts) for counts in self._usages())
+    def _tokens_of(self, counts: dict[str, dict[str, int]]) -> Tokens:
+        """The tokens of one model response, all from one field."""
+        holder = next((name for name in (*_USAGE, "itself") if name in counts), None)
+        return tokens_in(counts[holder]) if holder is not None else Tokens()
 
     def _read(self, part: object, depth: int, *, wants_usage: bool = True, has_id: bool = False) -> None:
         if self.model is None or self.response_id is None or self._has_ended:
             self._read_identity(part, has_id=has_id)
-        has_usage = False
-        for name, value in _CONTENT.of(part):
+        found = _CONTENT.of(part)
+        has_usage = any(name in _USAGE for name, _ in found)
+        for name, value in found:
             if name in _USAGE:
                 if wants_usage:
                     # Each chunk of LangChain reports a part of the usage; all others report running totals.
-                    self._add_usage(name, value, adds_up=getattr(part, "type", None) == "AIMessageChunk")
-                    has_usage = True
+                    adds_up = name == "usage_metadata" and at(part, "type") == "AIMessageChunk"
+                    self._add_usage(name, value, adds_up=adds_up)
             elif name in _USAGE_ENVELOPES:
                 if (usage := at(value, "usage")) is not None:
                     self._add_usage("usage", usage)
             elif name in _ENVELOPES:
-                if depth < _DEEPEST:
+                if depth < _DEEPEST and type(value) is not str:
                     # Usage of the whole is not overridden by that of a part.
                     wanted = wants_usage and not has_usage
                     self._read(value, depth + 1, wants_usage=wanted, has_id=name == "response_metadata")
@@ -132,17 +130,11 @@ class ModelCall:
             for name, count in counts.items():
                 known[name] = count + (known.get(name, 0) if adds_up else 0)
 
-    def _usages(self) -> list[dict[str, int]]:
-        """The counts of each model response, all of one holder."""
-        found = []
-        for counts in (*self._earlier, self._counts):
-            holder = next((name for name in (*_USAGE, "itself") if name in counts), None)
-            if holder is not None:
-                found.append(counts[holder])
-        return found
-
     def _read_failure(self, part: object) -> None:
         status = text_at(part, "status")
+        if status == "completed":
+            self.failure, self._has_ended = None, True
+            return
         reasons = [
             text_at(part, "incomplete_details.reason") or text_at(part, "status_details.reason"),
             *(_texts(at(part, "error")) or _texts(at(part, "status_details.error"))),
@@ -150,19 +142,16 @@ class ModelCall:
         if status in {"failed", "incomplete", "cancelled"}:
             self.failure = ": ".join([f"response {status}", *filter(None, reasons)])
             self._has_ended = True
-        elif status == "completed":
-            self.failure = None
-            self._has_ended = True
         elif found := [reason for reason in reasons if reason]:
             self.failure = ": ".join(found)
 
 
 def model_responses(response: object) -> Iterable[object]:
     """The model responses in a result of openai-agents or instructor, otherwise the object itself."""
-    if responses := items(getattr(response, "raw_responses", None)):
+    if responses := items(at(response, "raw_responses")):
         return responses
-    raw = getattr(response, "_raw_response", None)
-    return (response if raw is None else raw,)
+    # instructor adds it to an object whose class does not know it.
+    return (getattr(response, "__dict__", {}).get("_raw_response", response),)
 
 
 def _is_of_other_model(part: object) -> bool:
@@ -182,6 +171,7 @@ def _texts(error: object) -> list[str]:
     return [str(text) for text in texts if isinstance(text, str | int)]
 
 
-def _total(counts: Iterable[int | None]) -> int | None:
+def total(counts: Iterable[int | None]) -> int | None:
+    """The sum of the counts that are known. None if none is."""
     known = [count for count in counts if count is not None]
     return sum(known) if known else None

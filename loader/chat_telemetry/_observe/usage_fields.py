@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chat_telemetry._observe.fields import Fields, camel_case, names_of
 
@@ -122,6 +122,11 @@ _PATHS = {
     for path in (*shape.input, *shape.output, *shape.cached, *shape.other_cache_counts, shape.total)
     if path is not None
 }
+_KNOWN = [{*shape.input, *shape.cached, *shape.other_cache_counts} for shape in USAGE_FIELDS]
+_RANKS: dict[str, int] = {}
+for _rank, _shape in enumerate(USAGE_FIELDS):
+    for _name in _shape.identified_by:
+        _RANKS.setdefault(_name, _rank)
 IDENTIFYING = Fields(*(name for shape in USAGE_FIELDS for name in shape.identified_by if "." not in name))
 """The fields that an object has if it is the usage itself."""
 _COUNTS = Fields(*sorted({path.partition(".")[0] for path in _PATHS}))
@@ -143,41 +148,35 @@ def counts_in(usage: object) -> dict[str, int]:
     return counts | _unknown_cache_counts(usage)
 
 
-def input_of(counts: Mapping[str, int]) -> int | None:
-    """The input tokens, cached ones included."""
-    shape = _shape_of(counts)
-    return _sum(counts, shape.input) if shape else None
+class Tokens(NamedTuple):
+    """What a model call read and wrote. None if the model response does not report it."""
+
+    input: int | None = None
+    """Cached ones included."""
+    output: int | None = None
+    """Hidden reasoning included."""
+    cached: int | None = None
+    """How many of the input tokens came from the provider's cache."""
 
 
-def output_of(counts: Mapping[str, int]) -> int | None:
-    """The output tokens, reasoning included."""
-    shape = _shape_of(counts)
-    if shape is None:
-        return None
-    written, read = _sum(counts, shape.output), _sum(counts, shape.input)
-    total = counts.get(shape.total or "")
-    if written is None or read is None or total is None:
-        return written
-    return max(written, total - read)
+def tokens_in(counts: Mapping[str, int]) -> Tokens:
+    """The tokens that these counts add up to.
 
-
-def cached_of(counts: Mapping[str, int]) -> int | None:
-    """How many of the input tokens came from a cache."""
-    shape = _shape_of(counts)
-    return next((counts[name] for name in shape.cached if name in counts), None) if shape else None
-
-
-def _shape_of(counts: Mapping[str, int]) -> UsageFields | None:
-    """The shape of these counts. None if no shape is identified, or if a count of cached tokens is not one of its own.
-
-    Such a count may be included in the input tokens or not, and has a price of its own. So no count is certain.
+    Nothing if no shape is identified, or if a count of cached tokens is not one of the shape: such a count may be
+    included in the input tokens or not, and has a price of its own. So no count would be certain.
     """
-    for shape in USAGE_FIELDS:
-        if any(name in counts for name in shape.identified_by):
-            known = {*shape.input, *shape.cached, *shape.other_cache_counts}
-            is_certain = all(name in known or not count for name, count in counts.items() if "cach" in name.lower())
-            return shape if is_certain else None
-    return None
+    rank = min((_RANKS[name] for name in counts if name in _RANKS), default=None)
+    if rank is None:
+        return Tokens()
+    shape = USAGE_FIELDS[rank]
+    known = _KNOWN[rank]
+    if any(count and name not in known for name, count in counts.items() if "cach" in name.lower()):
+        return Tokens()
+    read, written = _sum(counts, shape.input), _sum(counts, shape.output)
+    total = counts.get(shape.total or "")
+    if read is not None and written is not None and total is not None:
+        written = max(written, total - read)
+    return Tokens(read, written, next((counts[name] for name in shape.cached if name in counts), None))
 
 
 def _unknown_cache_counts(part: object) -> dict[str, int]:

@@ -88,11 +88,11 @@ class ChatTelemetryHandler(BaseCallbackHandler):
         step = run.step
         if step is None and any(self._asks_for_sql(message) for message in messages):
             step = "nl_to_sql"
-            run.chat.add_time(step, time.perf_counter() - run.started)
+            run.chat.intervals.append((step, run.started, time.perf_counter()))
         call = run.chat.new_call("langchain", step)
         for message in messages:
             call.read(message)
-        if call.input_tokens is None:
+        if call.tokens().input is None:
             call.read(response.llm_output)
 
     @_guarded
@@ -138,7 +138,7 @@ class ChatTelemetryHandler(BaseCallbackHandler):
         if run is not None and not run.chat.is_over:
             run.chat.record.generated_sql = run.sql
             if run.step != "sql_execution":
-                run.chat.add_time("sql_execution", time.perf_counter() - run.started)
+                run.chat.intervals.append(("sql_execution", run.started, time.perf_counter()))
         return run
 
     def _asks_for_sql(self, message: Any) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from chat_telemetry._delivery.store import Store
-from chat_telemetry._record import TelemetryRecord, encode
+from chat_telemetry._encoding import encode
+from chat_telemetry._record import TelemetryRecord
 from tests.loader.conftest import Log
 
 

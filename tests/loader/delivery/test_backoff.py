@@ -8,7 +8,7 @@ from chat_telemetry import Stats
 from chat_telemetry._delivery.queue import LineQueue
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._delivery.thread import DeliveryThread
-from chat_telemetry._record import encode
+from chat_telemetry._encoding import encode
 from chat_telemetry._settings import Settings
 from tests.loader.conftest import Log
 

@@ -16,7 +16,8 @@ from chat_telemetry._delivery import dead_letters
 from chat_telemetry._delivery.dead_letters import DeadLetters
 from chat_telemetry._delivery.locked_files import open_locked
 from chat_telemetry._delivery.store import Rejection
-from chat_telemetry._record import COLUMNS, encode
+from chat_telemetry._encoding import encode
+from chat_telemetry._record import COLUMNS
 from tests.loader.conftest import Log
 
 REJECTED = Rejection(0, "ForeignKeyViolation (23503)", "no such user")

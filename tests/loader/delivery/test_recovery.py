@@ -11,8 +11,8 @@ from chat_telemetry import Stats
 from chat_telemetry._delivery import recovery
 from chat_telemetry._delivery.recovery import Recovery
 from chat_telemetry._delivery.segment import Segment
+from chat_telemetry._encoding import encode
 from chat_telemetry._errors import DatabaseUnavailable
-from chat_telemetry._record import encode
 from tests.loader.conftest import Log, adds_up, wait_until
 
 

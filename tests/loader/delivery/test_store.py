@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chat_telemetry._delivery.store import InsertResult, Store
+from chat_telemetry._encoding import encode
 from chat_telemetry._errors import DatabaseNotReady, DatabaseUnavailable
-from chat_telemetry._record import COLUMNS, encode
+from chat_telemetry._record import COLUMNS
 from tests.loader.conftest import WRITER, Log
 from tests.loader.delivery.conftest import lines
 

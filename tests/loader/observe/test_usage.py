@@ -46,7 +46,7 @@ def read(*parts: object) -> tuple[str | None, str | None, int | None, int | None
     call = ModelCall()
     for part in parts:
         call.read(part)
-    return call.model, call.response_id, call.input_tokens, call.output_tokens, call.cached_tokens
+    return call.model, call.response_id, *call.tokens()
 
 
 def first_with_text(chunks: list[Any]) -> Any:
