@@ -50,8 +50,8 @@ def test_calls_in_asyncio(instrumentation: str, model: Model, observer: Observer
 
 def test_calls_in_a_thread_with_the_context(instrumentation: str, model: Model, observer: Observer) -> None:
     with openai.OpenAI() as client, observer.observe() as chat, chat.step("nl_to_sql"):
-        call = copy_context().run
-        thread = threading.Thread(target=lambda: call(client.chat.completions.create, **ASKED))
+        context = copy_context()
+        thread = threading.Thread(target=lambda: context.run(lambda: client.chat.completions.create(**ASKED)))
         thread.start()
         thread.join()
     assert observer.measured == of_sql(*model.calls)
