@@ -75,8 +75,9 @@ class Observer:
         self._started = 0.0
 
     def observe(self) -> ObservedChat:
+        chat = observe_chat(user_id=USER, user_question=QUESTION, client=self)  # type: ignore[arg-type]
         self._started = time.perf_counter()
-        return observe_chat(user_id=USER, user_question=QUESTION, client=self)  # type: ignore[arg-type]
+        return chat
 
     def persist(self, record: TelemetryRecord) -> bool:
         self._records.append(record)

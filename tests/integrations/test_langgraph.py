@@ -116,14 +116,17 @@ def test_events_in_chat_stream_have_no_first_text(agent: Any, model: Model, obse
     assert observer.record.ttfb_ms is None
 
 
-def test_the_events_of_an_agent(agent: Any, model: Model, observer: Observer) -> None:
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_the_events_of_an_agent(agent: Any, model: Model, observer: Observer, is_watched: bool) -> None:
     async def chat_request() -> None:
-        async with observer.observe():
-            async for _ in agent.astream_events(ASKED, with_telemetry(), version="v2"):
+        async with observer.observe() as chat:
+            events = agent.astream_events(ASKED, with_telemetry(), version="v2")
+            async for _ in chat.stream(events) if is_watched else events:
                 pass
 
     asyncio.run(chat_request())
     assert_is_right(observer, model)
+    assert observer.record.ttfb_ms is None
 
 
 def test_a_tool_of_ones_own(model: Model, observer: Observer) -> None:

@@ -117,14 +117,28 @@ def test_spans_of_a_run(agent: Any, instrumentation: str, model: Model, observer
     assert observer.measured == of_spans(instrumentation, of_response(*model.calls))
 
 
-def test_spans_of_a_run_that_streams(agent: Any, instrumentation: str, model: Model, observer: Observer) -> None:
+def test_spans_of_a_run_that_streams_chat_completions(
+    chat_completions_agent: Any, instrumentation: str, model: Model, observer: Observer
+) -> None:
     async def chat_request() -> None:
         async with observer.observe():
-            async for _ in Runner.run_streamed(agent, QUESTION).stream_events():
+            async for _ in Runner.run_streamed(chat_completions_agent, QUESTION).stream_events():
                 pass
 
     asyncio.run(chat_request())
     assert observer.measured == of_spans(instrumentation, of_response(*model.calls))
+
+
+@pytest.mark.usefixtures("instrumentation")
+def test_the_events_of_a_run_and_its_spans_count_once(agent: Any, model: Model, observer: Observer) -> None:
+    async def chat_request() -> None:
+        async with observer.observe() as chat:
+            async for _ in chat.stream(Runner.run_streamed(agent, QUESTION).stream_events()):
+                pass
+
+    asyncio.run(chat_request())
+    assert observer.record.response_input_tokens == sum(call.input_tokens for call in model.calls)
+    assert observer.record.response_cached_tokens == sum(call.cached_tokens for call in model.calls)
 
 
 @pytest.mark.parametrize("status", [400, 429, 500])

@@ -92,7 +92,9 @@ def test_a_refusal_of_the_provider_is_a_text_of_the_agent(
 
 def vanna_0() -> Any:
     """A model, and a store without documents."""
-    store: dict[str, Any] = {name: lambda *_, **__: [] for name in VannaBase.__abstractmethods__ - vars(OpenAI_Chat).keys()}
+    store: dict[str, Any] = {
+        name: lambda *_, **__: [] for name in VannaBase.__abstractmethods__ - vars(OpenAI_Chat).keys()
+    }
     return type("Vanna", (OpenAI_Chat,), store)(client=OpenAI(), config={"model": ASKED_MODEL})
 
 

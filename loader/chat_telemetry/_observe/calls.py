@@ -20,7 +20,7 @@ def distinct(calls: Iterable[ModelCall]) -> list[ModelCall]:
         return calls
     kept: list[ModelCall] = []
     for call in sorted(calls, key=lambda call: call.source not in _EXPLICIT):
-        if not any(other.source != call.source and _is_same(other, call) for other in kept):
+        if not any(other.source != call.source and _has_read(other, call) for other in kept):
             kept.append(call)
     return kept
 
@@ -36,8 +36,16 @@ def last(values: Iterable[Item | None]) -> Item | None:
     return next((value for value in reversed(list(values)) if value is not None), None)
 
 
-def _is_same(one: ModelCall, other: ModelCall) -> bool:
-    if one.response_id is not None and other.response_id is not None:
-        return one.response_id == other.response_id
-    (read, written, _), others = one.tokens(), other.tokens()
-    return one.step == other.step and None not in (read, written) and (read, written) == others[:2]
+def _has_read(call: ModelCall, other: ModelCall) -> bool:
+    """Whether the other call is one of the model responses of this one: the events of an agent can hold several."""
+    for response_id, tokens in call.responses():
+        if response_id is not None and other.response_id is not None:
+            is_same = response_id == other.response_id
+        else:
+            read_and_written = tokens[:2]
+            is_same = (
+                call.step == other.step and None not in read_and_written and read_and_written == other.tokens()[:2]
+            )
+        if is_same:
+            return True
+    return False
