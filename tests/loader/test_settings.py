@@ -62,7 +62,10 @@ def test_each_setting_of_a_client_reaches_the_code_that_uses_it(tmp_path: Path) 
     client = TelemetryClient("host=/nowhere", **asdict(given))
     assert client._queue._settings == given
     assert client._enabled == given.enabled
-    assert (client._max_text_chars, client._max_name_chars) == (given.max_text_chars, given.max_name_chars)
+    assert (client._encoder._max_text_chars, client._encoder._max_name_chars) == (
+        given.max_text_chars,
+        given.max_name_chars,
+    )
     assert client._delivery.exit_timeout == given.exit_timeout
     assert client._delivery._store._connect_timeout == given.connect_timeout
 

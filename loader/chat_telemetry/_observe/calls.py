@@ -13,14 +13,13 @@ Item = TypeVar("Item")
 _EXPLICIT = ("usage", "stream")
 
 
-def distinct(calls: Iterable[ModelCall]) -> list[ModelCall]:
-    """The calls, without those that a second source has read as well, for example an instrumentation and chat code."""
-    calls = list(calls)
-    if len({call.source in _EXPLICIT or call.source for call in calls}) < 2:
+def distinct(calls: list[ModelCall]) -> list[ModelCall]:
+    """The calls, each once. Two sources can read the same: a stream and its final response, or an instrumentation."""
+    if len({call.source for call in calls}) < 2:
         return calls
     kept: list[ModelCall] = []
     for call in sorted(calls, key=lambda call: call.source not in _EXPLICIT):
-        if not any(other.source != call.source and _has_read(other, call) for other in kept):
+        if not any(_has_read(other, call) for other in kept):
             kept.append(call)
     return kept
 
@@ -38,14 +37,16 @@ def last(values: Iterable[Item | None]) -> Item | None:
 
 def _has_read(call: ModelCall, other: ModelCall) -> bool:
     """Whether the other call is one of the model responses of this one: the events of an agent can hold several."""
+    if call.source == other.source:
+        return False
+    # Instrumentations do not always know the id. Chat code may make the same call twice, and hand over each.
+    can_compare_counts = call.step == other.step and other.source not in _EXPLICIT
     for response_id, tokens in call.responses():
         if response_id is not None and other.response_id is not None:
             is_same = response_id == other.response_id
         else:
-            read_and_written = tokens[:2]
-            is_same = (
-                call.step == other.step and None not in read_and_written and read_and_written == other.tokens()[:2]
-            )
+            counts = tokens[:2]
+            is_same = can_compare_counts and None not in counts and counts == other.tokens()[:2]
         if is_same:
             return True
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from chat_telemetry import TelemetryRecord, observe_chat
 from chat_telemetry._observe.chat import ObservedChat
 from tests.loader.conftest import USER
-from tests.providers import WIRE
+from tests.providers import WIRE, running_provider
 
 MODEL_RESPONSE = json.loads((WIRE / "openai_responses.json").read_text())
 
@@ -40,3 +41,15 @@ def kept() -> Kept:
 
 def observe(kept: Any, **more: Any) -> ObservedChat:
     return observe_chat(user_id=USER, user_question="?", client=kept, **more)
+
+
+@pytest.fixture(autouse=True)
+def _advice_is_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test gets the advice that a process gets once."""
+    monkeypatch.setattr("chat_telemetry._observe.advice._given", set())
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[str]:
+    with running_provider() as url:
+        yield url

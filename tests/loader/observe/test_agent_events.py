@@ -20,7 +20,7 @@ def events(response_id: str, tokens: int, status: str | None = "completed") -> l
     return [SimpleNamespace(type="raw_response_event", data=data) for data in (created, completed)]
 
 
-def span(number: int, status: str = "UNSET", **attributes: object) -> Any:
+def span(number: int, status: str = "UNSET", **attributes: Any) -> Any:
     named = {name.replace("__", "."): value for name, value in attributes.items()}
     return SimpleNamespace(
         context=SimpleNamespace(span_id=number),
@@ -45,7 +45,7 @@ def test_each_response_of_a_stream_that_spans_repeat_counts_once(kept: Kept, has
     with observe(kept) as chat:
         list(chat.stream([*events("a", 100), *events("b", 30)]))
         for number, (response_id, tokens) in enumerate([("a", 100), ("b", 30), ("c", 7)]):
-            counts = {"gen_ai__usage__input_tokens": tokens, "gen_ai__usage__output_tokens": 2}
+            counts: dict[str, Any] = {"gen_ai__usage__input_tokens": tokens, "gen_ai__usage__output_tokens": 2}
             ended = span(number, **counts, **({"gen_ai__response__id": response_id} if has_id else {}))
             processor.on_start(ended)
             processor.on_end(ended)

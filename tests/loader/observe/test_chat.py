@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import logging
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import MagicMock
 
+import openai
 import pytest
 
 from chat_telemetry import TelemetryClient, TelemetryRecord, close, observe_chat
@@ -179,7 +183,7 @@ def test_a_mock_is_iterated_over_like_without_telemetry(kept: Kept) -> None:
 
 def test_a_stream_that_cannot_be_iterated_over_raises_like_without_telemetry(kept: Kept) -> None:
     with observe(kept) as chat:
-        stream = chat.stream(None)
+        stream: Any = chat.stream(None)
         with pytest.raises(TypeError):
             list(stream)
 
@@ -237,3 +241,112 @@ def test_concurrent_chat_requests_do_not_mix(kept: Kept) -> None:
     for record in kept.records:
         is_odd = int(record.ai_response or 0) % 2 == 1
         assert (record.sql_output_tokens, record.response_output_tokens) == ((38, None) if is_odd else (None, 38))
+
+
+@pytest.mark.parametrize("name", ["sql_generation", "response", "", None, 7, ["nl_to_sql"]])
+def test_a_step_with_an_unknown_name_is_told_once_and_changes_nothing(
+    kept: Kept, caplog: pytest.LogCaptureFixture, name: Any
+) -> None:
+    with pytest.raises(ValueError, match="x"), observe(kept) as chat, chat.step("nl_to_sql"), chat.step(name):  # noqa: PT012
+        chat.usage(MODEL_RESPONSE)
+        with chat.step(name):
+            raise ValueError("x")
+    record = kept.records[0]
+    assert (record.sql_output_tokens, record.error_type) == (38, "sql_generation")
+    assert caplog.messages == [
+        f"unknown step {str(name)!r}: use nl_to_sql, sql_validation, sql_execution, response_generation"
+    ]
+
+
+def test_an_unknown_step_outside_of_all_steps_counts_as_outside(kept: Kept) -> None:
+    async def handle() -> None:
+        async with observe(kept) as chat, chat.step("retrieval"):  # type: ignore[arg-type]
+            chat.usage(MODEL_RESPONSE)
+
+    asyncio.run(handle())
+    assert (kept.records[0].sql_output_tokens, kept.records[0].response_output_tokens) == (None, 38)
+
+
+def test_the_number_of_texts_of_advice_is_bounded(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    with observe(kept) as chat:
+        for number in range(200):
+            chat.step(f"step {number}")  # type: ignore[arg-type]
+    assert len(caplog.messages) == 100
+
+
+def test_a_coroutine_is_no_model_response(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    async def create() -> Any:
+        return MODEL_RESPONSE
+
+    async def handle() -> None:
+        async with observe(kept) as chat:
+            for _ in range(2):
+                assert await chat.usage(create()) is MODEL_RESPONSE
+
+    asyncio.run(handle())
+    assert caplog.messages == ["chat.usage got a coroutine, which is no model response: write chat.usage(await …)"]
+
+
+def test_a_raw_http_response_is_no_model_response(kept: Kept, provider: str, caplog: pytest.LogCaptureFixture) -> None:
+    with openai.OpenAI(base_url=f"{provider}/v1", api_key="none") as client, observe(kept) as chat:
+        raw = chat.usage(client.responses.with_raw_response.create(model="m", input="How many?"))
+        chat.usage(raw.parse())
+    assert caplog.messages == ["chat.usage got a raw HTTP response: hand it what its parse() returns"]
+    assert kept.records[0].response_output_tokens == 38
+
+
+def test_an_unknown_object_leaves_a_line_for_who_looks_for_the_reason(
+    kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "chat_telemetry")
+    with observe(kept) as chat:
+        chat.usage(object())
+    assert caplog.messages == ["an object of type object is no model response that is known"]
+
+
+LATE = "observe_chat was used after its block, which persisted the record: put the block where the chat request ends"
+
+
+def test_a_chat_that_is_used_after_its_block_is_reported_once(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    with observe(kept) as chat:
+        pass
+    with chat.step("nl_to_sql"):
+        chat.usage(MODEL_RESPONSE)
+    assert list(chat.stream(CHUNKS)) == CHUNKS
+    assert caplog.messages == [LATE]
+    assert len(kept.records) == 1
+
+
+def test_a_chat_that_is_entered_twice_persists_two_records(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    chat = observe(kept)
+    for _ in range(2):
+        with chat, chat.step("nl_to_sql"):
+            chat.usage(MODEL_RESPONSE)
+            chat.record.ai_response = RESPONSE_TEXT
+    first, second = kept.records
+    assert first.log_id != second.log_id
+    assert (first.sql_output_tokens, second.sql_output_tokens) == (38, 38)
+    assert caplog.messages == ["one observe_chat was entered twice: call observe_chat for each chat request"]
+
+
+def test_a_chat_that_is_entered_within_itself_persists_one_record(kept: Kept) -> None:
+    chat = observe(kept)
+    with chat:
+        with chat:
+            chat.usage(MODEL_RESPONSE)
+        chat.usage(MODEL_RESPONSE)
+    assert [record.response_output_tokens for record in kept.records] == [76]
+
+
+def test_a_chat_is_freed_without_the_garbage_collector(kept: Kept) -> None:
+    def handle() -> weakref.ref[ObservedChat]:
+        with contextlib.suppress(ValueError), observe(kept) as chat, chat.step("nl_to_sql"):
+            list(chat.stream(CHUNKS))
+            raise ValueError("x")
+        return weakref.ref(chat)
+
+    gc.disable()
+    try:
+        assert handle()() is None
+    finally:
+        gc.enable()

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Generator
+from concurrent.futures import CancelledError
 from itertools import islice
 from typing import Any
 
@@ -164,6 +166,156 @@ def test_closing_a_generator_is_recorded(kept: Kept) -> None:
     record = kept.records[0]
     assert (record.error_type, record.failed_step) == ("cancelled", "response")
     assert (record.error_message, record.response_model) == ("GeneratorExit", "gpt-4.1-mini-2025-04-14")
+
+
+def named(module: str, name: str) -> BaseException:
+    """An exception of a package that is not installed."""
+    kind = type(name, (BaseException,), {"__module__": module})
+    error: BaseException = kind("addresses and paths")
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncio.CancelledError("by <Task pending at /path>"),
+        GeneratorExit(),
+        CancelledError(),
+        named("trio._core._exceptions", "Cancelled"),
+        named("greenlet", "GreenletExit"),
+        named("starlette.requests", "ClientDisconnect"),
+        named("uvicorn.protocols.utils", "ClientDisconnected"),
+        named("django.core.exceptions", "RequestAborted"),
+        type("MyCancelled", (asyncio.CancelledError,), {})("x"),
+        BaseExceptionGroup("g", [asyncio.CancelledError("x"), GeneratorExit()]),
+    ],
+)
+def test_a_user_who_leaves_is_no_error(kept: Kept, error: BaseException) -> None:
+    with pytest.raises(type(error)), observe(kept) as chat, chat.step("sql_execution"):
+        raise error
+    record = kept.records[0]
+    assert (record.error_type, record.failed_step) == ("cancelled", "looking_up")
+    assert record.error_message in (
+        type(error).__name__,
+        "BaseExceptionGroup: CancelledError; GeneratorExit",
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [named("google.api_core.exceptions", "Cancelled"), named("psycopg.errors", "QueryCanceled")]
+)
+def test_an_exception_of_the_same_name_in_another_package_is_an_error(kept: Kept, error: BaseException) -> None:
+    with pytest.raises(type(error)), observe(kept) as chat, chat.step("sql_execution"):
+        raise error
+    assert kept.records[0].error_type == "sql_execution"
+
+
+def test_a_timeout_inside_of_the_chat_is_an_error_of_the_step_that_it_ended(kept: Kept) -> None:
+    async def handle() -> None:
+        async with observe(kept) as chat, asyncio.timeout(0.01):
+            async with chat.step("sql_execution"):
+                await asyncio.sleep(60)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(handle())
+    assert (kept.records[0].error_type, kept.records[0].failed_step) == ("sql_execution", "looking_up")
+
+
+def test_a_group_shows_its_leaves_and_a_cancelled_sibling_is_not_the_cause(kept: Kept) -> None:
+    async def look_up(chat: ObservedChat) -> None:
+        async with chat.step("sql_execution"):
+            await asyncio.sleep(0.01)
+            raise ValueError("no such table")
+
+    async def suggest(chat: ObservedChat) -> None:
+        async with chat.step("response_generation"):
+            await asyncio.sleep(60)
+
+    async def handle() -> None:
+        async with observe(kept) as chat, chat.step("nl_to_sql"), asyncio.TaskGroup() as group:
+            group.create_task(look_up(chat))
+            group.create_task(suggest(chat))
+
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(handle())
+    record = kept.records[0]
+    assert (record.error_type, record.failed_step) == ("sql_execution", "looking_up")
+    assert record.error_message == "ExceptionGroup: ValueError: no such table"
+
+
+def test_the_message_of_a_group_of_groups_has_each_leaf_once(kept: Kept) -> None:
+    group = ExceptionGroup("a", [ValueError("x"), ExceptionGroup("b", [KeyError("y"), ValueError("x")])])
+    with pytest.raises(ExceptionGroup), observe(kept):
+        raise group
+    assert kept.records[0].error_message == "ExceptionGroup: ValueError: x; KeyError: 'y'"
+
+
+FAILED = {"id": "r", "model": "m", "status": "failed", "error": {"code": "server_error"}, "usage": None}
+
+
+def test_a_response_that_failed_is_an_error_of_its_step(kept: Kept) -> None:
+    with observe(kept) as chat, chat.step("nl_to_sql"):
+        chat.usage(FAILED)
+    record = kept.records[0]
+    assert (record.error_type, record.failed_step) == ("sql_generation", "understanding")
+    assert record.error_message == "response failed: server_error"
+
+
+def test_a_stream_that_ends_incomplete_is_an_error_of_its_step(kept: Kept) -> None:
+    response = {"id": "r", "model": "m", "status": "incomplete", "incomplete_details": {"reason": "content_filter"}}
+    with observe(kept) as chat, chat.step("response_generation"):
+        list(chat.stream([*CHUNKS[:-1], {"type": "response.incomplete", "response": response}]))
+    record = kept.records[0]
+    assert (record.error_type, record.failed_step) == ("response_generation", "response")
+    assert record.error_message == "response incomplete: content_filter"
+
+
+def test_a_response_that_the_provider_cancelled_is_no_error(kept: Kept) -> None:
+    with observe(kept) as chat:
+        chat.usage({**FAILED, "status": "cancelled", "error": None})
+    assert (kept.records[0].error_type, kept.records[0].error_message) == ("cancelled", "response cancelled")
+
+
+def test_a_failed_response_that_is_tried_again_is_no_error(kept: Kept) -> None:
+    with observe(kept) as chat:
+        with chat.step("nl_to_sql"):
+            chat.usage(FAILED)
+            chat.usage(MODEL_RESPONSE)
+        with chat.step("response_generation"):
+            chat.stream([])
+    assert kept.records[0].error_type is None
+
+
+def test_an_exception_comes_before_a_failed_response(kept: Kept) -> None:
+    with pytest.raises(ValueError, match="no SQL"), observe(kept) as chat, chat.step("nl_to_sql"):
+        chat.usage(FAILED)
+        raise ValueError("no SQL")
+    assert kept.records[0].error_message == "ValueError: no SQL"
+
+
+def test_a_generator_that_is_closed_late_took_until_its_last_chunk(kept: Kept) -> None:
+    def handle() -> Generator[Any, None, None]:
+        with observe(kept) as chat, chat.step("response_generation"):
+            yield from chat.stream(CHUNKS)
+
+    generator = handle()
+    for _ in range(5):
+        next(generator)
+    threading.Event().wait(0.3)
+    generator.close()
+    assert (kept.records[0].response_generation_duration_ms or 0) < 200
+    assert kept.records[0].ttfb_ms is not None
+
+
+def test_a_generator_that_is_closed_late_has_no_duration_if_nothing_was_observed(kept: Kept) -> None:
+    def handle() -> Generator[int, None, None]:
+        with observe(kept) as chat, chat.step("response_generation"):
+            yield 1
+
+    generator = handle()
+    next(generator)
+    generator.close()
+    assert kept.records[0].response_generation_duration_ms is None
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])

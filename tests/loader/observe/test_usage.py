@@ -1,169 +1,19 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 from unittest.mock import MagicMock
 
-import anthropic
-import openai
 import pytest
-from google import genai
-from google.genai.types import HttpOptions
 
+from chat_telemetry._observe.fields import Fields
 from chat_telemetry._observe.first_text import begins_response
-from chat_telemetry._observe.usage import ModelCall
-from tests.providers import RESPONSE_TEXT, WIRE, running_provider
-
-MESSAGES: Any = [{"role": "user", "content": "How many orders?"}]
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[str]:
-    with running_provider() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def openai_client(provider: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{provider}/v1", api_key="none") as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def anthropic_client(provider: str) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=provider, api_key="none") as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def gemini_client(provider: str) -> Iterator[genai.Client]:
-    with genai.Client(api_key="none", http_options=HttpOptions(base_url=provider)) as client:
-        yield client
-
-
-def read(*parts: object) -> tuple[str | None, str | None, int | None, int | None, int | None]:
-    call = ModelCall()
-    for part in parts:
-        call.read(part)
-    return call.model, call.response_id, *call.tokens()
-
-
-def first_with_text(chunks: list[Any]) -> Any:
-    return next(chunk for chunk in chunks if begins_response(chunk))
-
-
-EXPECTED = {api: tuple(values) for api, values in json.loads((WIRE / "expected.json").read_text()).items()}
-RESPONSES, CHAT = EXPECTED["openai_responses"], EXPECTED["openai_chat"]
-ANTHROPIC, GEMINI = EXPECTED["anthropic"], EXPECTED["gemini"]
-STREAMED_RESPONSES = ("gpt-4.1-mini-2025-04-14", "resp_7d41c0de", 512, 24, 128)
-STREAMED_CHAT = ("gpt-4o-mini-2024-07-18", "chatcmpl-CfX2Cd", 301, 17, 0)
-STREAMED_ANTHROPIC = ("claude-haiku-4-5-20251001", "msg_01YGEVEZKhBBDawoquwWpZFM", 25 + 2048, 64, 2048)
-STREAMED_GEMINI = ("gemini-2.5-pro", "uUDxbdvFCNwojuZQ17rthRZ", 77, 9 + 41, None)
+from chat_telemetry._observe.usage import ModelCall, model_responses
+from tests.loader.observe.providers.conftest import EXPECTED, read, whole
 
 
 @pytest.mark.parametrize("api", EXPECTED)
 def test_a_capture_is_read_as_a_dict(api: str) -> None:
-    assert read(json.loads((WIRE / f"{api}.json").read_text())) == EXPECTED[api]
-
-
-def test_openai_responses_are_read(openai_client: openai.OpenAI) -> None:
-    response = openai_client.responses.create(model="gpt-4o-mini", input="How many orders?")
-    assert read(response) == RESPONSES
-
-
-def test_a_stream_of_openai_responses_reports_its_usage_at_the_end(openai_client: openai.OpenAI) -> None:
-    events = list(openai_client.responses.create(model="gpt-4.1-mini", input="How many orders?", stream=True))
-    assert read(*events[:-1]) == ("gpt-4.1-mini-2025-04-14", "resp_7d41c0de", None, None, None)
-    assert read(*events) == STREAMED_RESPONSES
-    assert first_with_text(events).delta == "There were "
-
-
-def test_the_streaming_helper_of_openai_responses_is_read(openai_client: openai.OpenAI) -> None:
-    with openai_client.responses.stream(model="gpt-4.1-mini", input="How many orders?") as stream:
-        events = list(stream)
-    assert read(*events) == STREAMED_RESPONSES
-    assert first_with_text(events).delta == "There were "
-
-
-def test_openai_chat_completions_are_read(openai_client: openai.OpenAI) -> None:
-    assert read(openai_client.chat.completions.create(model="gpt-4o", messages=MESSAGES)) == CHAT
-
-
-def test_a_stream_of_chat_completions_reports_its_usage_with_include_usage(openai_client: openai.OpenAI) -> None:
-    chunks = list(
-        openai_client.chat.completions.create(
-            model="gpt-4o-mini", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
-        )
-    )
-    assert read(*chunks) == STREAMED_CHAT
-    assert first_with_text(chunks).choices[0].delta.content == "There were "
-
-
-def test_a_stream_of_chat_completions_without_include_usage_reports_only_the_model(
-    openai_client: openai.OpenAI,
-) -> None:
-    chunks = openai_client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, stream=True)
-    assert read(*chunks) == ("gpt-4o-mini-2024-07-18", "chatcmpl-CfX2Cd", None, None, None)
-
-
-def test_the_streaming_helper_of_chat_completions_is_read(openai_client: openai.OpenAI) -> None:
-    with openai_client.chat.completions.stream(
-        model="gpt-4o-mini", messages=MESSAGES, stream_options={"include_usage": True}
-    ) as stream:
-        events = list(stream)
-    assert read(*events) == STREAMED_CHAT
-    assert first_with_text(events).delta == "There were "
-
-
-def test_the_input_tokens_of_anthropic_include_those_that_its_cache_read_and_wrote(
-    anthropic_client: anthropic.Anthropic,
-) -> None:
-    message = anthropic_client.messages.create(model="claude-haiku-4-5", max_tokens=99, messages=MESSAGES)
-    assert read(message) == ANTHROPIC
-
-
-def test_a_stream_of_anthropic_reports_input_first_and_output_last(anthropic_client: anthropic.Anthropic) -> None:
-    events = list(
-        anthropic_client.messages.create(model="claude-haiku-4-5", max_tokens=99, messages=MESSAGES, stream=True)
-    )
-    assert read(events[0])[2:] == (25 + 2048, 1, 2048)
-    assert read(*events) == STREAMED_ANTHROPIC
-    assert first_with_text(events).delta.text == "There were "
-
-
-def test_the_streaming_helper_of_anthropic_is_read(anthropic_client: anthropic.Anthropic) -> None:
-    with anthropic_client.messages.stream(model="claude-haiku-4-5", max_tokens=99, messages=MESSAGES) as stream:
-        events = list(stream)
-        final = stream.get_final_message()
-    assert read(*events) == read(final) == STREAMED_ANTHROPIC
-    assert "".join(event.text for event in events if event.type == "text") == RESPONSE_TEXT
-
-
-def test_thoughts_of_gemini_count_as_output_and_tool_results_as_input(gemini_client: genai.Client) -> None:
-    assert read(gemini_client.models.generate_content(model="gemini-2.5-flash", contents="How many?")) == GEMINI
-
-
-def test_the_last_chunk_of_a_gemini_stream_has_the_total_usage(gemini_client: genai.Client) -> None:
-    chunks = list(gemini_client.models.generate_content_stream(model="gemini-2.5-pro", contents="How many?"))
-    assert read(*chunks) == STREAMED_GEMINI
-    assert first_with_text(chunks) is chunks[1]  # the first is a thought
-
-
-@pytest.mark.parametrize(
-    ("api", "expected"),
-    [
-        ("openai_responses", STREAMED_RESPONSES),
-        ("openai_chat", STREAMED_CHAT),
-        ("anthropic", STREAMED_ANTHROPIC),
-        ("gemini", STREAMED_GEMINI),
-    ],
-)
-def test_the_chunks_of_a_stream_are_read_as_dicts_too(api: str, expected: object) -> None:
-    lines = (WIRE / f"{api}.sse").read_text().splitlines()
-    chunks = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
-    assert read(*chunks) == expected
-    assert "There were " in json.dumps(first_with_text(chunks))
+    assert read(whole(api)) == EXPECTED[api]
 
 
 def test_a_response_with_the_fields_of_openai_and_anthropic_is_not_counted_twice() -> None:
@@ -188,3 +38,142 @@ def test_a_mock_reports_nothing() -> None:
 @pytest.mark.parametrize(("chunk", "begins"), [("There", True), ("", False), (b"There", True), (object(), False)])
 def test_a_text_begins_the_response_and_an_object_of_an_unknown_type_does_not(chunk: object, begins: bool) -> None:
     assert begins_response(chunk) is begins
+
+
+USAGE = {"prompt_tokens": 9, "completion_tokens": 4}
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"input_tokens": 10, "output_tokens": 5, "cached_input_tokens": 3},
+        {"input_tokens": 10, "output_tokens": 5, "cached_tokens": 3},
+        {"inputTokens": 10, "outputTokens": 5, "cachedInputTokens": 3},
+        {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"prompt_cache_tokens": 3}},
+        {"prompt_token_count": 10, "candidates_token_count": 5, "cache_hits": 3.0},
+    ],
+)
+def test_a_look_alike_with_an_unknown_count_of_cached_tokens_reports_no_tokens(usage: object) -> None:
+    assert read({"model": "m", "usage": usage}) == ("m", None, None, None, None)
+
+
+@pytest.mark.parametrize("cached", [0, None, "3", -3])
+def test_an_unknown_cache_field_without_a_count_changes_nothing(cached: object) -> None:
+    assert read({"usage": {**USAGE, "cached_input_tokens": cached}})[2:] == (9, 4, None)
+
+
+def test_counts_that_are_whole_floats_are_read_and_others_are_not() -> None:
+    assert read({"usage": {"prompt_tokens": 9.0, "completion_tokens": 4.5}})[2:] == (9, None, None)
+    assert read({"usage": {"prompt_tokens": True, "completion_tokens": -4}})[2:] == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"object": "list", "model": "embedder", "data": [{"embedding": [0.1]}], "usage": {"prompt_tokens": 8}},
+        {"model": "embedder", "embeddings": [[0.1]], "prompt_eval_count": 8},
+        {"model": "embedder", "embedding": [0.1], "inputTextTokenCount": 8},
+        {"model": "moderator", "results": [{"flagged": False}]},
+        {"model": "ranker", "results": [{"index": 0, "relevance_score": 0.9}], "usage": {"prompt_tokens": 8}},
+    ],
+)
+def test_the_response_of_a_model_that_does_not_chat_reports_nothing(response: object) -> None:
+    assert read(response) == (None, None, None, None, None)
+    call = ModelCall()
+    call.read(response)
+    assert call.is_empty
+
+
+def test_the_first_model_that_is_named_counts() -> None:
+    assert read({"model": ""}, {"model": "a"}, {"model": "b", "usage": USAGE}) == ("a", None, 9, 4, None)
+
+
+def test_metadata_of_the_application_is_no_model_response() -> None:
+    response = {"id": "r", "model": "m", "metadata": {"model": "mine", "id": "7", "usage": "high"}, "usage": USAGE}
+    assert read(response) == ("m", "r", 9, 4, None)
+    assert read({"metadata": {"model": "mine"}}) == (None, None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("response", "failure"),
+    [
+        (
+            {"status": "failed", "error": {"code": "server_error", "message": "Try again."}},
+            "response failed: server_error: Try again.",
+        ),
+        (
+            {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},
+            "response incomplete: max_output_tokens",
+        ),
+        ({"status": "failed", "error": None}, "response failed"),
+        (
+            {"status": "failed", "status_details": {"type": "failed", "error": {"type": "x", "code": "no_credit"}}},
+            "response failed: no_credit",
+        ),
+        ({"error": {"code": 502, "message": "Provider disconnected"}, "choices": []}, "502: Provider disconnected"),
+        ({"error": "model 'x' not found"}, "model 'x' not found"),
+        ({"status": "completed", "error": None}, None),
+        ({"status": "in_progress"}, None),
+        ({"error": object()}, None),
+        (MagicMock(), None),
+    ],
+)
+def test_a_failure_that_the_provider_reports_is_read(response: Any, failure: str | None) -> None:
+    for part in (response, {"type": "response.failed", "response": response}):
+        call = ModelCall()
+        call.read(part)
+        assert call.failure == failure
+
+
+def test_the_raw_response_of_instructor_is_read() -> None:
+    class Answer:
+        pass
+
+    answer = Answer()
+    answer.__dict__["_raw_response"] = whole("openai_chat")
+    assert [read(part) for part in model_responses(answer)] == [EXPECTED["openai_chat"]]
+
+
+def test_each_raw_response_of_an_agent_is_read() -> None:
+    class Result:
+        raw_responses = [whole("openai_responses"), whole("openai_chat")]  # noqa: RUF012
+
+    assert len([*model_responses(Result())]) == 2
+
+
+@pytest.mark.parametrize(
+    ("chunk", "begins"),
+    [
+        ({"event": "on_chain_start", "data": {}}, False),
+        ({"event": "on_chat_model_stream", "data": {"chunk": {"type": "AIMessageChunk", "content": "42"}}}, False),
+        (({"type": "AIMessageChunk", "content": "42"}, {"langgraph_node": "agent"}), False),
+        ({"agent": {"messages": ["42"]}}, False),
+        ({"type": "raw_response_event", "data": {"type": "response.output_text.delta", "delta": "42"}}, True),
+        ({"type": "raw_response_event", "data": {"type": "response.created"}}, False),
+        ({"type": "run_item_stream_event", "name": "message_output_created"}, False),
+        ({"choices": [{"text": "42"}]}, True),
+        ({"response": "42"}, False),
+        ({"message": {"content": "42"}}, False),
+        ({"delta": "42"}, False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_only_text_of_a_known_kind_begins_the_response(chunk: object, begins: bool) -> None:
+    assert begins_response(chunk) is begins
+
+
+def test_an_object_of_llama_index_begins_the_response_with_its_delta() -> None:
+    class Piece:
+        raw, delta = None, "42"
+
+    assert begins_response(Piece())
+
+
+def test_fields_are_learned_anew_when_there_are_too_many_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat_telemetry._observe.fields.MAX_CLASSES", 3)
+    fields = Fields("model")
+    for number in range(10):
+        kind = type(f"Class{number}", (), {"model": str(number)})
+        assert fields.of(kind()) == [("model", str(number))]
+        assert len(fields._plans) <= 3
