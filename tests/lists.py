@@ -19,39 +19,37 @@ import yaml
 RECORD = "loader/chat_telemetry/_record.py"
 SOURCES = "models/sources.yml"
 LOG_COLUMNS = "tests/migrations/test_apply.py"
-QUICK_LOOK = "loader/chat_telemetry/_limits.py"
 LIMITS = "docs/loader.md"
 CONTRACT = "tests/reports/contract.py"
 LAYOUTS = "loader/chat_telemetry/_cli/report.py"
 REPORTS_PAGE = "docs/reports.md"
 README = "README.md"
-USAGE = "loader/chat_telemetry/_observe/usage.py"
+USAGE = "loader/chat_telemetry/_observe/usage_fields.py"
 USAGE_PAGE = "docs/chat-code.md"
 EXPECTED = "tests/wire/expected.json"
 # Runs with the code of the project that is looked at.
 PYTHON_LISTS = """
 import json
-from uuid import uuid4
+from pathlib import Path
 from chat_telemetry._cli.report import REPORTS
-from chat_telemetry._limits import has_long_name
-from chat_telemetry._observe.usage import USAGE_FIELDS
-from chat_telemetry._record import COLUMNS, LONG_TEXTS, NAMES, TelemetryRecord
+from chat_telemetry._observe.usage import ModelCall
+from chat_telemetry._observe.usage_fields import USAGE_FIELDS
+from chat_telemetry._record import COLUMNS, LONG_TEXTS, NAMES
 from tests.migrations.test_apply import COLUMNS as LOG_COLUMNS
 from tests.reports.contract import COLUMNS as REPORT_COLUMNS
 usage_fields = {fields.api: [*fields.input, *fields.output, *fields.cached] for fields in USAGE_FIELDS}
-def is_looked_at(name):
-    try:
-        return has_long_name(TelemetryRecord(user_id=uuid4(), user_question="", **{name: "long"}), 3)
-    except AttributeError:  # it looks at a column that the record lacks
-        return True
+def is_read(path):
+    call = ModelCall()
+    call.read(json.loads(path.read_text(encoding="utf-8")))
+    return call.tokens().input is not None
 print(json.dumps({
     "record": COLUMNS,
     "texts": [*NAMES, *LONG_TEXTS],
-    "not_looked_at": [name for name in NAMES if not is_looked_at(name)],
     "log": LOG_COLUMNS,
     "layouts": [*REPORTS],
     "contract": REPORT_COLUMNS,
     "usage_fields": usage_fields,
+    "read_captures": [path.stem for path in Path("tests/wire").glob("*.json") if is_read(path)],
 }))
 """
 ATTRIBUTES = """
@@ -107,7 +105,7 @@ def problems(root: Path, connection: psycopg.Connection) -> list[str]:
         *_column_problems(root, connection, lists),
         *feed_problems(connection),
         *_report_problems(root, lists["layouts"], lists["contract"]),
-        *_usage_problems(root, lists["usage_fields"]),
+        *_usage_problems(root, lists["usage_fields"], lists["read_captures"]),
     ]
 
 
@@ -139,7 +137,6 @@ def _column_problems(root: Path, connection: psycopg.Connection, lists: dict[str
     yield from _differences(RECORD, lists["record"], [name for name in attributes if name != "sql_fingerprint"])
     yield from _differences(SOURCES, described, attributes)
     yield from (f"migrations/: lacks a comment on {column}" for column, comment in attributes.items() if not comment)
-    yield from (f"{QUICK_LOOK}: has_long_name lacks {column}" for column in lists["not_looked_at"])
     page = (root / LIMITS).read_text(encoding="utf-8")
     yield from (f"{LIMITS}: lacks {column}" for column in lists["texts"] if f"`{column}`" not in page)
 
@@ -164,12 +161,14 @@ def _report_problems(root: Path, layouts: list[str], contract: dict[str, list[st
             yield from _differences(f"models/reports/{name}.yml", described, contract[name])
 
 
-def _usage_problems(root: Path, usage_fields: dict[str, list[str]]) -> Iterator[str]:
+def _usage_problems(root: Path, usage_fields: dict[str, list[str]], read_captures: list[str]) -> Iterator[str]:
     expected = json.loads((root / EXPECTED).read_text(encoding="utf-8"))
     captures = {path.stem for path in (root / "tests/wire").glob("*.json")} - {Path(EXPECTED).stem}
     rows = (root / USAGE_PAGE).read_text(encoding="utf-8").splitlines()
     for api in sorted({*expected, *captures, *usage_fields}):
-        places = {f"tests/wire/{api}.json": captures, EXPECTED: expected, USAGE: usage_fields}
+        # Several providers report usage in the same shape.
+        shapes = {*usage_fields, *read_captures}
+        places = {f"tests/wire/{api}.json": captures, EXPECTED: expected, USAGE: shapes}
         yield from (f"{place}: lacks {api}" for place, names in places.items() if api not in names)
         fields = usage_fields.get(api, [])
         if not any(all(f"`{field}`" in row for field in fields) for row in rows):

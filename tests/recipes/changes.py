@@ -26,11 +26,6 @@ ADD_COLUMN = [
         "    response_cached_tokens: Integer | None = None\n",
         f"    {COLUMN}: str | None = None\n",
     ),
-    Edit(
-        "loader/chat_telemetry/_limits.py",
-        '                record.response_model or "",\n',
-        f'                record.{COLUMN} or "",\n',
-    ),
     Edit("tests/migrations/test_apply.py", '    "response_cached_tokens",\n', f'    "{COLUMN}",\n'),
     Edit(
         "models/sources.yml",
@@ -117,10 +112,10 @@ ADD_PROVIDER = [
     ),
     Edit("tests/wire/expected.json", "{\n", f'    "{API}": ["example-1", "call-1", 1000, 7, 100],\n'),
     Edit(
-        "loader/chat_telemetry/_observe/usage.py",
+        "loader/chat_telemetry/_observe/usage_fields.py",
         "USAGE_FIELDS = (\n",
-        f'    UsageFields("{API}", "tokens_in", ("tokens_in", "tokens_in_cache"), ("tokens_out",), ("tokens_in_cache",)'
-        "),\n",
+        f'    UsageFields("{API}", ("tokens_out",), ("tokens_in", "tokens_in_cache"), ("tokens_out",), '
+        '("tokens_in_cache",)),\n',
     ),
     Edit(
         "docs/chat-code.md",

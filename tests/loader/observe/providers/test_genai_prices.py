@@ -15,6 +15,7 @@ SHAPES = {
     "gemini": ("google", "default"),
     "groq": ("groq", "default"),
     "openai_chat": ("openai", "chat"),
+    "openai_realtime": ("openai", "realtime"),
     "openai_responses": ("openai", "responses"),
     "xai": ("x-ai", "chat"),
 }
