@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +102,19 @@ class Observer:
         assert self.record.ttfb_ms is not None
         sent = (call.first_text_at - self._started) * 1000
         assert -1 < self.record.ttfb_ms - sent < SECONDS_TO_TEXT * 1000 * 0.9
+
+
+def cancel_at_first_text(chat_request: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Cancel the request, as a server does if the browser leaves, when it sets the event."""
+
+    async def leave() -> None:
+        has_text = asyncio.Event()
+        request = asyncio.create_task(chat_request(has_text))
+        await has_text.wait()
+        request.cancel()
+        await asyncio.wait([request])
+
+    asyncio.run(leave())
 
 
 @pytest.fixture

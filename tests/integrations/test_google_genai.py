@@ -11,7 +11,7 @@ from google.genai.errors import ServerError
 from google.genai.types import GenerateContentConfig, HttpOptions
 
 from tests.integrations.conftest import QUESTION, SECONDS_TO_TEXT, Observer, of_response, of_sql
-from tests.providers import SQL, Model, Status
+from tests.providers import SQL, Cut, Model, Status
 
 WITH_RESULT = f"{QUESTION} The rows: [(42,)]"
 ASKED_MODEL = "gemini-2.5-flash"
@@ -89,3 +89,22 @@ def test_a_refusal_of_the_provider_is_an_error_of_its_step(
     with pytest.raises(ServerError), observer.observe() as chat, chat.step("nl_to_sql"):
         chat.usage(client.models.generate_content(model=ASKED_MODEL, contents=QUESTION))
     assert observer.measured == {"error_type": "sql_generation", "failed_step": "understanding"}
+
+
+def test_a_stream_that_breaks_leaves_the_tokens_that_it_reported(
+    client: genai.Client, model: Model, observer: Observer
+) -> None:
+    """Each chunk of Gemini reports the input, and the output so far."""
+    model.failures = [Cut()]
+    with (
+        pytest.raises(Exception, match=r"peer closed|payload"),
+        observer.observe() as chat,
+        chat.step("response_generation"),
+    ):
+        list(chat.stream(client.models.generate_content_stream(model=ASKED_MODEL, contents=WITH_RESULT)))
+    assert (observer.record.response_model, observer.record.response_id) == (
+        model.calls[0].model,
+        model.calls[0].response_id,
+    )
+    assert observer.record.error_type == "response_generation"
+    assert (observer.record.response_output_tokens or 0) < model.calls[0].output_tokens

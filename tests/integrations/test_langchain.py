@@ -126,6 +126,13 @@ def test_chains_in_asyncio(llm: ChatOpenAI, model: Model, observer: Observer) ->
     observer.assert_first_text_of(model.calls[1])
 
 
+def test_a_batch_runs_in_threads(llm: ChatOpenAI, model: Model, observer: Observer) -> None:
+    with observer.observe() as chat, chat.step("nl_to_sql"):
+        (llm | StrOutputParser()).batch([QUESTION] * 3, {"callbacks": [ChatTelemetryHandler()]})
+    assert observer.measured == of_sql(*model.calls)
+    assert len(model.calls) == 3
+
+
 def test_the_handler_and_usage_together_count_once(llm: ChatOpenAI, model: Model, observer: Observer) -> None:
     with observer.observe() as chat, chat.step("nl_to_sql"):
         chat.usage(llm.invoke(QUESTION, {"callbacks": [ChatTelemetryHandler()]}))

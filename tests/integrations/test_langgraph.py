@@ -22,6 +22,7 @@ from tests.integrations.conftest import (
     QUESTION,
     SECONDS_TO_TEXT,
     Observer,
+    cancel_at_first_text,
     of_response,
     of_sql,
     without_id,
@@ -186,3 +187,19 @@ def test_a_refusal_of_the_provider_is_an_error_of_what_the_call_was_for(
     with pytest.raises(Exception, match="refused with"), observer.observe():
         agent.invoke(ASKED, with_telemetry())
     assert observer.record.error_type == error_type
+
+
+def test_a_cancelled_stream_leaves_the_tokens_of_the_call_that_ended(
+    agent: Any, model: Model, observer: Observer
+) -> None:
+    async def chat_request(has_text: asyncio.Event) -> None:
+        async with observer.observe() as chat:
+            async for chunk, _ in agent.astream(ASKED, with_telemetry(), stream_mode="messages"):
+                if isinstance(chunk, AIMessageChunk) and chunk.text:
+                    chat.first_byte()
+                    has_text.set()
+
+    model.seconds_to_text = SECONDS_TO_TEXT
+    cancel_at_first_text(chat_request)
+    assert observer.measured == {**of_sql(model.calls[0]), "error_type": "cancelled"}
+    observer.assert_first_text_of(model.calls[1])

@@ -8,7 +8,15 @@ from typing import Any
 import litellm
 import pytest
 
-from tests.integrations.conftest import ASKED_MODEL, QUESTION, SECONDS_TO_TEXT, Observer, of_response, of_sql
+from tests.integrations.conftest import (
+    ASKED_MODEL,
+    QUESTION,
+    SECONDS_TO_TEXT,
+    Observer,
+    cancel_at_first_text,
+    of_response,
+    of_sql,
+)
 from tests.providers import Model, Status
 
 WRITE_SQL: Any = {"messages": [{"role": "user", "content": QUESTION}]}
@@ -97,3 +105,23 @@ def test_a_refusal_of_the_provider_is_an_error_of_its_step(
         chat.usage(litellm.completion(**WRITE_SQL, model=f"openai/{ASKED_MODEL}", num_retries=0, max_retries=0))
     assert observer.measured == {"error_type": "sql_generation", "failed_step": "understanding"}
     assert str(observer.record.error_message).startswith(error)
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_cancelled_stream_leaves_the_model_and_no_tokens(model: Model, observer: Observer) -> None:
+    async def chat_request(has_text: asyncio.Event) -> None:
+        async with observer.observe() as chat, chat.step("response_generation"):
+            chunks = await litellm.acompletion(**WRITE_RESPONSE, model=f"openai/{ASKED_MODEL}")
+            async for chunk in chat.stream(chunks):
+                if chunk.choices and chunk.choices[0].delta.content:
+                    has_text.set()
+
+    model.seconds_to_text = SECONDS_TO_TEXT
+    cancel_at_first_text(chat_request)
+    assert observer.measured == {
+        "response_model": ASKED_MODEL,
+        "response_id": model.calls[0].response_id,
+        "error_type": "cancelled",
+        "failed_step": "response",
+    }
+    observer.assert_first_text_of(model.calls[0])

@@ -8,7 +8,15 @@ from typing import Any
 import openai
 import pytest
 
-from tests.integrations.conftest import ASKED_MODEL, QUESTION, SECONDS_TO_TEXT, Observer, of_response, of_sql
+from tests.integrations.conftest import (
+    ASKED_MODEL,
+    QUESTION,
+    SECONDS_TO_TEXT,
+    Observer,
+    cancel_at_first_text,
+    of_response,
+    of_sql,
+)
 from tests.providers import RESPONSE_TEXT, SQL, Cut, Failed, Model, Status
 
 pytestmark = pytest.mark.usefixtures("provider")
@@ -163,22 +171,15 @@ def test_a_response_with_the_status_failed_is_an_error_of_its_step(
 
 
 def test_a_cancelled_stream_leaves_the_model_and_no_tokens(model: Model, observer: Observer) -> None:
-    async def chat_request(begins: asyncio.Event) -> None:
+    async def chat_request(has_text: asyncio.Event) -> None:
         async with openai.AsyncOpenAI() as client, observer.observe() as chat, chat.step("response_generation"):
             stream = await client.responses.create(model=ASKED_MODEL, input=WITH_RESULT, stream=True)
             async for event in chat.stream(stream):
                 if event.type == "response.output_text.delta":
-                    begins.set()
-
-    async def leave() -> None:
-        begins = asyncio.Event()
-        request = asyncio.create_task(chat_request(begins))
-        await begins.wait()
-        request.cancel()
-        await asyncio.wait([request])
+                    has_text.set()
 
     model.seconds_to_text = SECONDS_TO_TEXT
-    asyncio.run(leave())
+    cancel_at_first_text(chat_request)
     assert observer.measured == {
         "response_model": model.calls[0].model,
         "response_id": model.calls[0].response_id,

@@ -16,6 +16,7 @@ from tests.integrations.conftest import (
     QUESTION,
     SECONDS_TO_TEXT,
     Observer,
+    cancel_at_first_text,
     of_response,
     of_spans,
     of_sql,
@@ -152,20 +153,13 @@ def test_a_refusal_of_the_provider_is_an_error(agent: Any, model: Model, observe
 def test_a_cancelled_stream_leaves_the_tokens_of_the_calls_that_ended(
     responses_agent: Any, model: Model, observer: Observer
 ) -> None:
-    async def chat_request(begins: asyncio.Event) -> None:
+    async def chat_request(has_text: asyncio.Event) -> None:
         async with observer.observe() as chat:
             async for event in chat.stream(Runner.run_streamed(responses_agent, QUESTION).stream_events()):
                 if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
-                    begins.set()
-
-    async def leave() -> None:
-        begins = asyncio.Event()
-        request = asyncio.create_task(chat_request(begins))
-        await begins.wait()
-        request.cancel()
-        await asyncio.wait([request])
+                    has_text.set()
 
     model.seconds_to_text = SECONDS_TO_TEXT
-    asyncio.run(leave())
+    cancel_at_first_text(chat_request)
     cancelled = {"response_id": model.calls[1].response_id, "error_type": "cancelled"}
     assert observer.measured == of_response(model.calls[0]) | cancelled

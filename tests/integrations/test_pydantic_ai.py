@@ -15,7 +15,16 @@ from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 import chat_telemetry
-from tests.integrations.conftest import ASKED_MODEL, QUESTION, SECONDS_TO_TEXT, Observer, of_response, of_spans, of_sql
+from tests.integrations.conftest import (
+    ASKED_MODEL,
+    QUESTION,
+    SECONDS_TO_TEXT,
+    Observer,
+    cancel_at_first_text,
+    of_response,
+    of_spans,
+    of_sql,
+)
 from tests.integrations.instrumentation import instrumented, tracer_provider_of_chats
 from tests.providers import RESPONSE_TEXT, SQL, Model, Status
 
@@ -126,19 +135,12 @@ def test_a_refusal_of_the_provider_is_an_error(agent: Any, model: Model, observe
 def test_a_cancelled_stream_leaves_the_tokens_of_the_calls_that_ended(
     agent: Any, model: Model, observer: Observer
 ) -> None:
-    async def chat_request(begins: asyncio.Event) -> None:
+    async def chat_request(has_text: asyncio.Event) -> None:
         async with observer.observe() as chat, agent.run_stream(QUESTION) as result:
             async for _ in chat.stream(result.stream_text(delta=True, debounce_by=None)):
-                begins.set()
-
-    async def leave() -> None:
-        begins = asyncio.Event()
-        request = asyncio.create_task(chat_request(begins))
-        await begins.wait()
-        request.cancel()
-        await asyncio.wait([request])
+                has_text.set()
 
     model.seconds_to_text = SECONDS_TO_TEXT
-    asyncio.run(leave())
+    cancel_at_first_text(chat_request)
     assert observer.record.error_type == "cancelled"
     assert (observer.record.response_input_tokens or 0) >= model.calls[0].input_tokens
