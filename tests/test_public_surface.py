@@ -16,18 +16,27 @@ import chat_telemetry
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(chat_telemetry.__file__).parent
 PUBLIC_NAMES = [
+    "ANONYMOUS_USER",
     "Stats",
     "TelemetryClient",
     "TelemetryError",
     "TelemetryRecord",
     "close",
     "configure",
+    "current",
     "flush",
     "observe_chat",
     "persist_telemetry",
     "stats",
+    "user_key",
 ]
-PUBLIC_MODULES = ["chat_telemetry", "chat_telemetry.__main__"]
+PUBLIC_MODULES = [
+    "chat_telemetry",
+    "chat_telemetry.__main__",
+    "chat_telemetry.integrations",
+    "chat_telemetry.integrations.langchain",
+    "chat_telemetry.integrations.opentelemetry",
+]
 # dbt_project.yml may leave its version out, and dbt does nothing with it.
 DBT_PROJECTS = ["dbt_project.yml", "benchmarks/reports/plain_views/dbt_project.yml"]
 

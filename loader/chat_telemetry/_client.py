@@ -7,6 +7,7 @@ import os
 import weakref
 from collections.abc import Callable
 
+from chat_telemetry._database_url import normalized
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._delivery.thread import DeliveryThread
 from chat_telemetry._encoding import Encoder
@@ -28,7 +29,7 @@ class TelemetryClient:
 
     def __init__(
         self,
-        dsn: str | None = None,
+        dsn: object = None,
         *,
         redact: Redact | None = None,
         enabled: bool = Settings.enabled,
@@ -39,13 +40,16 @@ class TelemetryClient:
         batch_bytes: int = Settings.batch_bytes,
         max_batch_age: float = Settings.max_batch_age,
         connect_timeout: float = Settings.connect_timeout,
+        batch_timeout: float = Settings.batch_timeout,
         exit_timeout: float = Settings.exit_timeout,
         max_text_chars: int = Settings.max_text_chars,
         max_name_chars: int = Settings.max_name_chars,
     ) -> None:
-        """`dsn` is a libpq connection string or URL; by default CHAT_TELEMETRY_DATABASE_URL. Without both, records are
-        dropped. The delivery thread uses it first, so that a wrong one raises nothing here. docs/loader.md explains the
-        settings. Raises ValueError if a number is not above zero.
+        """`dsn` is a libpq connection string or URL, or an object that holds one: a SecretStr, a PostgresDsn, a URL of
+        SQLAlchemy; by default CHAT_TELEMETRY_DATABASE_URL. Without both, records are dropped. The delivery thread uses
+        it first, so that a wrong string raises nothing here. docs/loader.md explains the settings.
+
+        Raises ValueError if a number is not above zero, and TypeError if `dsn` is of another type.
         """
         settings = Settings(
             enabled=enabled,
@@ -56,6 +60,7 @@ class TelemetryClient:
             batch_bytes=batch_bytes,
             max_batch_age=max_batch_age,
             connect_timeout=connect_timeout,
+            batch_timeout=batch_timeout,
             exit_timeout=exit_timeout,
             max_text_chars=max_text_chars,
             max_name_chars=max_name_chars,
@@ -64,9 +69,10 @@ class TelemetryClient:
         """For records persisted from now on."""
         self._enabled = enabled
         self._encoder = Encoder(max_text_chars, max_name_chars)
-        conninfo = database_url() if dsn is None else dsn
+        conninfo = database_url() if dsn is None else normalized(dsn)
         self._has_database = conninfo is not None
-        self._delivery = DeliveryThread(Store(conninfo or "", connect_timeout=connect_timeout), settings)
+        store = Store(conninfo or "", connect_timeout=connect_timeout, batch_timeout=batch_timeout)
+        self._delivery = DeliveryThread(store, settings)
         self._queue = self._delivery.queue
         if not self._has_database:
             self._queue.stop_accepting()
@@ -102,7 +108,7 @@ class TelemetryClient:
 
         Returns False if some of these records are pending, were discarded, or were left in the journal.
         """
-        return self._queue.flush(timeout)
+        return self._delivery.flush(timeout)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop accepting records, and deliver the accepted ones in at most `timeout` seconds.

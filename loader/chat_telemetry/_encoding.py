@@ -31,6 +31,12 @@ from chat_telemetry._record import COLUMNS, INTEGERS, LONG_TEXTS, NAMES, Integer
 
 MAX_SUGGESTIONS = 100
 MARK = "…"
+# Journals with lines of this size are readable whatever the settings of the process that reads them.
+LONGEST_LINE_BYTES = 4 * 2**20
+# JSON escapes a control character as six bytes.
+BYTES_PER_CHAR = 6
+# The values that are neither long texts nor names, and the punctuation.
+OTHER_BYTES = 4096
 
 NO_USER: Final = (
     "user_id must be a UUID: make one of ids of other kinds with chat_telemetry.user_key(…), "
@@ -163,6 +169,12 @@ def _shortened(value: Any, limit: int) -> Any:
         texts = [_shortened(text, limit) for text in value[:MAX_SUGGESTIONS]]
         return texts if texts != value else value
     return value
+
+
+def longest_line(max_text_chars: int, max_name_chars: int) -> int:
+    """The most bytes of a line whose texts have at most these lengths, but at least LONGEST_LINE_BYTES."""
+    chars = len(LONG_TEXTS) * max_text_chars + (len(NAMES) + MAX_SUGGESTIONS) * max_name_chars
+    return max(LONGEST_LINE_BYTES, BYTES_PER_CHAR * chars + OTHER_BYTES)
 
 
 def _plain_type(max_text_chars: int, max_name_chars: int) -> type:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
+from pathlib import Path
 from typing import Any
 
+from chat_telemetry._database_url import normalized, unquoted
 from chat_telemetry._logger import logger
 
 PREFIX = "CHAT_TELEMETRY_"
@@ -41,6 +43,8 @@ class Settings:
     """The most seconds that a record waits for its batch to fill."""
     connect_timeout: float = 5.0
     """Seconds for one attempt to connect, at least 2."""
+    batch_timeout: float = 60.0
+    """The most seconds for one attempt to store a batch. Then it is cancelled and sent again on a new connection."""
     exit_timeout: float = 5.0
     """The most seconds for which the exit of the interpreter waits for delivery."""
     max_text_chars: int = 100_000
@@ -60,7 +64,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     chosen: dict[str, Any] = {}
     for setting in fields(Settings):
         variable = PREFIX + setting.name.upper()
-        if text := environment.get(variable):
+        if text := unquoted(environment.get(variable, "")):
             try:
                 value = _parse(setting, text)
                 Settings(**{setting.name: value})
@@ -74,7 +78,12 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
 
 def database_url(environment: Mapping[str, str] = os.environ) -> str | None:
     """The connection string in CHAT_TELEMETRY_DATABASE_URL. None if it is missing or empty."""
-    return environment.get(DATABASE_URL) or None
+    return normalized(environment.get(DATABASE_URL, "")) or None
+
+
+def journal_directory(setting: str | os.PathLike[str]) -> Path:
+    """The absolute path. An env file and a service definition pass `~` as it is."""
+    return Path(os.path.expanduser(setting)).absolute()  # noqa: PTH111 - Path.expanduser raises if there is no home
 
 
 def _parse(setting: Field[Any], text: str) -> Any:

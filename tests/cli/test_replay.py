@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import uuid
 from pathlib import Path
 
 import pytest
 
 from chat_telemetry import TelemetryRecord
+from chat_telemetry._cli import replay
 from chat_telemetry._delivery.segment import Segment
 from chat_telemetry._encoding import encode
 from tests.cli.conftest import Cli, count
 from tests.conftest import Database
+from tests.planted import PLANTED, plant
+
+FIRST_NAME = f"journal-{uuid.UUID(int=0)}.jsonl"
 
 
 @pytest.fixture
@@ -81,10 +87,10 @@ def test_the_journal_of_a_running_process_is_skipped(
 
 
 def test_a_journal_that_cannot_be_read_is_named(cli: Cli, database: Database, tmp_path: Path) -> None:
-    (tmp_path / "journal-0.jsonl").mkdir()
+    (tmp_path / FIRST_NAME).mkdir()
     outcome = cli("replay", "--journal-dir", str(tmp_path), database=database)
     assert outcome.code == 1
-    assert outcome.err == f"{tmp_path}/journal-0.jsonl: Is a directory\n"
+    assert outcome.err == f"{tmp_path}/{FIRST_NAME}: Is a directory\n"
 
 
 def test_without_a_server_or_a_log_every_journal_is_kept(cli: Cli, empty_database: Database, tmp_path: Path) -> None:
@@ -108,9 +114,67 @@ def test_a_missing_directory_is_a_usage_error(cli: Cli, database: Database) -> N
 def test_a_journal_that_cannot_be_read_is_named_and_belongs_to_no_running_process(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
 ) -> None:
-    unreadable = tmp_path / "journal-0.jsonl"
+    unreadable = tmp_path / FIRST_NAME
     unreadable.mkdir()
     leave(tmp_path, line(user)).release()
     outcome = cli("replay", "--journal-dir", str(tmp_path), database=database)
     assert (outcome.code, outcome.err) == (1, f"{unreadable}: Is a directory\n")
     assert outcome.out.endswith("\njournals: 1 records: 1 stored, 0 already in the log, 0 rejected\n")
+
+
+def test_another_user_is_told_the_command_and_nothing_is_opened_or_created(
+    cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = tmp_path / "the journal"
+    leave(journal, line(user), line(uuid.uuid4())).release()
+    before = {path.name: path.stat() for path in journal.iterdir()}
+    monkeypatch.setattr(replay, "current_user", lambda: os.geteuid() + 1)
+    outcome = cli("replay", "--journal-dir", "the journal", database=database)
+    owner = pwd.getpwuid(os.geteuid()).pw_name
+    assert (outcome.code, outcome.out, outcome.err) == (
+        2,
+        "",
+        f"error: the journal belongs to another user: run "
+        f"`sudo -u {owner} chat-telemetry replay --journal-dir '{journal}'`\n",
+    )
+    assert {path.name: path.stat() for path in journal.iterdir()} == before
+    assert count(database) == 0
+
+
+def test_a_user_without_a_name_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    assert replay._user_name(1234) == "'#1234'"
+
+
+def test_a_directory_that_other_users_can_write_to_is_refused(
+    cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    leave(journal, line(user)).release()
+    journal.chmod(0o770)
+    outcome = cli("replay", "--journal-dir", "journal", database=database)
+    assert (outcome.code, outcome.err) == (2, "error: other users can write to journal: run `chmod 700 journal`\n")
+    assert count(database) == 0
+
+
+@pytest.mark.parametrize("name", ["dead-letters.jsonl", f"dead-letters-{uuid.UUID(int=0)}.jsonl"])
+@pytest.mark.parametrize("kind", [kind for kind in PLANTED if kind != "another user's"])
+def test_dead_letters_that_are_a_link_or_no_file_are_refused_in_one_line(
+    cli: Cli, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, name: str, kind: str
+) -> None:
+    journal = tmp_path / "journal"
+    journal.mkdir(mode=0o700)
+    target = plant(kind, journal / name, monkeypatch)
+    outcome = cli("replay", "--journal-dir", str(journal), database=database)
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.startswith(f"error: {journal / name}: ")
+    assert PLANTED[kind] in outcome.err
+    assert target.read_text() == "private\n"
+
+
+@pytest.mark.parametrize("name", ["dead-letters-1.jsonl", "dead-letters.jsonl~", "dead-letters.copy.jsonl"])
+def test_dead_letters_with_another_name_are_ignored(cli: Cli, database: Database, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}\n")
+    assert cli("replay", "--journal-dir", str(tmp_path), database=database).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]

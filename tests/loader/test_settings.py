@@ -24,6 +24,7 @@ def test_each_setting_has_an_environment_variable() -> None:
         "CHAT_TELEMETRY_BATCH_BYTES": "100",
         "CHAT_TELEMETRY_MAX_BATCH_AGE": "0.25",
         "CHAT_TELEMETRY_CONNECT_TIMEOUT": "3",
+        "CHAT_TELEMETRY_BATCH_TIMEOUT": "20",
         "CHAT_TELEMETRY_EXIT_TIMEOUT": "1.5",
         "CHAT_TELEMETRY_ENABLED": "false",
         "CHAT_TELEMETRY_JOURNAL_DIR": "/var/lib/chat",
@@ -37,6 +38,7 @@ def test_each_setting_has_an_environment_variable() -> None:
         batch_bytes=100,
         max_batch_age=0.25,
         connect_timeout=3.0,
+        batch_timeout=20.0,
         exit_timeout=1.5,
         enabled=False,
         journal_dir="/var/lib/chat",
@@ -67,7 +69,8 @@ def test_each_setting_of_a_client_reaches_the_code_that_uses_it(tmp_path: Path) 
         given.max_name_chars,
     )
     assert client._delivery.exit_timeout == given.exit_timeout
-    assert client._delivery._store._connect_timeout == given.connect_timeout
+    assert client._delivery._store._connector._connect_timeout == given.connect_timeout
+    assert client._delivery._store._batch_timeout == given.batch_timeout
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "0", "1.5", "nan", "inf"])

@@ -42,7 +42,7 @@ inner join pg_attribute as a on a.attrelid = t.oid and a.attnum > 0 and not a.at
 left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
 where t.relkind in ('r', 'v')
 union all
-select 'constraint', t.name || '.' || k.conname, pg_get_constraintdef(k.oid)
+select 'constraint', t.name || '.' || k.conname::text, pg_get_constraintdef(k.oid)
 from pg_constraint as k inner join tables as t on k.conrelid = t.oid
 union all
 select 'index', t.name, pg_get_indexdef(t.oid) from tables as t where t.relkind = 'i'
@@ -64,7 +64,7 @@ select
     'function', f.oid::regprocedure::text,
     format('%%s %%s %%s %%s', pg_get_functiondef(f.oid), f.proacl::text, f.prosecdef, obj_description(f.oid, 'pg_proc'))
 from pg_proc as f inner join ours as n on f.pronamespace = n.oid
-order by 1, 2
+order by 1, 2, 3
 """
 
 

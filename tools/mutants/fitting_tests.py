@@ -37,6 +37,8 @@ FITTING: dict[str, tuple[str, ...]] = {
     f"{LOADER}_delivery/locked_files.py": ("tests/loader/delivery/test_segment.py",),
     f"{LOADER}_delivery/*": ("tests/loader/delivery",),
     f"{LOADER}_observe/*": ("tests/loader/observe",),
+    f"{LOADER}integrations/*": ("tests/loader/integrations",),
+    f"{LOADER}_conversions.py": ("tests/loader/test_encoding.py", "tests/loader/test_record.py"),
     f"{LOADER}_[!c]*": ("tests/loader", "tests/cli/test_load.py", "tests/cli/test_replay.py"),
     f"{LOADER}_client.py": ("tests/loader",),
     f"{LOADER}_settings.py": ("tests/test_documentation.py",),

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from chat_telemetry._cli.errors import one_line
+from chat_telemetry._cli.errors import UsageError, one_line
 from chat_telemetry._cli.input_lines import InputLine, read_lines
+from chat_telemetry._delivery.private_files import FILE_MODE, check_file, open_private
 
 SUFFIX = ".rejected.jsonl"
 
@@ -21,7 +22,7 @@ def default_path(source: str) -> Path:
 
 
 class Rejects:
-    """The file `path` and the file of reasons, created with the first rejected line.
+    """The file `path` and the file of reasons, created with the first rejected line. Only their owner can read them.
 
     Lines of an earlier load are kept and not repeated, so that the same load leaves both files unchanged.
     """
@@ -36,6 +37,12 @@ class Rejects:
         self._reasons: IO[bytes] | None = None
 
     def __enter__(self) -> Rejects:
+        """Raises UsageError if one of the files is a link or another user's, before any line is loaded."""
+        for path in (self.path, self.reasons_path):
+            try:
+                check_file(path)
+            except OSError as error:
+                raise UsageError(f"{path} {error.strerror}, or choose another file with --rejected") from None
         return self
 
     def __exit__(
@@ -58,13 +65,23 @@ class Rejects:
         self._reasons.write(f"{one_line(reason)}\n".encode())
 
     def _open(self) -> tuple[IO[bytes], IO[bytes]]:
-        lines = self._files.enter_context(self.path.open("a+b"))
+        lines = self._opened(self.path)
         lines.seek(0)
         self._known = {_digest(line.content) for line in read_lines(lines)}
         holds_lines = lines.seek(0, os.SEEK_END) > 0
         if holds_lines and not _ends_with_line_feed(lines):
             lines.write(b"\n")
-        return lines, self._files.enter_context(self.reasons_path.open("ab" if holds_lines else "wb"))
+        reasons = self._opened(self.reasons_path)
+        if not holds_lines:
+            reasons.truncate(0)
+        return lines, reasons
+
+    def _opened(self, path: Path) -> IO[bytes]:
+        descriptor = open_private(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        file = self._files.enter_context(os.fdopen(descriptor, "a+b"))
+        if hasattr(os, "fchmod"):  # not on Windows
+            os.fchmod(descriptor, FILE_MODE)
+        return file
 
 
 def _ends_with_line_feed(file: IO[bytes]) -> bool:

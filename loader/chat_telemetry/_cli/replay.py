@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +12,18 @@ import typer
 from chat_telemetry._cli.errors import DatabaseFailed, ExitCode, UsageError, one_line
 from chat_telemetry._cli.options import DatabaseUrl, connect
 from chat_telemetry._delivery.dead_letters import FILE_NAME, DeadLetters
-from chat_telemetry._delivery.recovery import JOURNALS, Recovery
+from chat_telemetry._delivery.locked_files import HAS_LOCKS, NEEDS_LOCKS
+from chat_telemetry._delivery.private_files import check_directory, current_user, files_named
+from chat_telemetry._delivery.recovery import Recovery
+from chat_telemetry._delivery.segment import NAME
 from chat_telemetry._delivery.store import Store
+from chat_telemetry._encoding import longest_line
 from chat_telemetry._errors import DatabaseUnavailable
+from chat_telemetry._settings import from_environment
 
 BATCH_LINES = 1000
+# Nobody's chat waits for this process, so it reads longer lines than a chat application.
+MAX_LINE_BYTES = 16 * 2**20
 
 
 def replay(
@@ -27,12 +35,10 @@ def replay(
     dead_letters: Annotated[bool, typer.Option(help="Send the dead letters again, too.")] = True,
 ) -> None:
     """Send the dead letters and the journals of dead processes. Nothing is stored twice."""
-    directory = journal_dir.absolute()
-    if not directory.is_dir():
-        raise UsageError(f"{journal_dir}: no such directory")
+    _check(journal_dir)
     connect(database_url).close()  # its errors have more detail than those of a store, which must be safe to log
     with closing(Store(database_url)) as store:
-        replay = Replay(store, directory)
+        replay = Replay(store, journal_dir.absolute())
         try:
             if dead_letters:
                 replay.send_dead_letters()
@@ -50,7 +56,9 @@ class Replay:
         self.is_complete = True
         self._store = store
         self._directory = directory
-        self._dead_letters = DeadLetters(directory)
+        settings = from_environment()
+        self._max_line_bytes = max(MAX_LINE_BYTES, longest_line(settings.max_text_chars, settings.max_name_chars))
+        self._dead_letters = DeadLetters(directory, self._max_line_bytes)
         self._start_count()
 
     def send_dead_letters(self) -> None:
@@ -62,12 +70,12 @@ class Replay:
     def send_journals(self) -> None:
         """Skips the journals of running processes, which send them. Raises DatabaseUnavailable, OSError."""
         self._start_count()
-        recovery = Recovery(self._directory, BATCH_LINES, self._send, self._warn_unreadable)
+        recovery = Recovery(self._directory, BATCH_LINES, self._send, self._warn_unreadable, self._max_line_bytes)
         with closing(recovery):
             while recovery.process_one_batch():
                 pass
         self._print_count("journals")
-        if left := sum(1 for _ in self._directory.glob(JOURNALS)) - len(recovery.unreadable):
+        if left := len(files_named(NAME, self._directory)) - len(recovery.unreadable):
             typer.echo(f"{left:,} journals belong to running processes, which send them")
 
     def _start_count(self) -> None:
@@ -96,3 +104,31 @@ class Replay:
     def _warn(self, text: str) -> None:
         self.is_complete = False
         typer.echo(one_line(text), err=True)
+
+
+def _check(journal_dir: Path) -> None:
+    """Raises UsageError if the directory cannot be used, before anything in it is opened or created."""
+    if not HAS_LOCKS:
+        raise UsageError(NEEDS_LOCKS)
+    if not journal_dir.is_dir():
+        raise UsageError(f"{journal_dir}: no such directory")
+    owner = journal_dir.stat().st_uid
+    if owner != current_user():
+        directory = shlex.quote(str(journal_dir.absolute()))
+        command = f"sudo -u {_user_name(owner)} chat-telemetry replay --journal-dir {directory}"
+        raise UsageError(f"{journal_dir} belongs to another user: run `{command}`")
+    try:
+        check_directory(journal_dir)
+        files_named(NAME, journal_dir)
+    except OSError as error:
+        raise UsageError(error.strerror) from error
+
+
+def _user_name(user: int) -> str:
+    """As `sudo -u` expects it. A user of another container has no name here."""
+    import pwd  # noqa: PLC0415  # Windows has none
+
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"'#{user}'"

@@ -17,9 +17,11 @@ from typing import Any
 import msgspec
 from uuid_utils.compat import uuid7
 
-from chat_telemetry._delivery.locked_files import DIRECTORY_MODE, append_whole, open_locked
+from chat_telemetry._delivery.locked_files import append_whole, open_locked
+from chat_telemetry._delivery.private_files import A_UUID, create_directory, files_named
 from chat_telemetry._delivery.segment import Segment
 from chat_telemetry._delivery.store import Rejection
+from chat_telemetry._encoding import LONGEST_LINE_BYTES
 from chat_telemetry._record import COLUMNS
 
 FILE_NAME = "dead-letters.jsonl"
@@ -28,6 +30,12 @@ LOCK_TRIES = 200
 LOCK_PAUSE_S = 0.01
 # `user_question` is the last required column. A line with fewer values is not a record.
 REQUIRED_VALUES = COLUMNS.index("user_question") + 1
+# What is kept of a line that is not JSON, and of the text of an error, which can quote a whole value.
+MAX_TEXT_BYTES = 2**20
+MAX_REASON_CHARS = 1000
+
+# The file, and those of replays that were interrupted.
+NAMES = rf"dead-letters(?:-{A_UUID})?\.jsonl"
 
 
 class DeadLetter(msgspec.Struct):
@@ -36,20 +44,25 @@ class DeadLetter(msgspec.Struct):
     rejected_at: datetime
     reason: str
     record: Any
-    """The values of the rejected record by column, so that a person can fix them; a line that is not JSON as text."""
+    """The values of the rejected record by column, so that a person can fix them.
+
+    Of a line that is not JSON, the first MAX_TEXT_BYTES as text.
+    """
 
 
 class DeadLetters:
     """The dead letters in one journal directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, max_line_bytes: int = LONGEST_LINE_BYTES) -> None:
+        """The longest line that becomes a letter has `max_line_bytes`. A letter is at most twice as long."""
         self._directory = directory
+        self._max_letter_bytes = 2 * max_line_bytes
 
     def add(self, line: bytes, rejection: Rejection) -> None:
         """Keep a rejected line, with the text of the server's error. Raises OSError."""
-        reason = f"{rejection.reason}: {rejection.detail}"
+        reason = f"{rejection.reason}: {rejection.detail}"[:MAX_REASON_CHARS]
         letter = DeadLetter(datetime.now(UTC), reason, _record_of(line))
-        self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        create_directory(self._directory)
         descriptor = self._open()
         try:
             append_whole(descriptor, msgspec.json.encode(letter) + b"\n")
@@ -82,13 +95,13 @@ class DeadLetters:
 
     def _take(self) -> Iterator[Segment]:
         """The file, renamed, and the files of replays that were interrupted."""
-        for path in sorted(self._directory.glob("dead-letters*.jsonl")):
+        for path in files_named(NAMES, self._directory):
             descriptor = open_locked(path, os.O_RDWR)
             if descriptor is not None:
                 taken = path
                 if path.name == FILE_NAME:
                     taken = path.rename(path.with_name(f"dead-letters-{uuid7()}.jsonl"))
-                yield Segment(taken, descriptor)
+                yield Segment(taken, descriptor, max_line_bytes=self._max_letter_bytes)
 
 
 def _record_of(line: bytes) -> Any:
@@ -96,7 +109,7 @@ def _record_of(line: bytes) -> Any:
     try:
         values = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return line.decode(errors="replace")
+        return line[:MAX_TEXT_BYTES].decode(errors="replace")
     if isinstance(values, list) and REQUIRED_VALUES <= len(values) <= len(COLUMNS):
         return dict(zip(COLUMNS, values, strict=False))
     return values

@@ -7,28 +7,34 @@ lock, too; closing that descriptor releases nothing; and a forked child that clo
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from pathlib import Path
 
-# Journals and dead letters hold what people asked: only their owner may read them.
-DIRECTORY_MODE = 0o700
-FILE_MODE = 0o600
+from chat_telemetry._delivery.private_files import open_private
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    HAS_LOCKS = False
+else:
+    HAS_LOCKS = True
+
+NEEDS_LOCKS = "a journal needs a POSIX system"
 
 
 def open_locked(path: Path, flags: int) -> int | None:
     """Open the file, lock it for this process, and return its descriptor.
 
-    Returns None if another process has locked, deleted or renamed it. Raises OSError if the file cannot be opened or
-    its file system has no locks.
+    Returns None if another process has locked, deleted or renamed it. Raises OSError if the file cannot be opened, is
+    not a regular file of this user, or is on a file system that has no locks.
     """
-    descriptor = os.open(path, flags, FILE_MODE)
+    descriptor = open_private(path, flags)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The previous owner may have deleted or renamed the file after it was opened here and before it was locked.
-        if os.path.samestat(os.fstat(descriptor), path.stat()):
+        if leads_to(path, descriptor):
             return descriptor
-    except (BlockingIOError, FileNotFoundError):
+    except BlockingIOError:
         pass
     except OSError:
         os.close(descriptor)
@@ -37,6 +43,14 @@ def open_locked(path: Path, flags: int) -> int | None:
         raise
     os.close(descriptor)
     return None
+
+
+def leads_to(path: Path, descriptor: int) -> bool:
+    """Whether the path is still that of this open file. Otherwise somebody has deleted, moved or replaced the file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def append_whole(descriptor: int, data: bytes) -> None:

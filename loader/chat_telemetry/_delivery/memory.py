@@ -45,11 +45,8 @@ class Memory:
         for _ in lines:
             self._lines.popleft()
 
-    def discard(self, *, keep: int) -> int:
-        """Remove all lines but the oldest `keep`. Returns how many were removed."""
-        removed = 0
+    def discard(self, *, keep: int) -> None:
+        """Remove all lines but the oldest `keep`."""
         while len(self._lines) > keep:
             size = len(self._lines.pop())
             self._bytes -= size
-            removed += 1
-        return removed

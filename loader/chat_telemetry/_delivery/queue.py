@@ -46,6 +46,7 @@ class LineQueue:
         self._acknowledged = threading.Condition(self._lock)
         self._accepted = self._waiting = self._waiters = 0
         self._batch: list[bytes] = []
+        self._lost_under_way = 0
         self._source: Memory | Journal = self._memory
         self._wake_at = _NEVER
         self._delivery_ended = False
@@ -80,25 +81,27 @@ class LineQueue:
         with self._lock:
             self._counts.update(events)
 
-    def take(self, *, wait: bool = True) -> list[bytes] | None:
-        """The next batch. It stays in the queue until it is acknowledged; until then the next `take` returns it again.
+    def take(self, *, wait: bool = True, most: int = _NEVER) -> list[bytes] | None:
+        """The next batch, of `most` lines. It stays in the queue until it is acknowledged; until then the next `take`
+        returns it again.
 
         Waits for a line, then for a full batch or `max_batch_age`. Returns an empty batch after IDLE_S without a line,
         and None if the queue is closed and empty. Without `wait`, returns at once. Raises OSError if the journal cannot
         be read.
         """
+        most = min(most, self._settings.batch_records)
         with self._lock:
             if wait:
                 self._wait_for_lines(1, IDLE_S)
                 if self._waiting:
-                    self._wait_for_lines(self._settings.batch_records, self._settings.max_batch_age)
+                    self._wait_for_lines(most, self._settings.max_batch_age)
             if self._memory or not self._journal or self._delivery_ended:
                 self._source = self._memory
-                self._batch = self._memory.read(self._settings.batch_records, self._settings.batch_bytes)
+                self._batch = self._memory.read(most, self._settings.batch_bytes)
                 return None if self._closed and not self._batch else self._batch
             self._source = self._journal
         # Outside the lock: a disk may be slow, and chat code must not wait for it.
-        self._batch = self._source.read(self._settings.batch_records, self._settings.batch_bytes)
+        self._batch = self._source.read(most, self._settings.batch_bytes)
         return self._batch
 
     def acknowledge(self, *, stored: int, duplicates: int, rejected: int) -> None:
@@ -106,8 +109,11 @@ class LineQueue:
         with self._lock:
             count = len(self._batch)  # before the subtraction, like `size` in Memory.append
             finished_segment = self._source.acknowledge(self._batch)
-            self._waiting -= count
-            self._batch = []
+            if self._delivery_ended and (self._source is self._memory or self._lost_under_way):
+                self._counts["discarded_at_exit"] -= count  # it was given up before its outcome was known
+            else:
+                self._waiting -= count
+            self._batch, self._lost_under_way = [], 0
             self._counts.update(stored=stored, duplicates=duplicates, rejected=rejected)
             self._acknowledged.notify_all()
         if finished_segment is not None:
@@ -121,6 +127,19 @@ class LineQueue:
                 self._work.wait(min(seconds, URGENT_PAUSE_S))
             if self._delivery_ended:
                 self._end_delivery()
+
+    def rewrite_lost_journal(self) -> str | None:
+        """Rewrite the journal's files that somebody deleted or moved. Returns what to warn of; None if all exist."""
+        if self._journal is None or not (lost := self._journal.lost_segments()):
+            return None
+        try:
+            with self._lock:
+                lost = self._journal.end_segments(lost)
+            for segment in lost:  # outside the lock, because it waits for the disk
+                segment.rewrite(self._journal.directory)
+        except OSError as error:
+            return f"they cannot be written again ({error.strerror}), so their records are lost if this process ends"
+        return "their records were written again"
 
     def flush(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds until everything accepted so far is stored or permanently rejected.
@@ -141,7 +160,8 @@ class LineQueue:
     def close(self, timeout: float) -> bool:
         """Stop accepting lines, wait at most `timeout` seconds for delivery, then end it after the current batch.
 
-        Returns False if some lines were discarded, left in the journal or are still being sent.
+        Returns False if some lines were discarded or left in the journal. The current batch is among them, because
+        nobody may learn its outcome. If its outcome arrives, it is counted by that.
         """
         with self._lock:
             self._closed = True
@@ -160,6 +180,12 @@ class LineQueue:
         with self._lock:
             error, self._journal_error = self._journal_error, None
             return error
+
+    @property
+    def has_work(self) -> bool:
+        """Whether lines wait that are to be delivered, the current batch included."""
+        with self._lock:
+            return self._waiting > 0 and not self._delivery_ended
 
     def stats(self) -> Stats:
         """The counters at one moment."""
@@ -186,7 +212,7 @@ class LineQueue:
     def _left_in_journal(self) -> int:
         if not self._delivery_ended or self._journal is None:
             return 0
-        return len(self._journal) - (len(self._batch) if self._source is self._journal else 0)
+        return len(self._journal) - self._lost_under_way
 
     def _acknowledged_count(self) -> int:
         counts = self._counts
@@ -208,10 +234,16 @@ class LineQueue:
             self._waiters -= 1
 
     def _end_delivery(self) -> None:
-        self._delivery_ended = True
-        under_way = len(self._batch) if self._source is self._memory else 0
-        discarded = self._memory.discard(keep=under_way)
-        self._waiting -= discarded
-        self._counts["discarded_at_exit"] += discarded
+        given_up = -self._lost_under_way  # counted again, because the outcome of the batch may be known now
+        if not self._delivery_ended:
+            self._delivery_ended = True
+            given_up += len(self._memory)
+        in_memory = self._source is self._memory
+        if self._journal is not None:
+            removed, self._lost_under_way = self._journal.discard_lost([] if in_memory else self._batch)
+            given_up += removed + self._lost_under_way
+        self._waiting -= given_up
+        self._counts["discarded_at_exit"] += given_up
+        self._memory.discard(keep=len(self._batch) if in_memory else 0)
         self._work.notify_all()
         self._acknowledged.notify_all()

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chat_telemetry._delivery.locked_files import open_locked
-from chat_telemetry._delivery.segment import Segment
+from chat_telemetry._delivery.private_files import check_directory, files_named
+from chat_telemetry._delivery.segment import NAME, Segment
+from chat_telemetry._encoding import LONGEST_LINE_BYTES
 
 # A running process looks for journals of dead processes this often.
 LOOK_EVERY_S = 60.0
-JOURNALS = "journal-*.jsonl"
 
 
 class Recovery:
@@ -28,12 +29,14 @@ class Recovery:
         batch_lines: int,
         send: Callable[[list[bytes]], object],
         warn_unreadable: Callable[[Path, OSError], object],
+        max_line_bytes: int = LONGEST_LINE_BYTES,
     ) -> None:
-        """If `send` raises, the next call sends the same lines again."""
+        """If `send` raises, the next call sends the same lines again. A longer line than `max_line_bytes` is cut."""
         self._directory = directory
         self._batch_lines = batch_lines
         self._send = send
         self._warn_unreadable = warn_unreadable
+        self._max_line_bytes = max_line_bytes
         self._segment: Segment | None = None
         self.unreadable: set[Path] = set()
         """Journals that cannot be opened or read. The next process tries them again."""
@@ -73,12 +76,17 @@ class Recovery:
             self._segment = None
 
     def _take_over_one(self) -> Segment | None:
-        for path in sorted(self._directory.glob(JOURNALS)):
+        try:
+            check_directory(self._directory)
+            paths = files_named(NAME, self._directory)
+        except OSError:
+            return None  # the journal of this process cannot use the directory either, and the warning says why
+        for path in paths:
             if path not in self.unreadable:
                 try:
                     descriptor = open_locked(path, os.O_RDWR)
                     if descriptor is not None:
-                        return Segment(path, descriptor)
+                        return Segment(path, descriptor, max_line_bytes=self._max_line_bytes)
                 except FileNotFoundError:
                     pass  # another process has finished it
                 except OSError as error:

@@ -15,10 +15,12 @@ from chat_telemetry import Stats
 from chat_telemetry._delivery import dead_letters
 from chat_telemetry._delivery.dead_letters import DeadLetters
 from chat_telemetry._delivery.locked_files import open_locked
+from chat_telemetry._delivery.segment import CUT_BYTES
 from chat_telemetry._delivery.store import Rejection
 from chat_telemetry._encoding import encode
 from chat_telemetry._record import COLUMNS
 from tests.loader.conftest import Log
+from tests.planted import PLANTED, plant
 
 REJECTED = Rejection(0, "ForeignKeyViolation (23503)", "no such user")
 
@@ -138,6 +140,42 @@ def test_a_torn_letter_is_sent_unchanged_and_does_not_end_the_replay(tmp_path: P
     sent: list[bytes] = []
     kept.replay(2, sent.extend)
     assert sent == [b"[1]", *torn, b"[2]"]
+
+
+def test_a_letter_is_not_much_longer_than_a_mebibyte_of_damage(tmp_path: Path) -> None:
+    kept = DeadLetters(tmp_path)
+    kept.add(b"x" * 3_000_000, Rejection(0, "InvalidTextRepresentation (22P02)", "x" * 3_000_000))
+    (letter,) = letters(tmp_path)
+    assert letter["record"] == "x" * 2**20
+    assert letter["reason"] == "InvalidTextRepresentation (22P02): " + "x" * 965
+
+
+def test_a_replay_reads_letters_of_twice_the_longest_line_and_cuts_longer_ones(tmp_path: Path) -> None:
+    longest = 2**20
+    (tmp_path / "dead-letters.jsonl").write_bytes(b"\n".join([b"x" * 2 * longest, b"\0" * (2 * longest + 1), b"{}"]))
+    sent: list[bytes] = []
+    DeadLetters(tmp_path, max_line_bytes=longest).replay(9, sent.extend)
+    assert sent == [b"x" * 2 * longest, b"\0" * CUT_BYTES, json.dumps([None] * len(COLUMNS)).replace(" ", "").encode()]
+
+
+def test_in_a_directory_that_other_users_can_write_to_no_letter_is_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(PermissionError, match="other users can write to"):
+        DeadLetters(tmp_path).add(b"[1]", REJECTED)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_a_letter_is_written_to_a_file_of_this_user_only(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "journal").mkdir(mode=0o700)
+    target = plant(kind, tmp_path / "journal" / "dead-letters.jsonl", monkeypatch)
+    monkeypatch.setattr(dead_letters, "create_directory", lambda directory: None)
+    with pytest.raises(PermissionError, match=PLANTED[kind]):
+        DeadLetters(tmp_path / "journal").add(b"[1]", REJECTED)
+    assert target.read_text() == "private\n"
+    assert len(list((tmp_path / "journal").iterdir())) == 2
 
 
 def test_adding_waits_for_a_lock_that_another_process_holds_for_a_moment(tmp_path: Path) -> None:

@@ -28,7 +28,11 @@ def queue(directory: Path, **settings: Any) -> LineQueue:
 
 
 def on_disk(directory: Path) -> list[bytes]:
-    return [line for path in sorted(directory.iterdir()) for line in path.read_bytes().splitlines()]
+    return [line for path in sorted(directory.iterdir()) for line in on_disk_in(path)]
+
+
+def on_disk_in(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines()
 
 
 def acknowledge_all(lines: LineQueue) -> list[bytes]:
@@ -162,7 +166,7 @@ def test_the_counters_of_lines_in_memory_and_on_disk_add_up(tmp_path: Path) -> N
     assert lines.stats() == Stats(accepted=2, pending=2, journal_failures=1)
     assert lines.take() == [b"in memory"]
     assert not lines.close(0)
-    assert lines.stats() == Stats(accepted=2, pending=1, left_in_journal=1, journal_failures=1)
+    assert lines.stats() == Stats(accepted=2, discarded_at_exit=1, left_in_journal=1, journal_failures=1)
     lines.acknowledge(stored=1, duplicates=0, rejected=0)
     assert lines.stats() == Stats(accepted=2, stored=1, left_in_journal=1, journal_failures=1)
     assert lines.take() is None
@@ -175,7 +179,7 @@ def test_lines_in_the_journal_at_close_are_left_there_and_not_discarded(tmp_path
         lines.put(line)
     lines.take()
     assert not lines.close(0)
-    assert lines.stats() == Stats(accepted=3, left_in_journal=1, pending=2)
+    assert lines.stats() == Stats(accepted=3, left_in_journal=3)
     if is_stored:
         lines.acknowledge(stored=2, duplicates=0, rejected=0)
         assert lines.stats() == Stats(accepted=3, left_in_journal=1, stored=2)
@@ -284,3 +288,13 @@ def test_take_without_waiting_returns_the_lines_that_are_there(tmp_path: Path, m
     lines.acknowledge(stored=1, duplicates=0, rejected=0)
     lines.stop_accepting()
     assert lines.take(wait=False) is None
+
+
+def test_a_line_that_a_recovery_would_cut_goes_to_memory(tmp_path: Path) -> None:
+    lines = LineQueue(Settings(max_batch_age=0.001), Journal(tmp_path, max_line_bytes=10))
+    assert lines.put(b"x" * 10)
+    assert lines.put(b"y" * 11)
+    assert on_disk(tmp_path) == [b"x" * 10]
+    assert lines.stats() == Stats(accepted=2, pending=2, journal_failures=1)
+    assert lines.take_journal_error() == "a line is longer than 10 bytes"
+    assert acknowledge_all(lines) == [b"y" * 11, b"x" * 10]

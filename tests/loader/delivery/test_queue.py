@@ -155,13 +155,15 @@ def test_a_queue_that_stopped_accepting_delivers_the_lines_it_has() -> None:
 
 
 @pytest.mark.parametrize("is_stored", [True, False])
-def test_a_batch_being_sent_when_a_close_times_out_is_counted_by_its_outcome(is_stored: bool) -> None:
+def test_a_batch_being_sent_when_a_close_times_out_is_given_up_unless_its_outcome_arrives(is_stored: bool) -> None:
     lines = queue(batch_records=2)
     for line in (b"1", b"2", b"3"):
         lines.put(line)
     lines.take()
     assert not lines.close(0)
-    assert lines.stats() == Stats(accepted=3, discarded_at_exit=1, pending=2)
+    assert lines.stats() == Stats(accepted=3, discarded_at_exit=3)
+    assert not lines.close(0)
+    assert lines.stats() == Stats(accepted=3, discarded_at_exit=3)
     if is_stored:
         lines.acknowledge(stored=2, duplicates=0, rejected=0)
         assert lines.stats() == Stats(accepted=3, discarded_at_exit=1, stored=2)
@@ -169,6 +171,13 @@ def test_a_batch_being_sent_when_a_close_times_out_is_counted_by_its_outcome(is_
         lines.pause(60)
         assert lines.stats() == Stats(accepted=3, discarded_at_exit=3)
     assert lines.take() is None
+
+
+def test_a_batch_is_as_small_as_the_thread_wants_and_then_waits_for_no_more_lines() -> None:
+    lines = queue(max_batch_age=60)
+    for line in (b"1", b"2", b"3"):
+        lines.put(line)
+    assert lines.take(most=2) == [b"1", b"2"]
 
 
 def test_take_returns_an_empty_batch_if_no_line_came_for_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,25 @@ def test_deleting_a_file_that_somebody_has_deleted_closes_it(tmp_path: Path) -> 
         os.fstat(descriptor)
 
 
+def test_deleting_a_file_that_somebody_has_replaced_keeps_the_other_file(tmp_path: Path) -> None:
+    segment = Segment.create(tmp_path)
+    segment.path.rename(tmp_path / "moved")
+    segment.path.write_bytes(b"another\n")
+    segment.delete()
+    assert segment.path.read_bytes() == b"another\n"
+
+
+def test_a_file_whose_directory_cannot_be_searched_at_the_moment_is_not_lost(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> os.stat_result:
+        raise PermissionError
+
+    assert not segment.is_lost
+    monkeypatch.setattr(Path, "lstat", fail)
+    assert not segment.is_lost
+
+
 @pytest.mark.parametrize("change", ["deleted", "replaced"])
 def test_a_file_that_was_deleted_or_replaced_before_it_was_locked_is_not_returned(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

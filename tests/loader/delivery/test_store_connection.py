@@ -1,25 +1,50 @@
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from chat_telemetry import Stats
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._errors import DatabaseUnavailable
 from tests.conftest import Database, Server
-from tests.loader.conftest import WRITER, Log
+from tests.loader.conftest import WRITER, Log, wait_until
 from tests.loader.delivery.conftest import lines
 
 
-def test_a_terminated_connection_is_opened_again(log: Log, store: Store) -> None:
+def test_a_connection_that_the_server_ended_is_opened_again_without_an_error(log: Log, store: Store) -> None:
     store.insert(lines(log.record()))
     assert log.cut_connections() == 1
-    record = log.record()
-    with pytest.raises(DatabaseUnavailable):
-        store.insert(lines(record))
-    assert store.insert(lines(record)).stored == 1
+    assert store.insert(lines(log.record())).stored == 1
+
+
+def test_a_connection_that_is_cut_again_and_again_is_an_error(log: Log, store: Store) -> None:
+    log.execute("""
+        create function cut() returns trigger language plpgsql security definer as $$
+        begin perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(1); return new; end $$;
+    """)
+    store.insert(lines(log.record()))
+    log.execute("create trigger cut before insert on public.chat_telemetry_log execute function cut()")
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable, match="will be sent again"):
+            store.insert(lines(log.record()))
+
+
+def test_a_pooler_or_server_that_ends_idle_connections_causes_no_warning(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.execute(f"alter role {WRITER} in database {log.database.name} set idle_session_timeout = '50ms'")
+    sessions = f"select from pg_stat_activity where usename = '{WRITER}' and datname = current_database()"
+    with caplog.at_level(logging.DEBUG, logger="chat_telemetry"), log.client() as client:
+        for _ in range(3):
+            client.persist(log.record())
+            assert client.flush()
+            wait_until(lambda: not log.query(sessions))
+    assert caplog.messages == []
+    assert client.stats() == Stats(accepted=3, stored=3)
 
 
 def test_the_session_has_the_name_of_the_loader_and_no_prepared_statements(log: Log, store: Store) -> None:

@@ -1,0 +1,71 @@
+"""The statements that insert lines into `public.chat_telemetry_log`, made of its columns, and their parameter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from chat_telemetry._record import COLUMNS, TelemetryRecord
+
+# The type that the text of a JSON value is cast to; a type that is not listed is text. Integers are cast to numeric,
+# which the assignment to an integer column rounds: a cast of the text 12.5 to integer would fail.
+_SQL_TYPES = {UUID: "uuid", datetime: "timestamptz", bool: "boolean", int: "numeric"}
+
+# A NUL character in JSON, behind an even number of backslashes.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def as_array(lines: Sequence[bytes]) -> bytes:
+    """The lines as one JSON array."""
+    if len(lines) < 2:
+        return b"[%b]" % b"".join(lines)
+    # The brackets are added to the first and the last line, so that the batch is copied once.
+    return b",".join([b"[" + lines[0], *lines[1:-1], lines[-1] + b"]"])
+
+
+def without_nul(lines: Sequence[bytes]) -> list[bytes]:
+    """The lines with U+FFFD in place of NUL, which PostgreSQL cannot store in a text."""
+    return [_NUL.sub(rb"\1\\ufffd", line) for line in lines]
+
+
+def _value(position: int, annotation: Any) -> str:
+    """The SQL expression for the value at this position of a line, from 0."""
+    (plain,) = {*(get_args(annotation) or [annotation])} - {NoneType}
+    if get_origin(plain) is list:
+        return f"nullif(line -> {position}, 'null')"
+    return f"(line ->> {position})::{_SQL_TYPES[plain]}" if plain in _SQL_TYPES else f"line ->> {position}"
+
+
+_TYPES = get_type_hints(TelemetryRecord)
+_VALUES = {column: _value(position, _TYPES[column]) for position, column in enumerate(COLUMNS)}
+_CONVERSATION_ID = _VALUES["conversation_id"]
+
+
+def _statement(conversation_id: str) -> bytes:
+    """The insert, with an SQL expression for the conversation. The table has one key, so a conflict needs no target.
+
+    It returns a row per stored line, because on Citus the command tag also counts lines that are in the table already.
+    """
+    values = {**_VALUES, "conversation_id": conversation_id}
+    return f"""
+        insert into public.chat_telemetry_log ({", ".join(values)})
+        select {", ".join(values.values())}
+        from pg_catalog.jsonb_array_elements(%s) as line
+        on conflict do nothing
+        returning true
+    """.encode()  # noqa: S608 - made of column names
+
+
+INSERT = _statement(_CONVERSATION_ID)
+INSERT_WITHOUT_CONVERSATION = _statement("null")
+# If row level security filters conversations for this role, a conversation that it cannot see may still exist.
+INSERT_KNOWN_CONVERSATIONS = _statement(f"""
+    case when pg_catalog.row_security_active('public.chat_conversations') then {_CONVERSATION_ID} else (
+        select known.conversation_id from public.chat_conversations as known
+        where known.conversation_id = {_CONVERSATION_ID}
+    ) end
+""")  # noqa: S608 - made of column names

@@ -1,0 +1,79 @@
+-- The users who were erased, and when. Records of theirs can still wait in a journal or as dead letters. The loader
+-- inserts users that it does not know, but not these, unless the record is newer than the erasure.
+
+set lock_timeout = '5s';
+
+create table if not exists public.chat_telemetry_erased_users (
+    user_id uuid not null,
+    erased_at timestamptz not null default pg_catalog.now(),
+    constraint chat_telemetry_erased_users_pkey primary key (user_id)
+);
+
+comment on table public.chat_telemetry_erased_users is
+'Users who were deleted from auth.users, so that records that arrive late do not bring them back: one row per user.';
+comment on column public.chat_telemetry_erased_users.user_id is 'As it was in auth.users.';
+comment on column public.chat_telemetry_erased_users.erased_at is
+'Records of this user with an older created_at are rejected, and not kept as dead letters.';
+
+-- Statistics would keep the ids.
+alter table public.chat_telemetry_erased_users alter column user_id set statistics 0;
+
+alter table public.chat_telemetry_erased_users enable row level security;
+
+revoke all on table public.chat_telemetry_erased_users
+from public, service_role, telemetry_writer, telemetry_transformer, telemetry_reader;
+
+grant select on table public.chat_telemetry_erased_users to service_role, telemetry_writer;
+
+drop policy if exists loader_selects on public.chat_telemetry_erased_users;
+create policy loader_selects on public.chat_telemetry_erased_users
+for select to service_role, telemetry_writer using (true);
+
+-- Security definer, because the roles that delete users have no privilege on the table.
+create or replace function public.chat_telemetry_note_erased_users()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    insert into public.chat_telemetry_erased_users as erased (user_id)
+    select removed.id from removed
+    on conflict (user_id) do update set erased_at = excluded.erased_at;
+    return null;
+end
+$$;
+
+comment on function public.chat_telemetry_note_erased_users() is
+'Trigger function: notes the users that a statement deletes from auth.users.';
+
+revoke all on function public.chat_telemetry_note_erased_users() from public, service_role;
+
+-- Supabase's default privileges grant everything in public to its two user-facing roles.
+do $$
+declare
+    role_name name;
+begin
+    for role_name in
+        select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
+    loop
+        execute pg_catalog.format('revoke all on table public.chat_telemetry_erased_users from %I', role_name);
+        execute pg_catalog.format(
+            'revoke all on function public.chat_telemetry_note_erased_users() from %I', role_name
+        );
+    end loop;
+end
+$$;
+
+-- Only on the table that the migrations made: nothing of yours or of Supabase's gets a trigger.
+do $$
+begin
+    if pg_catalog.obj_description('auth.users'::pg_catalog.regclass, 'pg_class') like 'Made by chat-telemetry%' then
+        drop trigger if exists trg_note_erased_users on auth.users;
+        create trigger trg_note_erased_users
+        after delete on auth.users
+        referencing old table as removed
+        for each statement execute function public.chat_telemetry_note_erased_users();
+    end if;
+end
+$$;
