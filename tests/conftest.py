@@ -109,6 +109,11 @@ class Database:
             rows = connection.execute("insert into auth.users select from generate_series(1, %s) returning id", [count])
             return [row[0] for row in rows]
 
+    def let_the_application_own_users(self) -> None:
+        """From now on `auth.users` is not made by the migrations, so that the loader inserts no users into it."""
+        with self.connect() as connection:
+            connection.execute("comment on table auth.users is 'Of the application.'")
+
     def add_conversations(self, users: list[uuid.UUID]) -> list[uuid.UUID]:
         with self.connect() as connection:
             rows = connection.execute(

@@ -160,5 +160,5 @@ class TelemetryClient:
 
     def _reject_invalid(self, error: Exception) -> None:
         self._queue.count(invalid=1)
-        is_safe_to_log = isinstance(error, InvalidRecord)
-        self._warn("a record is invalid: %s", error if is_safe_to_log else type(error).__name__)
+        reason = str(error) if isinstance(error, InvalidRecord) else type(error).__name__
+        self._delivery.limited_logger.warn("a record is invalid: %s", reason, reason=reason)

@@ -53,7 +53,8 @@ def normalized(dsn: object) -> str:
         return text
     base, question_mark, query = text[scheme.end() :].partition("?")
     kept = query if "@" in query else "&".join(filter(None, map(_parameter, query.split("&"))))
-    return f"postgresql://{base}{question_mark and kept and '?'}{kept}"
+    url = f"postgresql://{base}{question_mark and kept and '?'}{kept}"
+    return url.replace(" ", "%20")  # SQLAlchemy leaves the blanks of a password as they are
 
 
 def unquoted(text: str) -> str:

@@ -6,7 +6,7 @@ import threading
 from dataclasses import asdict
 
 from chat_telemetry._client import Redact, TelemetryClient
-from chat_telemetry._fork import after_fork_in_child
+from chat_telemetry._forks import call_in_child
 from chat_telemetry._record import TelemetryRecord
 from chat_telemetry._settings import from_environment
 from chat_telemetry._stats import Stats
@@ -37,7 +37,7 @@ class _Default:
 
 
 _default = _Default()
-after_fork_in_child(_default.reset_lock)
+call_in_child(_default.reset_lock)
 
 
 def configure(*, redact: Redact | None) -> None:

@@ -83,8 +83,8 @@ class Encoder:
             if type(record) is TelemetryRecord:
                 msgspec.convert(msgspec.structs.astuple(record), self._plain_type)
                 # msgspec accepts 16 bytes as a UUID, and encodes them as base64.
-                keys = (type(record.log_id), type(record.user_id), type(record.conversation_id))
-                if EARLIEST <= record.created_at <= _latest and bytes not in keys:
+                kinds: tuple[type, ...] = (type(record.log_id), type(record.user_id), type(record.conversation_id))
+                if EARLIEST <= record.created_at <= _latest and bytes not in kinds:
                     return _to_json(record)
         except (msgspec.ValidationError, UnicodeEncodeError, TypeError):  # TypeError: a time as text
             pass

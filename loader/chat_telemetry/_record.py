@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 import uuid_utils
 
-from chat_telemetry._fork import after_fork_in_child
+from chat_telemetry._forks import call_in_child
 
 Integer = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 """The range of PostgreSQL's `integer`."""
@@ -20,7 +20,7 @@ LongText = Annotated[str, msgspec.Meta(title="long text")]
 
 # A fork copies the generator's state. Without this, two children would create the same keys, and the database would
 # discard the second record of each pair as a duplicate.
-after_fork_in_child(uuid_utils.reseed_rng)
+call_in_child(uuid_utils.reseed_rng)
 
 
 def new_key() -> UUID:

@@ -22,7 +22,7 @@ class Stats:
     rejected: int = 0
     """Permanently rejected by the database, for example because the user does not exist."""
     discarded_at_exit: int = 0
-    """Accepted, but neither delivered nor in a journal when the timeout of a close or of the exit was over."""
+    """Accepted, but not known to be delivered and in no journal when the timeout of a close or of the exit was over."""
     left_in_journal: int = 0
     """Not delivered when the timeout of a close or of the exit was over. Another process sends them."""
     pending: int = 0

@@ -40,6 +40,7 @@ def leave(directory: Path, *lines: str) -> Segment:
 def test_journals_and_dead_letters_are_sent_and_the_outcome_is_printed(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path
 ) -> None:
+    database.let_the_application_own_users()
     journal = tmp_path / "journal"
     absent = uuid.uuid4()
     known, rejected = line(user), line(absent)
@@ -63,6 +64,25 @@ def test_journals_and_dead_letters_are_sent_and_the_outcome_is_printed(
     assert second.err == ""
     assert count(database) == 3
     assert list(journal.iterdir()) == []
+
+
+def test_the_records_of_erased_users_are_deleted(cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path) -> None:
+    letter = {"rejected_at": "2026-11-23T08:00:00Z", "reason": "r", "record": json.loads(line(user))}
+    (tmp_path / "dead-letters.jsonl").write_text(json.dumps(letter))
+    leave(tmp_path, line(user), line(user)).release()
+    with database.connect() as connection:
+        connection.execute("delete from auth.users")
+    outcome = cli("replay", "--journal-dir", str(tmp_path), database=database)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == (
+        "dead letters: 1 records: 0 stored, 0 already in the log, 1 rejected\n"
+        "1 of the rejected records were deleted, because their users were erased\n"
+        "journals: 2 records: 0 stored, 0 already in the log, 2 rejected\n"
+        "2 of the rejected records were deleted, because their users were erased\n"
+    )
+    assert (count(database), list(tmp_path.iterdir())) == (0, [])
+    with database.connect() as connection:
+        assert connection.execute("select count(*) from auth.users").fetchall() == [(0,)]
 
 
 def test_dead_letters_can_be_left_out(cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path) -> None:

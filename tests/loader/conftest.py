@@ -90,6 +90,7 @@ def writer(postgres: Server) -> str:
 def log(database: Database, writer: str) -> Log:
     (user_id,) = database.add_users(1)
     (conversation_id,) = database.add_conversations([user_id])
+    database.let_the_application_own_users()
     conninfo = make_conninfo(database.conninfo, user=writer, password=writer)
     return Log(database, conninfo, user_id, conversation_id)
 

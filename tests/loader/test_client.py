@@ -206,7 +206,9 @@ def test_each_kind_of_failure_is_logged_once_a_minute_without_contents_or_creden
     assert warnings == [
         f"a record is invalid: {NO_USER}",
         "odd values were replaced, see `repaired` in stats(): ttfb_ms",
-        "the database permanently rejected a record: ForeignKeyViolation (23503) of chat_telemetry_log_user_id_fkey; "
+        "a record is invalid: expected TelemetryRecord, got str",
+        "the database permanently rejected a record: ForeignKeyViolation (23503) of chat_telemetry_log_user_id_fkey: "
+        "your application has to insert the user into auth.users first; "
         "stats() counts how many",
         "the client is closed: records are dropped",
         "the queue is full, so records are dropped: see `dropped` in stats()",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from chat_telemetry import TelemetryClient
-from chat_telemetry._settings import Settings, database_url, from_environment
+from chat_telemetry._settings import Settings, database_url, from_environment, journal_directory
 
 
 def test_without_variables_every_setting_has_its_default() -> None:
@@ -101,3 +102,40 @@ def test_a_setting_that_is_not_above_zero_is_an_error(value: float) -> None:
 def test_an_empty_database_url_counts_as_missing() -> None:
     assert database_url({"CHAT_TELEMETRY_DATABASE_URL": ""}) is None
     assert database_url({"CHAT_TELEMETRY_DATABASE_URL": "service=chat"}) == "service=chat"
+
+
+def test_a_variable_may_be_in_quotes_as_in_an_env_file() -> None:
+    environment = {"CHAT_TELEMETRY_BATCH_RECORDS": '"7"\r\n', "CHAT_TELEMETRY_JOURNAL_DIR": "'/var/lib/chat' "}
+    assert from_environment(environment) == Settings(batch_records=7, journal_dir="/var/lib/chat")
+
+
+def test_a_blank_variable_counts_as_missing() -> None:
+    assert from_environment({"CHAT_TELEMETRY_JOURNAL_DIR": " ", "CHAT_TELEMETRY_BATCH_RECORDS": ""}) == Settings()
+
+
+def test_a_tilde_in_the_journal_directory_is_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert journal_directory("~/journal") == tmp_path / "journal"
+    assert journal_directory(Path("~/journal")) == tmp_path / "journal"
+    assert journal_directory("/a/~b") == Path("/a/~b")
+    assert journal_directory("~no-such-user/journal").name == "journal"
+    client = TelemetryClient("host=/nowhere", journal_dir="~/journal")
+    assert client._delivery._recovery
+    assert client._delivery._recovery._directory == tmp_path / "journal"
+
+
+def test_the_page_lists_each_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs/loader.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `(\w+)` \| ([^|]+?) \|", page, re.MULTILINE)
+    listed = {argument: default for _, argument, default in rows}
+    assert [variable.lower() for variable, argument, _ in rows if argument != "dsn"] == [
+        argument for _, argument, _ in rows if argument != "dsn"
+    ]
+    assert listed.keys() == {"dsn", *(setting.name for setting in fields(Settings))}
+    units = {" s": 1, " MiB": 2**20, "": 1}
+    for setting in fields(Settings):
+        if type(setting.default) in {int, float}:
+            number, unit = re.fullmatch(r"([\d.]+)( \w+)?", listed[setting.name]).groups()  # type: ignore[union-attr]
+            assert float(number) * units[unit or ""] == setting.default, setting.name

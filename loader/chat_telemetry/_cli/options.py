@@ -7,21 +7,24 @@ from typing import Annotated
 import psycopg
 import typer
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
+
+from chat_telemetry._database_url import EXPECTED, fault, normalized
 
 CONNECT_TIMEOUT_S = 10
 
 
 def _checked(conninfo: str) -> str:
     """Reject a string that libpq would misread. The message does not quote it, because it holds a password."""
+    conninfo = normalized(conninfo)
     try:
         parts = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError:
-        parts = None
-    stray = not parts or "@" in f"{parts.get('host', '')}{parts.get('dbname', '')}"
-    if stray or not all(port.isdecimal() for port in str((parts or {}).get("port", 5432)).split(",")):
-        raise typer.BadParameter(
-            "expected postgresql://user:password@host:5432/database, with special characters in the password as %XX"
-        )
+        known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+        raise typer.BadParameter(fault(conninfo, known)) from None
+    is_stray = not parts or "@" in f"{parts.get('host', '')}{parts.get('dbname', '')}"
+    if is_stray or not all(port.isdecimal() for port in str(parts.get("port", 5432)).split(",")):
+        raise typer.BadParameter(f"{EXPECTED}, with special characters in the password as %XX")
     return conninfo
 
 

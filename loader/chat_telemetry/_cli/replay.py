@@ -79,12 +79,15 @@ class Replay:
             typer.echo(f"{left:,} journals belong to running processes, which send them")
 
     def _start_count(self) -> None:
-        self._lines = self._stored = self._rejected = 0
+        self._lines = self._stored = self._rejected = self._deleted = 0
 
     def _send(self, lines: list[bytes]) -> None:
         result = self._store.insert(lines)
         for rejection in result.rejected:
-            self._dead_letters.add(lines[rejection.index], rejection)
+            if rejection.may_be_kept:
+                self._dead_letters.add(lines[rejection.index], rejection)
+            else:
+                self._deleted += 1
         self._lines += len(lines)
         self._stored += result.stored
         self._rejected += len(result.rejected)
@@ -95,7 +98,9 @@ class Replay:
             f"{source}: {self._lines:,} records: {self._stored:,} stored, {duplicates:,} already in the log, "
             f"{self._rejected:,} rejected"
         )
-        if self._rejected:
+        if self._deleted:
+            typer.echo(f"{self._deleted:,} of the rejected records were deleted, because their users were erased")
+        if self._rejected > self._deleted:
             self._warn(f"the rejected records and the reasons are in {self._directory / FILE_NAME}")
 
     def _warn_unreadable(self, path: Path, error: OSError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from time import monotonic
@@ -115,7 +116,11 @@ class LimitedConnection(psycopg.Connection):
     def wait(self, gen: Generator[Any, Any, _Result], *_: Any, **__: Any) -> _Result:
         """Raises TimedOut. Unlike psycopg's method, a Ctrl-C does not send a cancel request, which could block."""
         limited = _limited(gen, self.until, self.while_waiting)
-        return waiting.wait(limited, self.pgconn.socket, interval=_LOOK_EVERY_S)
+        # psycopg sees that gevent patched `select`, but not that eventlet did: its own wait would block every greenlet.
+        patcher = sys.modules.get("eventlet.patcher")
+        is_patched = patcher is not None and patcher.is_monkey_patched("select")
+        wait = waiting.wait_selector if is_patched else waiting.wait
+        return wait(limited, self.pgconn.socket, interval=_LOOK_EVERY_S)
 
     @classmethod
     def _connect_gen(cls, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:

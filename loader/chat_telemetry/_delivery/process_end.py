@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from chat_telemetry._fork import after_fork_in_child
+from chat_telemetry._forks import call_in_child
 
 # multiprocessing runs the finalizers of a child by descending priority. The last ones may persist no record any more.
 LAST = -1000
@@ -31,7 +31,7 @@ class ProcessEnd:
         self._has_hooks = False
         self._is_in_time = True
         atexit.register(self._end)
-        after_fork_in_child(self._start_child)
+        call_in_child(self._start_child)
 
     def watch(self) -> bool:
         """Register the function with what runs in this process by now. False if the end has begun, so it is too late.
@@ -42,11 +42,10 @@ class ProcessEnd:
             return self._is_in_time
         self._has_hooks = True
         self._is_in_time = not (self._is_exit_too_late and _is_exiting())
-        for package in ("multiprocessing", "billiard"):
-            if _is_child(package):
-                util = sys.modules[f"{package}.util"]
-                self._is_in_time = not getattr(util, "_exiting", False)
-                util.Finalize(None, self._end_child, exitpriority=LAST)
+        if _is_child_of_multiprocessing():
+            self._finalize_child("multiprocessing.util", self._end_child)
+        elif _is_child_of_billiard():
+            self._finalize_child("billiard.util", self._end)
         self._watch_celery()
         return self._is_in_time
 
@@ -54,6 +53,11 @@ class ProcessEnd:
         """multiprocessing forgets the finalizers and the exit hooks of the parent after this."""
         self.has_come = self._has_hooks = self._is_exit_too_late = False
         self._watch_celery()
+
+    def _finalize_child(self, module: str, function: Callable[[], object]) -> None:
+        util = sys.modules[module]
+        self._is_in_time = not util.is_exiting()
+        util.Finalize(None, function, exitpriority=LAST)
 
     def _watch_celery(self) -> None:
         """The children of a prefork pool end by `os._exit` after this signal, also when their tasks are used up."""
@@ -86,14 +90,14 @@ def _is_exiting() -> bool:
     return threading.current_thread() is main and not main.is_alive()
 
 
-def _is_child(package: str) -> bool:
-    """Whether this process is a child that this package started. billiard marks one by the process object alone."""
-    process = sys.modules.get(f"{package}.process")
-    if process is None or f"{package}.util" not in sys.modules:
-        return False
-    if package == "multiprocessing":
-        return process.parent_process() is not None
-    return type(process.current_process()).__name__ != "_MainProcess"
+def _is_child_of_multiprocessing() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
+def _is_child_of_billiard() -> bool:
+    process = sys.modules.get("billiard.process")
+    return process is not None and type(process.current_process()).__name__ != "_MainProcess"
 
 
 def _keeps_the_process(thread: threading.Thread) -> bool:

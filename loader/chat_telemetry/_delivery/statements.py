@@ -69,3 +69,25 @@ INSERT_KNOWN_CONVERSATIONS = _statement(f"""
         where known.conversation_id = {_CONVERSATION_ID}
     ) end
 """)  # noqa: S608 - made of column names
+
+_OF_ERASED_USER = f"""
+    exists (
+        select from public.chat_telemetry_erased_users as erased
+        where erased.user_id = {_VALUES["user_id"]} and erased.erased_at >= {_VALUES["created_at"]}
+    )
+"""
+# The users of the lines, into the table that the migrations made, and not those with a line from before their erasure.
+INSERT_USERS = f"""
+    insert into auth.users (id)
+    select {_VALUES["user_id"]}
+    from pg_catalog.jsonb_array_elements(%s) as line
+    where pg_catalog.obj_description('auth.users'::pg_catalog.regclass, 'pg_class') like 'Made by chat-telemetry%%'
+    group by 1
+    having not pg_catalog.bool_or({_OF_ERASED_USER})
+    order by 1
+    on conflict do nothing
+    returning true
+""".encode()  # noqa: S608 - made of column names
+IS_OF_ERASED_USER = f"""
+    select from pg_catalog.jsonb_array_elements(%s) as line where {_OF_ERASED_USER}
+""".encode()

@@ -1,4 +1,4 @@
-"""Inserts lines into `public.chat_telemetry_log`. On the chat path only this module and `connection` import psycopg.
+"""Inserts lines into `public.chat_telemetry_log`. On the chat path only `_delivery` imports psycopg.
 
 A batch is one INSERT in its own transaction, idempotent by `log_id`. It can be sent again after any failure and through
 any pooler, and needs only the INSERT privilege.
@@ -6,24 +6,16 @@ any pooler, and needs only the INSERT privilege.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import errors as sqlstate
-from psycopg.types.json import Jsonb
 
 from chat_telemetry._delivery.batch_size import BatchSize
 from chat_telemetry._delivery.connection import Connector, LimitedConnection, TimedOut, leave_to_parent
-from chat_telemetry._delivery.statements import (
-    INSERT,
-    INSERT_KNOWN_CONVERSATIONS,
-    INSERT_WITHOUT_CONVERSATION,
-    as_array,
-    without_nul,
-)
+from chat_telemetry._delivery.writing import UserErased, write
 from chat_telemetry._errors import DatabaseNotReady, DatabaseUnavailable
 
 # Prefixes of SQLSTATEs that no row causes: connection, transaction state, deadlock, resources, lock, operator
@@ -41,9 +33,11 @@ SETUP_ERRORS = {
     "42": "run `chat-telemetry migrate`",
     "3F": "run `chat-telemetry migrate`",
 }
-# A connection that was idle for this long may be dead without a sign: a proxy forgot it, or the process was frozen. It
-# has to answer a query first. A batch would wait for its whole timeout.
-IDLE_S = 10.0
+# If a connection ends after it was idle for this long, a server or pooler ended it for that: it is no outage.
+IDLE_S = 1.0
+# After this long it may also be dead without a sign: a proxy forgot it, or the process was frozen. It has to answer a
+# query first. A batch would wait for its whole timeout.
+LONG_IDLE_S = 10.0
 ANSWER_TIMEOUT_S = 1.0
 # When an insert takes longer than this, the caller is told once: nothing else is delivered meanwhile.
 TELL_AFTER_S = 30.0
@@ -59,6 +53,8 @@ class Rejection:
     """Safe to log: the exception, its SQLSTATE, the constraint or column; no contents."""
     detail: str
     """The text of the server's error. It can quote contents, so it must not be logged."""
+    may_be_kept: bool = True
+    """Whether the line may become a dead letter. Not if its user was erased."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +109,8 @@ class Store:
                 if end - start == 1:
                     raise
                 ranges.append((start, end))
+            except UserErased:
+                rejected.append(Rejection(start, "its user was erased", "", may_be_kept=False))
             except psycopg.Error as error:
                 if end - start == 1:
                     rejected.append(Rejection(start, _reason(error), error.diag.message_primary or ""))
@@ -135,14 +133,14 @@ class Store:
 
     def _write(self, lines: Sequence[bytes]) -> int:
         """Returns how many of the lines are new. Raises psycopg.Error if the database rejects one of them."""
-        self._close_if_dead()
-        was_open = self._connection is not None
+        idle = self._idle_seconds()
+        if idle > LONG_IDLE_S:
+            self._close_if_dead()
         try:
             try:
                 new = self._attempt(lines)
             except _ConnectionLost:
-                # A server or pooler may end a connection that is idle. That is no outage.
-                if not was_open:
+                if idle < IDLE_S:
                     raise
                 new = self._attempt(lines)
         except _TooSlow:
@@ -158,7 +156,7 @@ class Store:
         started = time.monotonic()
         connection.until = min(self.until, started + self._batch_timeout)
         try:
-            return self._write_with_known_conversations(connection, lines)
+            return write(connection, lines)
         except TimedOut as error:
             self._connection = None
             self._connector.abandon(connection, cancels=connection.until < self.until)
@@ -175,10 +173,14 @@ class Store:
             is_slow = _is_time_limit(error) or time.monotonic() - started > SLOW_S
             raise _unavailable(error, is_slow=is_slow, is_lost=is_lost) from error
 
-    def _close_if_dead(self) -> None:
+    def _idle_seconds(self) -> float:
         """By both clocks, because the monotonic one stands still while some hosts freeze the process."""
-        is_idle = time.monotonic() - self._used_at[0] > IDLE_S or time.time() - self._used_at[1] > IDLE_S
-        if self._connection is not None and is_idle:
+        if self._connection is None:
+            return 0.0
+        return max(time.monotonic() - self._used_at[0], time.time() - self._used_at[1])
+
+    def _close_if_dead(self) -> None:
+        if self._connection is not None:
             self._connection.until = min(self.until, time.monotonic() + ANSWER_TIMEOUT_S)
             try:
                 self._connection.execute(b"select 1")
@@ -196,18 +198,6 @@ class Store:
             self._tell_at = float("inf")
             self.tell_slow()
 
-    def _write_with_known_conversations(self, connection: psycopg.Connection, lines: Sequence[bytes]) -> int:
-        try:
-            return _execute(connection, INSERT, lines)
-        except sqlstate.ForeignKeyViolation:
-            # The error text is localized, so it does not tell which foreign key failed. Only a missing conversation can
-            # be repaired.
-            if len(lines) == 1:
-                return _execute(connection, INSERT_WITHOUT_CONVERSATION, lines)
-            with contextlib.suppress(sqlstate.InsufficientPrivilege):
-                return _execute(connection, INSERT_KNOWN_CONVERSATIONS, lines)
-            raise
-
 
 class _TooSlow(DatabaseUnavailable):
     """A time limit, which fewer lines may stay within."""
@@ -217,18 +207,12 @@ class _ConnectionLost(DatabaseUnavailable):
     """The server, or something before it, ended the connection."""
 
 
-def _execute(connection: psycopg.Connection, statement: bytes, lines: Sequence[bytes]) -> int:
-    try:
-        return connection.execute(statement, [Jsonb(lines, dumps=as_array)]).rowcount
-    except sqlstate.UntranslatableCharacter:
-        # NUL is so rare that a search in each batch would cost more than a retry.
-        return connection.execute(statement, [Jsonb(without_nul(lines), dumps=as_array)]).rowcount
-
-
 def _reason(error: psycopg.Error) -> str:
     source = error.diag.constraint_name or error.diag.column_name
     state = f" ({error.sqlstate})" if error.sqlstate else ""
-    return type(error).__name__ + state + (f" of {source}" if source else "")
+    is_of_user = isinstance(error, sqlstate.ForeignKeyViolation) and "user" in (source or "")
+    advice = ": your application has to insert the user into auth.users first" if is_of_user else ""
+    return type(error).__name__ + state + (f" of {source}" if source else "") + advice
 
 
 def _is_time_limit(error: psycopg.Error) -> bool:

@@ -20,7 +20,7 @@ from chat_telemetry._delivery.recovery import Recovery
 from chat_telemetry._delivery.store import TELL_AFTER_S, InsertResult, Rejection, Store
 from chat_telemetry._encoding import longest_line
 from chat_telemetry._errors import TelemetryError
-from chat_telemetry._fork import after_fork_in_child
+from chat_telemetry._forks import call_in_child, watch_uwsgi
 from chat_telemetry._logger import LimitedLogger, logger
 from chat_telemetry._settings import Settings
 
@@ -61,6 +61,7 @@ class DeliveryThread:
 
     def start(self) -> None:
         """Start the thread if it does not run."""
+        watch_uwsgi()
         is_in_time = _process_end.watch()
         self._start_thread()
         if not is_in_time:
@@ -78,6 +79,7 @@ class DeliveryThread:
         self.queue.stop_accepting()
         self._deliver_without_thread(deadline)
         is_delivered = self.queue.close(max(0.0, deadline - time.monotonic()))
+        _without_thread.discard(self)
         if thread := self._thread:
             thread.join(max(0.0, deadline - time.monotonic()))
         if not self.running:
@@ -189,7 +191,7 @@ class DeliveryThread:
             rejection.reason,
             reason=rejection.reason,
         )
-        if self._dead_letters is not None:
+        if self._dead_letters is not None and rejection.may_be_kept:
             try:
                 self._dead_letters.add(line, rejection)
             except OSError as error:
@@ -227,7 +229,7 @@ def _restart_all_in_child() -> None:
         delivery.restart_in_child()
 
 
-after_fork_in_child(_restart_all_in_child)
+call_in_child(_restart_all_in_child)
 
 
 def _close_all() -> None:

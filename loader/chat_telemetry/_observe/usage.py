@@ -20,6 +20,8 @@ _USAGE = ("usage_metadata", "usage", "token_usage")
 _ENVELOPES = ("response", "message", "chunk", "raw", "response_metadata", "delta", "data")
 # Those with usage, but without the model: Bedrock's and Groq's last events.
 _USAGE_ENVELOPES = ("metadata", "x_groq")
+# Those whose `id` is that of the response, although they need not name the model.
+_WITH_ID = ("response", "response_metadata")
 _CONTENT = Fields(*_USAGE, *_ENVELOPES, *_USAGE_ENVELOPES, "status", "error")
 _NO_CHAT = Fields("embedding", "embeddings", "data", "results")
 _ANSWERS_OF_OTHER_MODELS = ("embedding", "flagged", "relevance_score")
@@ -113,7 +115,7 @@ class ModelCall:
                 if depth < _DEEPEST and type(value) is not str:
                     # Usage of the whole is not overridden by that of a part.
                     wanted = wants_usage and not has_usage
-                    self._read(value, depth + 1, wants_usage=wanted, has_id=name == "response_metadata")
+                    self._read(value, depth + 1, wants_usage=wanted, has_id=name in _WITH_ID)
                     if name == "response" and at(part, "type") == _COMPLETED:
                         self._has_ended = True
             else:

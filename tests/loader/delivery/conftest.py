@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from chat_telemetry._delivery.store import Store
@@ -21,3 +22,8 @@ def store(log: Log) -> Iterator[Store]:
 
 def lines(*records: TelemetryRecord) -> list[bytes]:
     return [encode(record) for record in records]
+
+
+def raw(record: TelemetryRecord) -> bytes:
+    """The line of a record without any repair, like one of a journal that was written to."""
+    return msgspec.json.encode(record)

@@ -25,6 +25,11 @@ REWRITTEN = "files of the journal were deleted or moved while in use: their reco
 NO_SERVER = "host=127.0.0.1 port=1"
 
 
+def remove(directory: Path) -> None:
+    """Delete the directory at once, because a process can write new files into it meanwhile."""
+    shutil.rmtree(directory.rename(directory.with_name("removed")))
+
+
 @pytest.fixture(autouse=True, params=[0, 2], ids=["read from disk", "with copies"])
 def _copied_segments(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "COPIED_SEGMENTS", request.param)
@@ -54,7 +59,7 @@ def lose(directory: Path, how: str) -> None:
     if how == "moved":
         directory.rename(directory.with_name("moved"))
     else:
-        shutil.rmtree(directory)
+        remove(directory)
     if how == "restored from a copy":
         directory.with_name("copy").rename(directory)
 
@@ -183,7 +188,7 @@ def test_a_client_rewrites_its_journal_while_the_database_is_down(
     try:
         assert all(client.persist(record()) for _ in range(10))
         wait_until(lambda: any("cannot connect" in message for message in caplog.messages))
-        shutil.rmtree(directory)
+        remove(directory)
         assert client.persist(record())
         wait_until(lambda: REWRITTEN in caplog.messages)
         assert len(on_disk(directory)) == 11
@@ -202,7 +207,7 @@ def test_a_client_counts_what_it_leaves_on_disk_and_what_is_lost(
     directory = tmp_path / "journal"
     client = TelemetryClient(NO_SERVER, journal_dir=directory, max_batch_age=60)
     assert all(client.persist(record()) for _ in range(10))
-    shutil.rmtree(directory)
+    remove(directory)
     if not has_room:
         directory.write_text("a file where the directory should be")
     assert not client.close(0.2)

@@ -125,7 +125,7 @@ def test_a_stopped_server_process_does_not_stop_delivery(log: Log, postgres: Ser
 def test_a_connection_that_was_forgotten_while_it_was_idle_costs_no_failed_attempt(
     log: Log, proxy: SilentProxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(store_module, "IDLE_S", 0.0)
+    monkeypatch.setattr(store_module, "LONG_IDLE_S", 0.0)
     with TelemetryClient(through(proxy, log), max_batch_age=0.01) as client:
         client.persist(log.record())
         assert client.flush()

@@ -14,7 +14,7 @@ from chat_telemetry._encoding import encode
 from chat_telemetry._errors import DatabaseNotReady, DatabaseUnavailable
 from chat_telemetry._record import COLUMNS
 from tests.loader.conftest import WRITER, Log
-from tests.loader.delivery.conftest import lines
+from tests.loader.delivery.conftest import lines, raw
 
 unusual_texts = [
     "\0", "\0\0", "\\\0", "\\\\\0u0000", "a\\u0000", "\\\\u0000", "\ud800", "\udc00\ud800", "'; --", "],[",
@@ -24,7 +24,10 @@ unusual_texts = [
 any_text = st.text(st.characters(codec=None)) | st.sampled_from(unusual_texts)
 
 
-any_integer = st.none() | st.integers(-(2**31), 2**31 - 1)
+any_integer = st.none() | st.integers(0, 2**31 - 1)
+
+
+ADVICE = ": your application has to insert the user into auth.users first"
 
 
 any_columns: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
@@ -38,7 +41,9 @@ any_columns: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
         "result_row_count": any_integer,
         "ttfb_ms": any_integer,
         "response_cached_tokens": any_integer,
-        "created_at": st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.sampled_from([None, UTC])),
+        "created_at": st.datetimes(
+            min_value=datetime(2000, 1, 2), max_value=datetime(2026, 1, 1), timezones=st.sampled_from([None, UTC])
+        ),
     },
 )
 
@@ -90,14 +95,15 @@ def test_the_database_computes_the_fingerprint(log: Log, store: Store) -> None:
 
 def test_invalid_rows_are_found_and_the_rest_of_their_batch_is_stored(log: Log, store: Store) -> None:
     records = [log.record() for _ in range(500)]
-    records[0].ttfb_ms = 2**31
     records[250].user_id = uuid4()
-    records[499].user_id = "hunter2"  # type: ignore[assignment]
-    result = store.insert(lines(*records))
+    batch = lines(*records)
+    batch[0] = raw(log.record(ttfb_ms=2**31))
+    batch[499] = raw(log.record(user_id="hunter2"))
+    result = store.insert(batch)
     assert (result.stored, result.duplicates) == (497, 0)
     assert [(rejection.index, rejection.reason) for rejection in result.rejected] == [
         (0, "NumericValueOutOfRange (22003)"),
-        (250, "ForeignKeyViolation (23503) of chat_telemetry_log_user_id_fkey"),
+        (250, f"ForeignKeyViolation (23503) of chat_telemetry_log_user_id_fkey{ADVICE}"),
         (499, "InvalidTextRepresentation (22P02)"),
     ]
     assert result.rejected[2].detail == 'invalid input syntax for type uuid: "hunter2"'
@@ -113,7 +119,7 @@ def test_a_line_that_is_not_a_record_does_not_stop_the_other_lines(log: Log, sto
 
 
 def test_the_reason_names_a_required_column_that_is_missing(log: Log, store: Store) -> None:
-    (rejection,) = store.insert(lines(log.record(user_question=None))).rejected
+    (rejection,) = store.insert([raw(log.record(user_question=None))]).rejected
     assert rejection.reason == "NotNullViolation (23502) of user_question"
 
 
@@ -157,7 +163,7 @@ def test_a_missing_user_rejects_the_row_even_if_the_conversation_is_missing_too(
     result = store.insert(lines(log.record(user_id=uuid4(), conversation_id=uuid4()), log.record()))
     assert result.stored == 1
     assert [rejection.reason for rejection in result.rejected] == [
-        "ForeignKeyViolation (23503) of chat_telemetry_log_user_id_fkey"
+        f"ForeignKeyViolation (23503) of chat_telemetry_log_user_id_fkey{ADVICE}"
     ]
 
 

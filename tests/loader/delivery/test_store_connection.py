@@ -1,27 +1,49 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from chat_telemetry import Stats
+from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
+from chat_telemetry._delivery import store as store_module
+from chat_telemetry._delivery.connection import _unreachable
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._errors import DatabaseUnavailable
-from tests.conftest import Database, Server
+from tests.conftest import SERVERS, Database, Server
 from tests.loader.conftest import WRITER, Log, wait_until
 from tests.loader.delivery.conftest import lines
 
 
-def test_a_connection_that_the_server_ended_is_opened_again_without_an_error(log: Log, store: Store) -> None:
+def test_a_terminated_connection_is_opened_again(log: Log, store: Store) -> None:
+    store.insert(lines(log.record()))
+    assert log.cut_connections() == 1
+    record = log.record()
+    with pytest.raises(DatabaseUnavailable):
+        store.insert(lines(record))
+    assert store.insert(lines(record)).stored == 1
+
+
+def test_a_connection_that_ended_while_it_was_idle_is_opened_again_without_an_error(
+    log: Log, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "IDLE_S", 0.0)
     store.insert(lines(log.record()))
     assert log.cut_connections() == 1
     assert store.insert(lines(log.record())).stored == 1
 
 
-def test_a_connection_that_is_cut_again_and_again_is_an_error(log: Log, store: Store) -> None:
+def test_a_connection_that_is_cut_again_and_again_is_an_error(
+    log: Log, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "IDLE_S", 0.0)
     log.execute("""
         create function cut() returns trigger language plpgsql security definer as $$
         begin perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(1); return new; end $$;
@@ -36,15 +58,15 @@ def test_a_connection_that_is_cut_again_and_again_is_an_error(log: Log, store: S
 def test_a_pooler_or_server_that_ends_idle_connections_causes_no_warning(
     log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log.execute(f"alter role {WRITER} in database {log.database.name} set idle_session_timeout = '50ms'")
+    log.execute(f"alter role {WRITER} in database {log.database.name} set idle_session_timeout = '1200ms'")
     sessions = f"select from pg_stat_activity where usename = '{WRITER}' and datname = current_database()"
     with caplog.at_level(logging.DEBUG, logger="chat_telemetry"), log.client() as client:
-        for _ in range(3):
+        for _ in range(2):
             client.persist(log.record())
             assert client.flush()
             wait_until(lambda: not log.query(sessions))
     assert caplog.messages == []
-    assert client.stats() == Stats(accepted=3, stored=3)
+    assert client.stats() == Stats(accepted=2, stored=2)
 
 
 def test_the_session_has_the_name_of_the_loader_and_no_prepared_statements(log: Log, store: Store) -> None:
@@ -100,3 +122,77 @@ def test_an_insert_commits_by_itself(log: Log, store: Store) -> None:
     connection = store._connected()
     assert connection.autocommit
     assert connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
+
+
+@pytest.fixture
+def standby(log: Log, postgres: Server) -> Iterator[EmbeddedPostgres]:
+    """A server that accepts the same login, and no writes."""
+    if postgres.embedded is None:
+        pytest.skip("this needs a second server")
+    directory = Path(tempfile.mkdtemp(prefix="ctpg-"))
+    server = EmbeddedPostgres(directory, version=18)
+    server.start()
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute(f"create role {WRITER} login password '{WRITER}'")
+        connection.execute(f"create database {log.database.name}")
+        connection.execute("alter system set default_transaction_read_only = on")
+        connection.execute("select pg_reload_conf()")
+    yield server
+    server.stop("immediate")
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
+def test_of_several_hosts_the_one_that_accepts_writes_is_used(
+    log: Log, postgres: Server, standby: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts, ports = "127.0.0.1,127.0.0.1", f"{standby.port},{postgres.address()[1]}"
+    several = make_conninfo(log.conninfo, host=hosts, port=ports)
+    with closing(Store(several)) as store:
+        assert store.insert(lines(log.record())).stored == 1
+    chosen = make_conninfo(several, target_session_attrs="any")
+    with closing(Store(chosen)) as store, pytest.raises(DatabaseUnavailable):
+        store.insert(lines(log.record()))
+    monkeypatch.setenv("PGHOST", hosts)
+    monkeypatch.setenv("PGPORT", ports)
+    from_environment = f"dbname={log.database.name} user={WRITER} password={WRITER}"
+    with closing(Store(from_environment)) as store:
+        assert store.insert(lines(log.record())).stored == 1
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "any")
+    with closing(Store(from_environment)) as store, pytest.raises(DatabaseUnavailable):
+        store.insert(lines(log.record()))
+    monkeypatch.delenv("PGTARGETSESSIONATTRS")
+    only_standby = make_conninfo(several, port=f"{standby.port},{standby.port}")
+    with pytest.raises(DatabaseUnavailable, match="session is read-only"):
+        Store(only_standby).insert(lines(log.record()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        'FATAL:  too many connections for role "hunter2"',
+        "could not open certificate file: Too many open files",
+        "FATAL:  unsupported startup parameter: hunter2",
+        'FATAL:  database "hunter2" is not currently accepting connections',
+        "FATAL:  the database system is in recovery mode",
+        "FATAL:  Max client connections reached",
+        "FATAL:  no such user: hunter2",
+        "could not receive data from server: Connection reset by peer",
+        'could not translate host name "hunter2" to address: Name or service not known',
+        'FATAL:  LDAP authentication failed for user "hunter2"',
+    ],
+)
+def test_the_reason_of_a_failed_connection_is_told_in_the_words_of_the_server(text: str) -> None:
+    message = str(_unreachable(psycopg.OperationalError(f"connection failed: {text}")))
+    assert "OperationalError" not in message
+    assert "hunter2" not in message
+
+
+def test_a_role_that_may_not_connect_any_more_is_told(log: Log) -> None:
+    log.execute(f"alter role {WRITER} connection limit 0")
+    try:
+        with pytest.raises(DatabaseUnavailable, match=r"\(too many connections\)"):
+            Store(log.conninfo).insert(lines(log.record()))
+    finally:
+        log.execute(f"alter role {WRITER} connection limit -1")

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -178,3 +178,18 @@ def test_an_idle_client_holds_no_connection(
         client.persist(log.record())
         assert client.flush()
     assert client.stats().stored == 3
+
+
+def test_the_first_rejection_of_each_kind_is_told_at_once(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    with log.client() as client:
+        for _ in range(2):
+            client.persist(log.record(ttfb_ms=2**31))
+            client.persist(log.record(user_id=uuid4()))
+            assert client.flush()
+    assert caplog.messages == [
+        f"the database permanently rejected a record: {reason}; stats() counts how many"
+        for reason in (
+            "NumericValueOutOfRange (22003)",
+            "ForeignKeyViolation (23503) of chat_telemetry_log_user_id_fkey",
+        )
+    ]

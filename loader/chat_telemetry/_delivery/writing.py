@@ -1,0 +1,72 @@
+"""Writes lines in one statement. A missing user is inserted if the log allows it, a missing conversation left out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+import psycopg
+from psycopg import errors as sqlstate
+from psycopg.types.json import Jsonb
+
+from chat_telemetry._delivery.statements import (
+    INSERT,
+    INSERT_KNOWN_CONVERSATIONS,
+    INSERT_USERS,
+    INSERT_WITHOUT_CONVERSATION,
+    IS_OF_ERASED_USER,
+    as_array,
+    without_nul,
+)
+
+
+class UserErased(Exception):
+    """The user of the only line was erased after the chat request."""
+
+
+def write(connection: psycopg.Connection, lines: Sequence[bytes]) -> int:
+    """Insert the lines, and return how many of them are new.
+
+    Unknown users are inserted first, if the migrations made their table; unknown conversations become null. Raises
+    psycopg.Error if the database rejects one of the lines, and UserErased for a single line.
+    """
+    try:
+        return _execute(connection, INSERT, lines)
+    except sqlstate.ForeignKeyViolation:
+        # The error text is localized, so it does not tell which foreign key failed.
+        with contextlib.suppress(sqlstate.ForeignKeyViolation):
+            if _insert_users(connection, lines):
+                return _execute(connection, INSERT, lines)
+        if len(lines) > 1:
+            with contextlib.suppress(sqlstate.InsufficientPrivilege):
+                return _execute(connection, INSERT_KNOWN_CONVERSATIONS, lines)
+            raise
+    try:
+        return _execute(connection, INSERT_WITHOUT_CONVERSATION, lines)
+    except sqlstate.ForeignKeyViolation:
+        if _is_of_erased_user(connection, lines):
+            raise UserErased from None
+        raise
+
+
+def _insert_users(connection: psycopg.Connection, lines: Sequence[bytes]) -> bool:
+    """Whether there are new users. Not if the table is the application's, or if this role has no right to insert."""
+    try:
+        return _execute(connection, INSERT_USERS, lines) > 0
+    except psycopg.ProgrammingError:
+        return False
+
+
+def _is_of_erased_user(connection: psycopg.Connection, lines: Sequence[bytes]) -> bool:
+    try:
+        return _execute(connection, IS_OF_ERASED_USER, lines) > 0
+    except psycopg.ProgrammingError:
+        return False
+
+
+def _execute(connection: psycopg.Connection, statement: bytes, lines: Sequence[bytes]) -> int:
+    try:
+        return connection.execute(statement, [Jsonb(lines, dumps=as_array)]).rowcount
+    except sqlstate.UntranslatableCharacter:
+        # NUL is so rare that a search in each batch would cost more than a retry.
+        return connection.execute(statement, [Jsonb(without_nul(lines), dumps=as_array)]).rowcount
