@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-dbt-1.11 test-history test-faults test-mutants bench bench-reports lint docs format lock prices build clean
+.PHONY: help demo demo-stop test test-dbt-1.11 test-integrations test-history test-faults test-mutants bench bench-reports lint docs format lock prices build clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,16 @@ $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
 
 test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run the tests of dbt again, on dbt 1.11 and the embedded PostgreSQL 18
 	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" tests/reports tests/cli/test_demo.py
+
+$(VENV)/integrations/installed: tests/integrations/requirements.txt pyproject.toml
+	@echo "==> Installing chat frameworks, $$(grep -c == tests/integrations/requirements.txt) locked packages, into $(VENV)/integrations (once, about two minutes)"
+	@$(PYTHON) -m venv --clear $(VENV)/integrations
+	@$(VENV)/integrations/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r tests/integrations/requirements.txt
+	@$(VENV)/integrations/bin/python -m pip install --disable-pip-version-check --no-input --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-integrations: $(VENV)/integrations/installed ## Test that the records of chat frameworks have the numbers of a local model provider
+	@$(VENV)/integrations/bin/pytest -n $(TEST_WORKERS) -W ignore -m integrations tests/integrations
 
 test-history: $(VENV)/installed ## Test dbt with random histories of the log, 10 minutes (CHAT_TELEMETRY_HISTORY_MINUTES) on each server
 	@$(BIN)/pytest -m history -s tests/reports/history
@@ -88,6 +98,7 @@ lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; 
 	$(LOCK) pyproject.toml --extra dev --upgrade-package 'dbt-core<1.12' -o $(VENV)/dbt-1.11.lock
 	grep -vxFf requirements.lock $(VENV)/dbt-1.11.lock > requirements-dbt-1.11.lock
 	$(LOCK) benchmarks/requirements.in $(UPGRADE) -o benchmarks/requirements.txt
+	$(LOCK) pyproject.toml --extra cli tests/integrations/requirements.in $(UPGRADE) -o tests/integrations/requirements.txt
 
 prices: $(VENV)/installed ## Update the token prices from the installed genai-prices
 	$(BIN)/python tools/update_prices.py

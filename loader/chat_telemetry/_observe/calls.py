@@ -19,7 +19,7 @@ def distinct(calls: list[ModelCall]) -> list[ModelCall]:
         return calls
     kept: list[ModelCall] = []
     for call in sorted(calls, key=lambda call: call.source not in _EXPLICIT):
-        if not any(_is_same(other, call) for other in kept):
+        if not any(_has_read(other, call) for other in kept):
             kept.append(call)
     return kept
 
@@ -35,13 +35,18 @@ def last(values: Iterable[Item | None]) -> Item | None:
     return next((value for value in reversed(list(values)) if value is not None), None)
 
 
-def _is_same(one: ModelCall, other: ModelCall) -> bool:
-    if one.source == other.source:
+def _has_read(call: ModelCall, other: ModelCall) -> bool:
+    """Whether the other call is one of the model responses of this one: the events of an agent can hold several."""
+    if call.source == other.source:
         return False
-    if one.response_id is not None and other.response_id is not None:
-        return one.response_id == other.response_id
-    # Instrumentations do not always know the id.
-    if one.step != other.step or other.source in _EXPLICIT:
-        return False
-    read, written, _ = one.tokens()
-    return None not in (read, written) and (read, written) == other.tokens()[:2]
+    # Instrumentations do not always know the id. Chat code may make the same call twice, and hand over each.
+    can_compare_counts = call.step == other.step and other.source not in _EXPLICIT
+    for response_id, tokens in call.responses():
+        if response_id is not None and other.response_id is not None:
+            is_same = response_id == other.response_id
+        else:
+            counts = tokens[:2]
+            is_same = can_compare_counts and None not in counts and counts == other.tokens()[:2]
+        if is_same:
+            return True
+    return False

@@ -27,8 +27,16 @@ _NO_CHAT = Fields("embedding", "embeddings", "data", "results")
 _ANSWERS_OF_OTHER_MODELS = ("embedding", "flagged", "relevance_score")
 _DEEPEST = 3
 _CANCELLED = "response cancelled"
+_COMPLETED = "response.completed"
+"""The last event of a response. openai-agents makes it for other APIs as well, with a response that has no status."""
 # openai-agents gives this id to responses that have none.
 _NO_IDS = {"__fake_id__"}
+# The events of LangChain's astream_events hold each message several times, and those of several model calls. Its
+# callbacks, which the handler reads, have each model call once.
+_LANGCHAIN_EVENT = "on_"
+
+_Counts = dict[str, dict[str, int]]
+"""What one model response reports, by the field that holds it."""
 
 
 class ModelCall:
@@ -46,8 +54,8 @@ class ModelCall:
         self.response_id: str | None = None
         self.failure: str | None = None
         """What the provider reports instead of raising: the status, and the reason if there is one."""
-        self._counts: dict[str, dict[str, int]] = {}
-        self._earlier: list[dict[str, dict[str, int]]] = []
+        self._counts: _Counts = {}
+        self._earlier: list[tuple[str | None, _Counts]] = []
         self._has_ended = False
 
     def read(self, part: object) -> None:
@@ -57,6 +65,8 @@ class ModelCall:
         after the model that wrote, and priced by it.
         """
         if self.model is None and _is_of_other_model(part):
+            return
+        if type(part) is dict and str(part.get("event")).startswith(_LANGCHAIN_EVENT):
             return
         self._read(part, 1)
         if not self._counts and IDENTIFYING.of(part):
@@ -80,14 +90,12 @@ class ModelCall:
     def tokens(self) -> Tokens:
         """What was read and written, as far as the model responses report it."""
         if not self._earlier:
-            return self._tokens_of(self._counts)
-        each = [self._tokens_of(counts) for counts in (*self._earlier, self._counts)]
-        return Tokens(*(total(counts) for counts in zip(*each, strict=True)))
+            return _tokens_of(self._counts)
+        return Tokens(*(total(counts) for counts in zip(*(tokens for _, tokens in self.responses()), strict=True)))
 
-    def _tokens_of(self, counts: dict[str, dict[str, int]]) -> Tokens:
-        """The tokens of one model response, all from one field."""
-        holder = next((name for name in (*_USAGE, "itself") if name in counts), None)
-        return tokens_in(counts[holder]) if holder is not None else Tokens()
+    def responses(self) -> list[tuple[str | None, Tokens]]:
+        """The id and the tokens of each model response."""
+        return [(id_, _tokens_of(counts)) for id_, counts in (*self._earlier, (self.response_id, self._counts))]
 
     def _read(self, part: object, depth: int, *, wants_usage: bool = True, has_id: bool = False) -> None:
         if self.model is None or self.response_id is None or self._has_ended:
@@ -108,6 +116,8 @@ class ModelCall:
                     # Usage of the whole is not overridden by that of a part.
                     wanted = wants_usage and not has_usage
                     self._read(value, depth + 1, wants_usage=wanted, has_id=name in _WITH_ID)
+                    if name == "response" and at(part, "type") == _COMPLETED:
+                        self._has_ended = True
             else:
                 self._read_failure(part)
 
@@ -117,10 +127,11 @@ class ModelCall:
         response_id = found.get("response_id") or found.get("provider_response_id")
         if response_id is None and (model or has_id):  # the `id` of anything else is not that of a response
             response_id = found.get("id")
+        is_other = response_id not in (None, self.response_id)
         if response_id in _NO_IDS:
             response_id = None
-        if self._has_ended and response_id not in (None, self.response_id):
-            self._earlier.append(self._counts)
+        if self._has_ended and is_other:
+            self._earlier.append((self.response_id, self._counts))
             self._counts, self.response_id, self._has_ended = {}, None, False
         self.model = self.model or model
         self.response_id = self.response_id or response_id
@@ -154,6 +165,12 @@ def model_responses(response: object) -> Iterable[object]:
         return responses
     # instructor adds it to an object whose class does not know it.
     return (getattr(response, "__dict__", {}).get("_raw_response", response),)
+
+
+def _tokens_of(counts: _Counts) -> Tokens:
+    """The tokens of one model response, all from one field."""
+    holder = next((name for name in (*_USAGE, "itself") if name in counts), None)
+    return tokens_in(counts[holder]) if holder is not None else Tokens()
 
 
 def _is_of_other_model(part: object) -> bool:

@@ -23,7 +23,8 @@ MOST_SPANS = 10_000
 # Operations of the GenAI conventions that call a chat model. The spans of agents repeat the sums of their model calls,
 # and embeddings are priced as another model. Spans of conventions before 1.27 name no operation.
 _OPERATIONS = {None, "chat", "text_completion", "generate_content"}
-_MODEL = ("gen_ai.response.model", "llm.model_name", "gen_ai.request.model")
+_MODEL = ("gen_ai.response.model", "llm.model_name")
+_ASKED_MODEL = ("gen_ai.request.model",)
 _RESPONSE_ID = ("gen_ai.response.id",)
 _INPUT = (
     "gen_ai.usage.input_tokens",
@@ -88,7 +89,7 @@ class ChatSpanProcessor:
             with self._lock:
                 started = self._started.pop(span.context.span_id, None)
             if started is not None:
-                self._read(started, dict(span.attributes or {}))
+                self._read(started, dict(span.attributes or {}), has_failed=_has_failed(span))
         except Exception as error:
             _tell(error, "on_end")
 
@@ -104,8 +105,12 @@ class ChatSpanProcessor:
         """Nothing waits here: `chat_telemetry.flush` waits for the records."""
         return True
 
-    def _read(self, started: _Started, attributes: dict[str, Any]) -> None:
+    def _read(self, started: _Started, attributes: dict[str, Any], *, has_failed: bool) -> None:
         if started.has_model_call or not _is_model_call(attributes):
+            return
+        # A call that the provider refused has no tokens, and at most the model that was asked for.
+        is_answered = not has_failed or _first(attributes, (*_RESPONSE_ID, *_INPUT, *_OUTPUT)) is not None
+        if not is_answered:
             return
         usage: dict[str, Any] = {
             "input_tokens": _first(attributes, _INPUT),
@@ -114,9 +119,9 @@ class ChatSpanProcessor:
         cached = _first(attributes, _CACHED)
         if cached is not None:
             usage["input_tokens_details"] = {"cached_tokens": cached}
-        started.chat.new_call("opentelemetry", started.step).read(
-            {"model": _first(attributes, _MODEL), "response_id": _first(attributes, _RESPONSE_ID), "usage": usage}
-        )
+        model, response_id = _first(attributes, (*_MODEL, *_ASKED_MODEL)), _first(attributes, _RESPONSE_ID)
+        call = started.chat.new_call("opentelemetry", started.step)
+        call.read({"model": model, "response_id": response_id, "usage": usage})
         with self._lock:
             parent = self._started.get(started.parent or 0)
             while parent is not None:
@@ -128,8 +133,12 @@ def _is_model_call(attributes: dict[str, Any]) -> bool:
     kind = attributes.get("openinference.span.kind")
     if kind is not None:
         return bool(kind == "LLM")
-    is_known = any(name in attributes for name in (*_MODEL, *_INPUT, *_OUTPUT))
+    is_known = any(name in attributes for name in (*_MODEL, *_ASKED_MODEL, *_INPUT, *_OUTPUT))
     return is_known and attributes.get("gen_ai.operation.name") in _OPERATIONS
+
+
+def _has_failed(span: Any) -> bool:
+    return getattr(span.status.status_code, "name", None) == "ERROR"
 
 
 def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> Any:
