@@ -9,6 +9,7 @@ import gc
 import json
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -55,8 +56,8 @@ def streams() -> dict[str, dict[str, float]]:
         chunks = [make(json.loads(first)), *[make(json.loads(middle))] * CHUNKS]
         package, observed = [], []
         for _ in range(REPEATED):
-            package.append(_cpu(lambda middle=middle, make=make: [make(json.loads(middle)) for _ in range(CHUNKS)]))
-            observed.append(_observe(client, chunks) - _cpu(lambda chunks=chunks: _consume(chunks)))
+            package.append(_cpu(partial(_make_chunks, make, middle)))
+            observed.append(_observe(client, chunks) - _cpu(partial(_consume, chunks)))
         scale = 1e6 / CHUNKS
         figures[api] = {"package_us": min(package) * scale, "observed_us": min(observed) * scale}
     return figures
@@ -68,7 +69,12 @@ def _observe(client: TelemetryClient, chunks: list[Any]) -> float:
         chat.step("response_generation"),
     ):
         stream = chat.stream(chunks)
-        return _cpu(lambda: _consume(stream))
+        return _cpu(partial(_consume, stream))
+
+
+def _make_chunks(make: Make, text: str) -> None:
+    for _ in range(CHUNKS):
+        make(json.loads(text))
 
 
 def _consume(chunks: Iterable[Any]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
-from tests.loader.observe.conftest import CHUNKS, Kept, kept, observe
+from tests.loader.observe.conftest import CHUNKS, Kept, observe
 
 PAGE = Path(__file__).parents[2] / "docs" / "chat-code.md"
 
@@ -60,7 +60,8 @@ async def stream_to_a_browser_that_goes(content: Any, spec_version: str) -> None
 
 
 @pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
-def test_a_generator_that_is_closed_in_time_is_recorded_at_once(kept: Kept, spec_version: str) -> None:
+def test_a_generator_that_is_closed_in_time_is_recorded_at_once(spec_version: str) -> None:
+    kept = Kept()
     gc.disable()
     try:
         asyncio.run(stream_to_a_browser_that_goes(advice()(pieces(kept)), spec_version))
