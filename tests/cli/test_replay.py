@@ -85,6 +85,15 @@ def test_the_records_of_erased_users_are_deleted(cli: Cli, database: Database, u
         assert connection.execute("select count(*) from auth.users").fetchall() == [(0,)]
 
 
+def test_a_tilde_is_the_home_directory(
+    cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    leave(tmp_path / "journal", line(user)).release()
+    assert cli("replay", "--journal-dir", "~/journal", database=database).code == 0
+    assert count(database) == 1
+
+
 def test_dead_letters_can_be_left_out(cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path) -> None:
     letter = {"rejected_at": "2026-11-23T08:00:00Z", "reason": "r", "record": json.loads(line(user))}
     (tmp_path / "dead-letters.jsonl").write_text(json.dumps(letter))

@@ -35,11 +35,12 @@ def replay(
     dead_letters: Annotated[bool, typer.Option(help="Send the dead letters again, too.")] = True,
 ) -> None:
     """Send the dead letters and the journals of dead processes. Nothing is stored twice."""
-    journal_dir = journal_directory(journal_dir)
+    if str(journal_dir).startswith("~"):  # as an env file passes it
+        journal_dir = journal_directory(journal_dir)
     _check(journal_dir)
     connect(database_url).close()  # its errors have more detail than those of a store, which must be safe to log
     with closing(Store(database_url)) as store:
-        replay = Replay(store, journal_dir)
+        replay = Replay(store, journal_dir.absolute())
         try:
             if dead_letters:
                 replay.send_dead_letters()
