@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final, get_type_hints
 from uuid import UUID
 
 import msgspec
+from msgspec import convert
+from msgspec.structs import astuple
 
 from chat_telemetry._conversions import (
     AHEAD,
@@ -81,12 +83,10 @@ class Encoder:
         """
         try:
             if type(record) is TelemetryRecord:
-                msgspec.convert(msgspec.structs.astuple(record), self._plain_type)
-                # msgspec accepts 16 bytes as a UUID, and encodes them as base64.
-                kinds: tuple[type, ...] = (type(record.log_id), type(record.user_id), type(record.conversation_id))
-                if EARLIEST <= record.created_at <= _latest and bytes not in kinds:
-                    return _to_json(record)
-        except (msgspec.ValidationError, UnicodeEncodeError, TypeError):  # TypeError: a time as text
+                plain = convert(astuple(record), self._plain_type)
+                if EARLIEST <= plain.created_at <= _latest:
+                    return _to_json(plain)
+        except (msgspec.ValidationError, UnicodeEncodeError):
             pass
         return None
 
@@ -177,7 +177,7 @@ def longest_line(max_text_chars: int, max_name_chars: int) -> int:
     return max(LONGEST_LINE_BYTES, BYTES_PER_CHAR * chars + OTHER_BYTES)
 
 
-def _plain_type(max_text_chars: int, max_name_chars: int) -> type:
+def _plain_type(max_text_chars: int, max_name_chars: int) -> Any:
     """A type that accepts the values of records which need no repair."""
     number = Annotated[float, msgspec.Meta(ge=0, le=LARGEST)] | Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
     name = Annotated[str, msgspec.Meta(max_length=max_name_chars)]

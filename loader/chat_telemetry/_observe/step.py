@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -70,25 +70,29 @@ class NoStep(contextlib.nullcontext[None]):
         guarded(_advise_about, name)
 
 
-def milliseconds(intervals: Iterable[Interval]) -> dict[str | None, int]:
+def milliseconds(intervals: Collection[Interval]) -> dict[str | None, int]:
     """The time in which each step was open, once or in several tasks at the same time.
 
     A step has none if nobody knows when one of its intervals ended.
     """
+    durations = {step: round((ended - started) * 1000) for step, started, ended in intervals if ended is not None}
+    if len(durations) == len(intervals):  # as in most requests, each step once
+        return durations
     by_step: dict[str | None, list[tuple[float, float | None]]] = {}
     for step, started, ended in intervals:
         by_step.setdefault(step, []).append((started, ended))
-    durations = {}
-    for step, times in by_step.items():
-        seconds, until = 0.0, 0.0
-        for started, ended in sorted(times, key=itemgetter(0)) if len(times) > 1 else times:
-            if ended is None:
-                break
-            seconds += max(0.0, ended - max(started, until))
-            until = max(until, ended)
-        else:
-            durations[step] = round(seconds * 1000)
-    return durations
+    return {step: duration for step, times in by_step.items() if (duration := _union(times)) is not None}
+
+
+def _union(times: list[tuple[float, float | None]]) -> int | None:
+    """The milliseconds in at least one of the intervals."""
+    seconds, until = 0.0, 0.0
+    for started, ended in sorted(times, key=itemgetter(0)):
+        if ended is None:
+            return None
+        seconds += max(0.0, ended - max(started, until))
+        until = max(until, ended)
+    return round(seconds * 1000)
 
 
 def _advise_about(name: object) -> None:
