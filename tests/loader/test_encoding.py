@@ -90,7 +90,7 @@ class Model(enum.Enum):
         (0, 0, False),
         (2**31 - 1, 2**31 - 1, False),
         (12.5, 12.5, False),
-        (Decimal("12.4"), "12.4", False),
+        (Decimal("12.4"), 12.4, False),
         (Fraction(25, 2), 12.5, False),
         (Count(7), 7, False),
         ("12", 12.0, False),
