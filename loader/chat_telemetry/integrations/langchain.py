@@ -18,7 +18,7 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from chat_telemetry._logger import logger
+from chat_telemetry._observe.advice import tell
 from chat_telemetry._observe.chat import ObservedChat, current
 from chat_telemetry._observe.fields import at, items
 
@@ -49,7 +49,7 @@ def _guarded(callback: Callable[..., None]) -> Callable[..., None]:
         try:
             callback(*args, **kwargs)
         except Exception as error:
-            logger.debug("a callback was not observed: %s in %s", type(error).__name__, callback.__name__)
+            tell(error, callback.__name__)
 
     return guarded
 

@@ -14,7 +14,7 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-from chat_telemetry._logger import logger
+from chat_telemetry._observe.advice import tell
 from chat_telemetry._observe.chat import ObservedChat, current
 
 # Spans that were started and not ended are forgotten when there are more than this.
@@ -81,7 +81,7 @@ class ChatSpanProcessor:
                     if len(self._started) > MOST_SPANS:
                         self._started.popitem(last=False)
         except Exception as error:
-            _tell(error, "on_start")
+            tell(error, "on_start")
 
     def on_end(self, span: Any) -> None:
         """Read model, response id and tokens, if the span is of a model call."""
@@ -91,7 +91,7 @@ class ChatSpanProcessor:
             if started is not None:
                 self._read(started, dict(span.attributes or {}), has_failed=_has_failed(span))
         except Exception as error:
-            _tell(error, "on_end")
+            tell(error, "on_end")
 
     def _on_ending(self, span: object) -> None:
         """The SDK calls it before `on_end`."""
@@ -143,7 +143,3 @@ def _has_failed(span: Any) -> bool:
 
 def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> Any:
     return next((attributes[name] for name in names if attributes.get(name) is not None), None)
-
-
-def _tell(error: Exception, where: str) -> None:
-    logger.debug("a span was not read: %s in %s", type(error).__name__, where)
