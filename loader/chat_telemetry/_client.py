@@ -69,6 +69,7 @@ class TelemetryClient:
         """For records persisted from now on."""
         self._enabled = enabled
         self._encoder = Encoder(max_text_chars, max_name_chars)
+        self._encode_plain = self._encoder.encode_plain
         conninfo = database_url() if dsn is None else normalized(dsn)
         self._has_database = conninfo is not None
         store = Store(conninfo or "", connect_timeout=connect_timeout, batch_timeout=batch_timeout)
@@ -93,7 +94,7 @@ class TelemetryClient:
                     self._queue.count(redacted=1)
                     return False
                 record = redacted
-            line = self._encoder.encode_plain(record) or self._encode_repaired(record)
+            line = self._encode_plain(record) or self._encode_repaired(record)
             if self._queue.put(line):
                 if not self._delivery.running:
                     self._delivery.start()

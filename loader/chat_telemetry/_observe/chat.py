@@ -18,14 +18,13 @@ from chat_telemetry._client import TelemetryClient
 from chat_telemetry._default_client import persist_telemetry
 from chat_telemetry._logger import logger
 from chat_telemetry._observe.advice import advise, guarded, tell
-from chat_telemetry._observe.calls import distinct, failed_call, last
-from chat_telemetry._observe.chat_failures import CANCELLED, StepFailures, failure_in, is_cancellation, message_of
+from chat_telemetry._observe.chat_failures import StepFailures, is_cancellation, message_of
+from chat_telemetry._observe.filling import fill, fill_calls, fill_durations, fill_failure
 from chat_telemetry._observe.first_text import begins_response
-from chat_telemetry._observe.place import Place, here, place_in
-from chat_telemetry._observe.step import STEPS, TIMED_STEPS, Interval, NoStep, ObservedStep, milliseconds
+from chat_telemetry._observe.place import Place, get_here, here, place_in, set_here
+from chat_telemetry._observe.step import STEPS, Interval, NoStep, ObservedStep
 from chat_telemetry._observe.stream import observed
-from chat_telemetry._observe.usage import ModelCall, model_responses, total
-from chat_telemetry._observe.usage_fields import Tokens
+from chat_telemetry._observe.usage import ModelCall, model_responses
 from chat_telemetry._record import TelemetryRecord
 
 Step = Literal["nl_to_sql", "sql_validation", "sql_execution", "response_generation"]
@@ -151,7 +150,9 @@ class ObservedChat(Place):
         if self.is_over:
             self._begin_again()
         if not self._entered:
-            self.enter()
+            self.outer = get_here()
+            self.is_open = True
+            set_here(self)
         self._entered += 1
         return self
 
@@ -235,54 +236,25 @@ class ObservedChat(Place):
     def _fail(self, error: BaseException) -> None:
         if self.record.error_type is None:
             step = self._failures.step_of(error) if self._failures else None
-            error_type, self.record.failed_step = failure_in(step or self.step_here())
-            self.record.error_type = CANCELLED if is_cancellation(error) else error_type
-        self._fill("error_message", message_of(error))
+            fill_failure(self.record, step or self.step_here(), is_cancelled=is_cancellation(error))
+        fill(self.record, "error_message", message_of(error))
 
     def _finish(self, error: BaseException | None) -> None:
-        try:
-            self.leave()
-            if error is not None:
-                self._fail(error)
-            self._fill_measured()
-        except Exception as failure:
-            tell(failure, "finish")
-        try:
-            self.is_over = True
-            self._failures = None  # because tracebacks would keep the variables of the request alive
-            self._persist(self.record)
-        except Exception as failure:
-            tell(failure, "persist")
+        self.leave()
+        if error is not None:
+            guarded(self._fail, error)
+        guarded(self._fill_measured)
+        self.is_over = True
+        self._failures = None  # because tracebacks would keep the variables of the request alive
+        guarded(self._persist, self.record)
 
     def _fill_measured(self) -> None:
         record = self.record
-        for step, duration in milliseconds(self.intervals).items():
-            if (column := TIMED_STEPS.get(step)) is not None and getattr(record, column) is None:
-                setattr(record, column, duration)
+        fill_durations(record, self.intervals)
         if self._first_byte is not None and record.ttfb_ms is None:
             record.ttfb_ms = round((self._first_byte - self._started) * 1000)
         if self._calls:
-            self._fill_from(distinct(self._calls))
-
-    def _fill_from(self, calls: list[ModelCall]) -> None:
-        for prefix in ("sql", "response"):
-            of_prefix = [call for call in calls if call.column_prefix == prefix]
-            if of_prefix:
-                tokens = [call.tokens() for call in of_prefix]
-                self._fill(f"{prefix}_model", last(call.model for call in of_prefix))
-                for kind, counts in zip(Tokens._fields, zip(*tokens, strict=True), strict=True):
-                    self._fill(f"{prefix}_{kind}_tokens", total(counts))
-                if prefix == "response":
-                    self._fill("response_id", last(call.response_id for call in of_prefix))
-        failed = failed_call(calls)
-        if failed is not None and self.record.error_type is None:
-            error_type, self.record.failed_step = failure_in(failed.step)
-            self.record.error_type = CANCELLED if failed.is_cancelled else error_type
-            self._fill("error_message", failed.failure)
-
-    def _fill(self, column: str, value: object) -> None:
-        if getattr(self.record, column) is None:
-            setattr(self.record, column, value)
+            fill_calls(record, self._calls)
 
 
 def _advise_about(response: object) -> None:

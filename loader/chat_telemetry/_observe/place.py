@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Place:
-    """A chat request, or one of its steps, and the place around it."""
+    """A chat request or one of its steps, and the place around it. What enters it sets its fields and the context."""
 
     __slots__ = ("is_open", "outer", "step_name")
 
@@ -24,12 +24,6 @@ class Place:
         """The chat request of this place."""
         raise NotImplementedError
 
-    def enter(self) -> None:
-        """Make this the place of this context."""
-        self.outer = _get()
-        self.is_open = True
-        _set(self)
-
     def leave(self) -> None:
         """Return to the place around this one, unless the code is in another place.
 
@@ -37,14 +31,14 @@ class Place:
         never entered it, and while another generator of the same context is in its own place.
         """
         self.is_open = False
-        if _get() is self:
+        if get_here() is self:
             outer = self.outer
-            _set(outer if outer is None or outer.is_open else _open_place(outer))
+            set_here(outer if outer is None or outer.is_open else _open_place(outer))
 
 
 def here() -> Place | None:
     """The innermost place that is open in this context."""
-    return _open_place(_get())
+    return _open_place(get_here())
 
 
 def place_in(chat: ObservedChat) -> Place | None:
@@ -53,7 +47,7 @@ def place_in(chat: ObservedChat) -> Place | None:
     A task that was created in a step belongs to that step, also if the step has ended. A place around that of another
     chat request counts only if it is open.
     """
-    place = _get()
+    place = get_here()
     is_innermost = True
     while place is not None:
         if place.chat is chat:
@@ -66,7 +60,7 @@ def place_in(chat: ObservedChat) -> Place | None:
 
 
 _here: ContextVar[Place | None] = ContextVar("chat_telemetry_place", default=None)
-_get, _set = _here.get, _here.set
+get_here, set_here = _here.get, _here.set
 
 
 def _open_place(place: Place | None) -> Place | None:

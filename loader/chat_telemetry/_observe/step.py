@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from chat_telemetry._observe.advice import advise, guarded
-from chat_telemetry._observe.place import Place
+from chat_telemetry._observe.place import Place, get_here, set_here
 
 if TYPE_CHECKING:
     from chat_telemetry._observe.chat import ObservedChat
@@ -41,7 +41,9 @@ class ObservedStep(Place):
         return self._chat
 
     def __enter__(self) -> None:
-        self.enter()
+        self.outer = get_here()
+        self.is_open = True
+        set_here(self)
         self._chat.open_steps.append(self)
         self._started = time.perf_counter()
 
