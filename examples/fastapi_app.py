@@ -44,7 +44,7 @@ def model() -> openai.AsyncOpenAI:
 
 @app.post("/chat")
 async def chat(question: Question) -> StreamingResponse:
-    """The response as it is written. A browser that disconnects is recorded as an error of response_generation."""
+    """The response as it is written. A browser that disconnects is recorded as `cancelled`."""
     return StreamingResponse(answer(question.user_id, question.question), media_type="text/plain")
 
 
