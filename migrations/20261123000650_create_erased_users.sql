@@ -1,22 +1,22 @@
 -- The users who were erased, and when. Records of theirs can still wait in a journal or as dead letters. The loader
--- inserts users that it does not know, but not these, unless the record is newer than the erasure.
+-- inserts users that it does not know, but not these. To admit one of them again, delete the row.
 
 set lock_timeout = '5s';
 
 create table if not exists public.chat_telemetry_erased_users (
-    user_id uuid not null,
+    user_digest bytea not null,
     erased_at timestamptz not null default pg_catalog.now(),
-    constraint chat_telemetry_erased_users_pkey primary key (user_id)
+    constraint chat_telemetry_erased_users_pkey primary key (user_digest)
 );
 
 comment on table public.chat_telemetry_erased_users is
 'Users who were deleted from auth.users, so that records that arrive late do not bring them back: one row per user.';
-comment on column public.chat_telemetry_erased_users.user_id is 'As it was in auth.users.';
+comment on column public.chat_telemetry_erased_users.user_digest is
+'sha256 of the text of the id, so that no id of an erased user is left.';
 comment on column public.chat_telemetry_erased_users.erased_at is
-'Records of this user with an older created_at are rejected, and not kept as dead letters.';
+'Records of this user from before that are not kept as dead letters.';
 
--- Statistics would keep the ids.
-alter table public.chat_telemetry_erased_users alter column user_id set statistics 0;
+alter table public.chat_telemetry_erased_users alter column user_digest set statistics 0;
 
 alter table public.chat_telemetry_erased_users enable row level security;
 
@@ -37,9 +37,9 @@ security definer
 set search_path = ''
 as $$
 begin
-    insert into public.chat_telemetry_erased_users as erased (user_id)
-    select removed.id from removed
-    on conflict (user_id) do update set erased_at = excluded.erased_at;
+    insert into public.chat_telemetry_erased_users as erased (user_digest)
+    select pg_catalog.sha256(pg_catalog.convert_to(removed.id::text, 'UTF8')) from removed
+    on conflict (user_digest) do update set erased_at = excluded.erased_at;
     return null;
 end
 $$;

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from numbers import Integral, Real
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +24,7 @@ ODD: Final = object()
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=1)  # for clocks that are wrong by hours
+MAX_SUGGESTIONS = 100
 LARGEST = 2**31 - 1
 """Of PostgreSQL's `integer`."""
 
@@ -46,7 +48,8 @@ def as_uuid(value: Any) -> Any:
     try:
         if isinstance(value, bytes):
             return UUID(bytes=value)
-        return UUID(str(value)) if isinstance(value, str | uuid_utils.UUID) else ODD
+        is_text = isinstance(value, str) and "_" not in value  # which Python's integers may have
+        return UUID(str(value)) if is_text or isinstance(value, uuid_utils.UUID) else ODD
     except ValueError:
         return ODD
 
@@ -73,24 +76,27 @@ def _as_datetime(value: Any) -> datetime | None:
         return datetime.combine(value, time())
     if isinstance(value, str):
         return datetime.fromisoformat(value)
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+    if isinstance(value, Real | Decimal) and not isinstance(value, bool):
         return datetime.fromtimestamp(float(value), UTC)
     return None
 
 
-def as_text(value: Any) -> Any:
-    """A text. Bytes are decoded as UTF-8, lists and dicts become JSON, numbers and exceptions their text."""
+def as_text(value: Any, limit: int) -> Any:
+    """A text. Bytes are decoded as UTF-8, lists and dicts become JSON, numbers and exceptions their text.
+
+    Of a text that is longer than `limit`, only a little more is copied, because it can have hundreds of megabytes.
+    """
     if type(value) is str:  # first, because the classes below are slow to test
-        return _valid(value)
+        return _valid(value[: limit + 1])
     if isinstance(value, enum.Enum):
         value = value.value
     if isinstance(value, Mapping | list | tuple):
         value = msgspec.json.encode(value)
     if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).decode(errors="replace")
+        return bytes(value[: 4 * (limit + 1)]).decode(errors="replace")
     if isinstance(value, Real | Decimal | UUID | uuid_utils.UUID | date | BaseException):
         value = str(value)
-    return _valid(value) if isinstance(value, str) else ODD
+    return _valid(value[: limit + 1]) if isinstance(value, str) else ODD
 
 
 def _valid(text: str) -> str:
@@ -124,14 +130,14 @@ def as_flag(value: Any) -> Any:
         return bool(value)
     if isinstance(value, str):
         return _FLAGS.get(value.strip().lower(), ODD)
-    return bool(value) if isinstance(value, Integral) and value in (0, 1) else ODD
+    return bool(value) if isinstance(value, Real | Decimal) and value in (0, 1) else ODD
 
 
-def as_texts(value: Any) -> Any:
-    """A list of texts. One text is a list of one."""
+def as_texts(value: Any, limit: int) -> Any:
+    """A list of texts, of which one more is looked at than are kept. One text is a list of one."""
     if isinstance(value, str | bytes):
         value = [value]
     if isinstance(value, Mapping) or not isinstance(value, Iterable):
         return ODD
-    texts = [as_text(item) for item in value if not is_missing(item)]
+    texts = [as_text(item, limit) for item in islice(value, MAX_SUGGESTIONS + 1) if not is_missing(item)]
     return ODD if ODD in texts else texts

@@ -19,6 +19,7 @@ from chat_telemetry._conversions import (
     AHEAD,
     EARLIEST,
     LARGEST,
+    MAX_SUGGESTIONS,
     ODD,
     as_count,
     as_flag,
@@ -31,7 +32,6 @@ from chat_telemetry._conversions import (
 from chat_telemetry._errors import InvalidRecord
 from chat_telemetry._record import COLUMNS, INTEGERS, LONG_TEXTS, NAMES, Integer, LongText, TelemetryRecord, new_key
 
-MAX_SUGGESTIONS = 100
 MARK = "…"
 # Journals with lines of this size are readable whatever the settings of the process that reads them.
 LONGEST_LINE_BYTES = 4 * 2**20
@@ -48,10 +48,12 @@ NO_QUESTION: Final = "user_question must be a text"
 
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("log_id", "user_id", "conversation_id"), as_uuid),
-    **dict.fromkeys((*LONG_TEXTS, *NAMES), as_text),
     **dict.fromkeys(INTEGERS, as_count),
     "created_at": as_time,
     "is_off_topic": as_flag,
+}
+_TEXT_CONVERSIONS: dict[str, Callable[[Any, int], Any]] = {
+    **dict.fromkeys((*LONG_TEXTS, *NAMES), as_text),
     "follow_up_suggestions": as_texts,
 }
 # What replaces an odd value, if it is not null.
@@ -61,7 +63,6 @@ _REPLACEMENTS: dict[str, Callable[[], Any]] = {
     "is_off_topic": lambda: False,
 }
 
-_TEXTS = {*LONG_TEXTS, *NAMES, "follow_up_suggestions"}
 _NULLABLE = {*COLUMNS} - {"user_id", "user_question", *_REPLACEMENTS}
 
 _latest = datetime.now(UTC) + AHEAD
@@ -86,8 +87,8 @@ class Encoder:
                 plain = convert(astuple(record), self._plain_type)
                 if EARLIEST <= plain.created_at <= _latest:
                     return _to_json(plain)
-        except (msgspec.ValidationError, UnicodeEncodeError):
-            pass
+        except Exception:  # of msgspec, or of a value's own methods
+            return None
         return None
 
     def encode_repaired(self, record: TelemetryRecord) -> tuple[bytes, list[str], list[str]]:
@@ -138,7 +139,7 @@ def _converted(column: str, value: Any, limit: int) -> tuple[Any, bool]:
     is_null = False
     try:
         is_null = is_missing(value)
-        converted = ODD if is_null else _CONVERSIONS[column](_bounded(value, limit) if column in _TEXTS else value)
+        converted = ODD if is_null else _convert(column, value, limit)
     except Exception:  # of the value's own methods
         converted = ODD
     if column == "user_id" and converted is ODD:
@@ -151,15 +152,10 @@ def _converted(column: str, value: Any, limit: int) -> tuple[Any, bool]:
     return converted, False
 
 
-def _bounded(value: Any, limit: int) -> Any:
-    """A text that is a little longer than its limit instead of one of hundreds of megabytes, which would be copied."""
-    if isinstance(value, str) and len(value) > limit:
-        return value[: limit + 1]
-    if isinstance(value, bytes) and len(value) > 4 * limit:
-        return value[: 4 * limit + 4]
-    if isinstance(value, list | tuple):
-        return [_bounded(item, limit) for item in value[: MAX_SUGGESTIONS + 1]]
-    return value
+def _convert(column: str, value: Any, limit: int) -> Any:
+    if column in _TEXT_CONVERSIONS:
+        return _TEXT_CONVERSIONS[column](value, limit)
+    return _CONVERSIONS[column](value)
 
 
 def _shortened(value: Any, limit: int) -> Any:

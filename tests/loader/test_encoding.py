@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import json
 import logging
 import math
 import tracemalloc
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -200,6 +201,8 @@ def test_what_is_no_text_becomes_null_and_a_question_is_refused(column: str, val
         (NA(), False, False),
         (1, True, False),
         (Flag(), True, False),
+        (1.0, True, False),
+        (Decimal(0), False, False),
         ("yes", True, False),
         ("False", False, False),
         ("maybe", False, True),
@@ -236,7 +239,9 @@ def test_a_uuid_of_another_type_is_sent(value: object) -> None:
     assert repaired == []
 
 
-@pytest.mark.parametrize("value", [None, 42, "auth0|65f1", "", b"x", 4.2, NA(), object(), HOSTILE])
+@pytest.mark.parametrize(
+    "value", [None, 42, "auth0|65f1", "", b"x", "6f0f6a3e_3f7b5a0e9d2e0c7d8a4b1f00", 4.2, NA(), object(), HOSTILE]
+)
 def test_a_user_id_that_is_no_uuid_is_refused_with_advice(value: object) -> None:
     with pytest.raises(InvalidRecord, match="user_id must be a UUID") as refusal:
         encode(record(user_id=made(value)))
@@ -273,7 +278,9 @@ def test_suggestions_are_cut_in_length_and_number() -> None:
     assert cut == ["follow_up_suggestions"]
 
 
-@pytest.mark.parametrize("text", ["x" * 100_000_000, b"x" * 100_000_000], ids=["text", "bytes"])
+@pytest.mark.parametrize(
+    "text", ["x" * 100_000_000, b"x" * 100_000_000, ValueError("x" * 100_000_000)], ids=["text", "bytes", "exception"]
+)
 def test_a_huge_text_costs_no_more_than_its_limit(text: object) -> None:
     huge = record(ai_response=text)
     tracemalloc.start()
@@ -353,3 +360,26 @@ def test_odd_values_of_typed_records_have_a_reason() -> None:
         "created_at": "is before 2000",
     }
     assert odd_values(record(created_at=NOW + timedelta(days=2))) == {"created_at": "is more than a day in the future"}
+
+
+def test_an_endless_iterable_of_suggestions_is_cut() -> None:
+    values, repaired, cut = sent(record(follow_up_suggestions=itertools.repeat("a")))
+    assert (values["follow_up_suggestions"], repaired, cut) == (["a"] * 100, [], ["follow_up_suggestions"])
+
+
+def test_a_long_list_in_a_text_column_is_cut_as_its_json() -> None:
+    values, _, cut = sent(record(ai_response=list(range(150))))
+    assert (values["ai_response"], cut) == ("[0,1,2,3,4,5,6,7,8,…", ["ai_response"])
+
+
+class Zone(tzinfo):
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        raise RuntimeError("no offset")
+
+    dst = tzname = utcoffset  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("columns", [{"ttfb_ms": Decimal("sNaN")}, {"created_at": datetime(2026, 1, 1, tzinfo=Zone())}])
+def test_a_value_that_raises_when_it_is_looked_at_is_repaired(columns: dict[str, object]) -> None:
+    _, repaired, _ = sent(record(**columns))
+    assert repaired == [*columns]

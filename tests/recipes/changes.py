@@ -119,7 +119,7 @@ ADD_PROVIDER = [
     ),
     Edit(
         "docs/chat-code.md",
-        "| provider | input, cached tokens included | output | cached |\n| --- | --- | --- | --- |\n",
+        "| shape | input, cached tokens included | output | cached |\n| --- | --- | --- | --- |\n",
         "| Example | `tokens_in` + `tokens_in_cache` | `tokens_out` | `tokens_in_cache` |\n",
     ),
 ]

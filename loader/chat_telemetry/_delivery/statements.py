@@ -70,24 +70,23 @@ INSERT_KNOWN_CONVERSATIONS = _statement(f"""
     ) end
 """)  # noqa: S608 - made of column names
 
-_OF_ERASED_USER = f"""
-    exists (
-        select from public.chat_telemetry_erased_users as erased
-        where erased.user_id = {_VALUES["user_id"]} and erased.erased_at >= {_VALUES["created_at"]}
-    )
-"""
-# The users of the lines, into the table that the migrations made, and not those with a line from before their erasure.
+_USER_DIGEST = f"pg_catalog.sha256(pg_catalog.convert_to(({_VALUES['user_id']})::text, 'UTF8'))"
+# The users of the lines, into the table that the migrations made. A user who was erased stays erased.
 INSERT_USERS = f"""
     insert into auth.users (id)
-    select {_VALUES["user_id"]}
+    select distinct {_VALUES["user_id"]} as user_id
     from pg_catalog.jsonb_array_elements(%s) as line
     where pg_catalog.obj_description('auth.users'::pg_catalog.regclass, 'pg_class') like 'Made by chat-telemetry%%'
-    group by 1
-    having not pg_catalog.bool_or({_OF_ERASED_USER})
-    order by 1
+        and not exists (
+            select from public.chat_telemetry_erased_users as erased where erased.user_digest = {_USER_DIGEST}
+        )
+    order by user_id
     on conflict do nothing
     returning true
 """.encode()  # noqa: S608 - made of column names
+# For a line whose user was erased: whether the line is from before that.
 IS_OF_ERASED_USER = f"""
-    select from pg_catalog.jsonb_array_elements(%s) as line where {_OF_ERASED_USER}
-""".encode()
+    select erased.erased_at >= {_VALUES["created_at"]}
+    from pg_catalog.jsonb_array_elements(%s) as line
+    inner join public.chat_telemetry_erased_users as erased on erased.user_digest = {_USER_DIGEST}
+""".encode()  # noqa: S608 - made of column names

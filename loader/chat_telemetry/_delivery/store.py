@@ -41,6 +41,7 @@ LONG_IDLE_S = 10.0
 ANSWER_TIMEOUT_S = 1.0
 # When an insert takes longer than this, the caller is told once: nothing else is delivered meanwhile.
 TELL_AFTER_S = 30.0
+USER_ERASED = "its user was erased: to admit the user again, delete the row of public.chat_telemetry_erased_users"
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ class Store:
                 if end - start == 1:
                     raise
                 ranges.append((start, end))
-            except UserErased:
-                rejected.append(Rejection(start, "its user was erased", "", may_be_kept=False))
+            except UserErased as erased:
+                rejected.append(Rejection(start, USER_ERASED, "", may_be_kept=not erased.is_from_before))
             except psycopg.Error as error:
                 if end - start == 1:
                     rejected.append(Rejection(start, _reason(error), error.diag.message_primary or ""))

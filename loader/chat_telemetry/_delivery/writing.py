@@ -21,7 +21,12 @@ from chat_telemetry._delivery.statements import (
 
 
 class UserErased(Exception):
-    """The user of the only line was erased after the chat request."""
+    """The user of the only line was erased."""
+
+    def __init__(self, *, is_from_before: bool) -> None:
+        super().__init__()
+        self.is_from_before = is_from_before
+        """Whether the chat request was before the erasure. Then nothing of it may be kept."""
 
 
 def write(connection: psycopg.Connection, lines: Sequence[bytes], *, inserts_users: bool) -> int:
@@ -45,8 +50,7 @@ def write(connection: psycopg.Connection, lines: Sequence[bytes], *, inserts_use
     try:
         return _execute(connection, INSERT_WITHOUT_CONVERSATION, lines)
     except sqlstate.ForeignKeyViolation:
-        if _is_of_erased_user(connection, lines):
-            raise UserErased from None
+        _raise_if_erased(connection, lines)
         raise
 
 
@@ -58,11 +62,11 @@ def _insert_users(connection: psycopg.Connection, lines: Sequence[bytes]) -> boo
         return False
 
 
-def _is_of_erased_user(connection: psycopg.Connection, lines: Sequence[bytes]) -> bool:
-    try:
-        return _execute(connection, IS_OF_ERASED_USER, lines) > 0
-    except psycopg.ProgrammingError:
-        return False
+def _raise_if_erased(connection: psycopg.Connection, lines: Sequence[bytes]) -> None:
+    with contextlib.suppress(psycopg.ProgrammingError):
+        row = connection.execute(IS_OF_ERASED_USER, [Jsonb(lines, dumps=as_array)]).fetchone()
+        if row is not None:
+            raise UserErased(is_from_before=row[0]) from None
 
 
 def _execute(connection: psycopg.Connection, statement: bytes, lines: Sequence[bytes]) -> int:

@@ -8,15 +8,16 @@ from typing import Any
 
 from chat_telemetry._logger import logger
 
-_given: set[str] = set()
-# An application could make the texts, for example names of steps.
-MOST = 100
+_given: dict[str, set[str]] = {}
+# Of each group, because an application could make the texts, for example names of steps.
+MOST = 20
 
 
-def advise(text: str) -> None:
-    """Log a warning, unless the same text was logged before in this process."""
-    if text not in _given and len(_given) < MOST:
-        _given.add(text)
+def advise(text: str, *, group: str = "") -> None:
+    """Log a warning, unless the same text was logged before in this process, or too many others of its group."""
+    given = _given.setdefault(group, set())
+    if text not in given and len(given) < MOST:
+        given.add(text)
         # A handler or filter of the application may raise.
         with contextlib.suppress(Exception):
             logger.warning("%s", text)

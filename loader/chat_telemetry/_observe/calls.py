@@ -14,13 +14,20 @@ _EXPLICIT = ("usage", "stream")
 
 
 def distinct(calls: list[ModelCall]) -> list[ModelCall]:
-    """The calls, each once. Two sources can read the same: a stream and its final response, or an instrumentation."""
-    if len({call.source for call in calls}) < 2:
+    """The calls, each once. Several sources can read the same: a stream and its final response, or instrumentations.
+
+    What only the other source knows, for example the model, is taken over.
+    """
+    if len(calls) < 2 or {call.source for call in calls} == {"usage"}:
         return calls
     kept: list[ModelCall] = []
+    matched: set[tuple[int, str]] = set()
     for call in sorted(calls, key=lambda call: call.source not in _EXPLICIT):
-        if not any(_has_read(other, call) for other in kept):
+        same = next((other for other in kept if _has_read(other, call, matched)), None)
+        if same is None:
             kept.append(call)
+        else:
+            same.complete_from(call)
     return kept
 
 
@@ -35,18 +42,20 @@ def last(values: Iterable[Item | None]) -> Item | None:
     return next((value for value in reversed(list(values)) if value is not None), None)
 
 
-def _has_read(call: ModelCall, other: ModelCall) -> bool:
+def _has_read(call: ModelCall, other: ModelCall, matched: set[tuple[int, str]]) -> bool:
     """Whether the other call is one of the model responses of this one: the events of an agent can hold several."""
-    if call.source == other.source:
+    if call.source == other.source and call.source in _EXPLICIT:
+        return False  # chat code may make the same call twice, and hand over each
+    responses = call.responses()
+    if other.response_id is not None and other.response_id in [response_id for response_id, _ in responses]:
+        return True
+    # Instrumentations do not always know the id, or the framework has one of its own. One span is one response.
+    if call.source == other.source or call.step != other.step or other.source in _EXPLICIT:
         return False
-    # Instrumentations do not always know the id. Chat code may make the same call twice, and hand over each.
-    can_compare_counts = call.step == other.step and other.source not in _EXPLICIT
-    for response_id, tokens in call.responses():
-        if response_id is not None and other.response_id is not None:
-            is_same = response_id == other.response_id
-        else:
-            counts = tokens[:2]
-            is_same = can_compare_counts and None not in counts and counts == other.tokens()[:2]
-        if is_same:
+    counts = other.tokens()[:2]
+    for position, (_, tokens) in enumerate(responses):
+        match = (id(call) + position, other.source)
+        if None not in counts and counts == tokens[:2] and match not in matched:
+            matched.add(match)
             return True
     return False

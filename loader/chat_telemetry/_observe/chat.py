@@ -21,8 +21,8 @@ from chat_telemetry._observe.advice import advise, guarded, tell
 from chat_telemetry._observe.chat_failures import StepFailures, is_cancellation, message_of
 from chat_telemetry._observe.filling import fill, fill_calls, fill_durations, fill_failure
 from chat_telemetry._observe.first_text import begins_response
-from chat_telemetry._observe.place import Place, get_here, here, place_in, set_here
-from chat_telemetry._observe.step import STEPS, Interval, NoStep, ObservedStep
+from chat_telemetry._observe.place import Place, here, place_in
+from chat_telemetry._observe.step import STEPS, Interval, NoStep, ObservedStep, step_named
 from chat_telemetry._observe.stream import observed
 from chat_telemetry._observe.usage import ModelCall, model_responses
 from chat_telemetry._record import TelemetryRecord
@@ -52,7 +52,7 @@ def observe_chat(
     persists the record.
     """
     record = TelemetryRecord(user_id=user_id, user_question=user_question, conversation_id=conversation_id)
-    return ObservedChat(record, client.persist if client else persist_telemetry)
+    return ObservedChat(record, persist_telemetry if client is None else client.persist)
 
 
 def current() -> ObservedChat | None:
@@ -110,10 +110,12 @@ class ObservedChat(Place):
         The duration is the time in which the step is open: once, several times, or in several tasks at the same time.
         `sql_validation` has no duration column. An unknown name is reported once, and its block has no step.
         """
-        return ObservedStep(self, name) if name in STEPS else NoStep(name)
+        return ObservedStep(self, name) if type(name) is str and name in STEPS else step_named(self, name)
 
     def first_byte(self) -> None:
         """The user sees the first text of the response now. Only the first call counts."""
+        if self.is_over:
+            advise(LATE)
         if self._first_byte is None:
             self._first_byte = self._last_activity = time.perf_counter()
 
@@ -142,6 +144,8 @@ class ObservedChat(Place):
 
     def fail(self, error: BaseException) -> None:
         """Record an exception that does not leave the block, for example because a handler replies to the user."""
+        if self.is_over:
+            advise(LATE)
         guarded(self._fail, error)
 
     def __enter__(self) -> ObservedChat:
@@ -150,9 +154,7 @@ class ObservedChat(Place):
         if self.is_over:
             self._begin_again()
         if not self._entered:
-            self.outer = get_here()
-            self.is_open = True
-            set_here(self)
+            self.enter()
         self._entered += 1
         return self
 
@@ -185,15 +187,17 @@ class ObservedChat(Place):
 
     def end_step(self, step: str | None, started: float, ended: float, error: BaseException | None) -> None:
         """For ObservedStep: an exception leaves the step, or the chat request is over."""
+        is_closed = isinstance(error, GeneratorExit)
+        self.intervals.append((step, started, self._last_known(started) if is_closed else ended))
         if self.is_over:
-            advise(LATE)
-        moment: float | None = ended
-        if error is not None:
+            if error is None or not is_cancellation(error):  # as for a generator in that of the chat request
+                advise(LATE)
+        elif error is not None:
             self.note_failure(error, step)
-            if isinstance(error, GeneratorExit):
-                # The server may close the generator long after the user left. The last chunk is the last known moment.
-                moment = self._last_activity if self._last_activity > started else None
-        self.intervals.append((step, started, moment))
+
+    def _last_known(self, started: float) -> float | None:
+        """The end of a step in a generator that is closed: a server may do that long after the user left."""
+        return self._last_activity if self._last_activity > started else None
 
     def note_failure(self, error: BaseException, step: str | None) -> None:
         """An exception was raised in this step. It is recorded if it ends the request."""
@@ -240,9 +244,13 @@ class ObservedChat(Place):
         fill(self.record, "error_message", message_of(error))
 
     def _finish(self, error: BaseException | None) -> None:
-        self.leave()
         if error is not None:
             guarded(self._fail, error)
+        if isinstance(error, GeneratorExit):
+            self.intervals += [
+                (step.step_name, step.started, self._last_known(step.started)) for step in self.open_steps
+            ]
+        self.leave()
         guarded(self._fill_measured)
         self.is_over = True
         self._failures = None  # because tracebacks would keep the variables of the request alive

@@ -15,6 +15,7 @@ FAILURES = {
 CANCELLED = "cancelled"
 MAX_MESSAGE = 2_000
 """Characters kept of an error message."""
+MOST_LEAVES = 100
 
 # The exceptions of a cancelled task, of a generator that is closed, and of a browser that goes away: package and name,
 # because most of the packages are not installed.
@@ -25,8 +26,12 @@ _CANCELLATIONS = {
     ("trio", "Cancelled"),
     ("greenlet", "GreenletExit"),
     ("starlette", "ClientDisconnect"),
+    ("starlette", "WebSocketDisconnect"),
     ("uvicorn", "ClientDisconnected"),
     ("django", "RequestAborted"),
+    ("websockets", "ConnectionClosedOK"),
+    ("aiohttp", "ClientConnectionResetError"),
+    ("sanic", "RequestCancelled"),
 }
 
 
@@ -45,6 +50,9 @@ class StepFailures:
     def step_of(self, error: BaseException) -> str | None:
         """The step in which the exception, or one that led to it, was raised. A cancelled task did not lead to it."""
         noted = {id(noted): step for noted, step in self._noted}
+        if isinstance(error, GeneratorExit):
+            # Each generator that is closed gets one of its own, the inner one first.
+            return next((step for inner, step in self._noted if isinstance(inner, GeneratorExit)), None)
         found = [origin for origin in origins(error) if id(origin) in noted]
         found.sort(key=is_cancellation)
         return noted[id(found[0])] if found else None
@@ -58,7 +66,7 @@ def failure_in(step: str | None) -> tuple[str, str | None]:
 def is_cancellation(error: BaseException) -> bool:
     """Whether the request ended because the user left or the task was cancelled. That is no failure."""
     return all(
-        any((cls.__module__.partition(".")[0], cls.__name__) in _CANCELLATIONS for cls in type(leaf).__mro__)
+        any((str(cls.__module__).partition(".")[0], cls.__name__) in _CANCELLATIONS for cls in type(leaf).__mro__)
         for leaf in leaves(error)
     )
 
@@ -77,9 +85,15 @@ def origins(error: BaseException) -> Iterator[BaseException]:
 
 def leaves(error: BaseException) -> list[BaseException]:
     """The exceptions in a group and in its groups; otherwise the exception itself."""
-    if not isinstance(error, BaseExceptionGroup):
-        return [error]
-    return [leaf for held in error.exceptions for leaf in leaves(held)]
+    found: list[BaseException] = []
+    waiting = [error]
+    while waiting and len(found) < MOST_LEAVES:
+        origin = waiting.pop()
+        if isinstance(origin, BaseExceptionGroup):
+            waiting += reversed(origin.exceptions)
+        else:
+            found.append(origin)
+    return found
 
 
 def message_of(error: BaseException) -> str:

@@ -26,8 +26,8 @@ _TEXT_IN_CHOICES = ("delta.content", "delta.refusal", "text")  # OpenAI's Chat C
 # For chunks without a type: a field that they have, and where the text is.
 _TEXT_WITHOUT_TYPE = (
     ("contentBlockDelta", "contentBlockDelta.delta.text"),  # Bedrock
-    ("done", "message.content"),  # Ollama, chat
-    ("done", "response"),  # Ollama, generate
+    ("created_at", "message.content"),  # Ollama, chat
+    ("created_at", "response"),  # Ollama, generate
     ("raw", "delta"),  # llama-index
 )
 

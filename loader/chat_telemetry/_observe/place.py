@@ -10,35 +10,50 @@ if TYPE_CHECKING:
 
 
 class Place:
-    """A chat request or one of its steps, and the place around it. What enters it sets its fields and the context."""
+    """A chat request or one of its steps, and the place around it."""
 
-    __slots__ = ("is_open", "outer", "step_name")
+    __slots__ = ("is_lost", "is_open", "outer", "step_name")
 
     step_name: str | None
     """None: outside of all steps."""
     outer: Place | None
     is_open: bool
+    is_lost: bool
+    """Whether it was left in another context than it was entered in. A context that still has it proves nothing."""
 
     @property
     def chat(self) -> ObservedChat:
         """The chat request of this place."""
         raise NotImplementedError
 
-    def leave(self) -> None:
+    def enter(self) -> None:
+        """Make this the place of this context. It must not be open."""
+        outer = _get()
+        # Only open places, so that a context keeps no chat request alive that is over.
+        self.outer = outer if outer is None or outer.is_open else _open_place(outer)
+        self.is_open = True
+        self.is_lost = False
+        _set(self)
+
+    def leave(self, error: BaseException | None = None) -> None:
         """Return to the place around this one, unless the code is in another place.
 
         A generator runs in the context of whatever asks it for the next item: it can leave a place in a context that
-        never entered it, and while another generator of the same context is in its own place.
+        never entered it, and while another generator of the same context is in its own place. asyncio closes abandoned
+        ones in a task, whose context is a copy.
         """
         self.is_open = False
-        if get_here() is self:
+        if _get() is self:
             outer = self.outer
-            set_here(outer if outer is None or outer.is_open else _open_place(outer))
+            _set(outer if outer is None or outer.is_open else _open_place(outer))
+            self.is_lost = isinstance(error, GeneratorExit)
+        else:
+            self.is_lost = True
 
 
 def here() -> Place | None:
     """The innermost place that is open in this context."""
-    return _open_place(get_here())
+    return _open_place(_get())
 
 
 def place_in(chat: ObservedChat) -> Place | None:
@@ -47,11 +62,11 @@ def place_in(chat: ObservedChat) -> Place | None:
     A task that was created in a step belongs to that step, also if the step has ended. A place around that of another
     chat request counts only if it is open.
     """
-    place = get_here()
+    place = _get()
     is_innermost = True
     while place is not None:
         if place.chat is chat:
-            if is_innermost or place.is_open:
+            if place.is_open or (is_innermost and not place.is_lost):
                 return place
         else:
             is_innermost = False
@@ -60,7 +75,7 @@ def place_in(chat: ObservedChat) -> Place | None:
 
 
 _here: ContextVar[Place | None] = ContextVar("chat_telemetry_place", default=None)
-get_here, set_here = _here.get, _here.set
+_get, _set = _here.get, _here.set
 
 
 def _open_place(place: Place | None) -> Place | None:

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from chat_telemetry._observe.advice import advise, guarded
-from chat_telemetry._observe.place import Place, get_here, set_here
+from chat_telemetry._observe.place import Place
 
 if TYPE_CHECKING:
     from chat_telemetry._observe.chat import ObservedChat
@@ -29,39 +29,64 @@ Interval = tuple[str | None, float, float | None]
 class ObservedStep(Place):
     """One step of a chat request, timed from entry to exit."""
 
-    __slots__ = ("_chat", "_started")
+    __slots__ = ("_again", "_chat", "_started")
 
     def __init__(self, chat: ObservedChat, name: str) -> None:
         self._chat = chat
         self.step_name = name
+        self.is_open = False
+        self._again: list[ObservedStep] | None = None
 
     @property
     def chat(self) -> ObservedChat:
         """The chat request of this step."""
         return self._chat
 
+    @property
+    def started(self) -> float:
+        """When it was entered, by `time.perf_counter`."""
+        return self._started
+
     def __enter__(self) -> None:
-        self.outer = get_here()
-        self.is_open = True
-        set_here(self)
+        if self.is_open:
+            self._enter_again()
+            return
+        self.enter()
         self._chat.open_steps.append(self)
         self._started = time.perf_counter()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if self._again:
+            self._again.pop().__exit__(kind, error, traceback)
+            return
         ended = time.perf_counter()
-        self.leave()
+        self.leave(error)
         chat = self._chat
         chat.open_steps.remove(self)
         if error is None and not chat.is_over:
             chat.intervals.append((self.step_name, self._started, ended))
         else:
-            chat.end_step(self.step_name, self._started, ended, error)
+            guarded(chat.end_step, self.step_name, self._started, ended, error)
 
     async def __aenter__(self) -> None:
         self.__enter__()
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.__exit__(kind, error, traceback)
+
+    def _enter_again(self) -> None:
+        """One object in two blocks at the same time is two steps."""
+        again = ObservedStep(self._chat, self.step_name or "")
+        again.__enter__()
+        self._again = [*(self._again or ()), again]
+
+
+def step_named(chat: ObservedChat, name: object) -> ObservedStep | NoStep:
+    """The step of a name that is not exactly a `str`, for example a member of an enumeration, or that is unknown."""
+    with contextlib.suppress(Exception):
+        if isinstance(name, str) and (text := "".join(name)) in STEPS:
+            return ObservedStep(chat, text)
+    return NoStep(name)
 
 
 class NoStep(contextlib.nullcontext[None]):
@@ -98,4 +123,4 @@ def _union(times: list[tuple[float, float | None]]) -> int | None:
 
 
 def _advise_about(name: object) -> None:
-    advise(f"unknown step {str(name)[:50]!r}: use {', '.join(STEPS)}")
+    advise(f"unknown step {str(name)[:50]!r}: use {', '.join(STEPS)}", group="steps")

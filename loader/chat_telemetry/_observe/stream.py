@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from functools import cache, wraps
+from collections.abc import AsyncIterator, Callable, Generator
+from functools import lru_cache, wraps
 from typing import Any
 
 Note = Callable[[object], None]
 """Reads a chunk or a model response. It never raises."""
 
-# Of the streaming helpers of OpenAI and Anthropic: methods that return the whole model response, streams of its texts,
-# and the response so far.
-_FINAL = "get_final_"
+# Methods that return the whole model response or the next chunk, and those that read the stream to its end and return
+# it; streams of texts; the response so far. They are those of generators and of the streaming helpers of OpenAI and
+# Anthropic.
+_RETURN_A_PART = ("get_final_response", "get_final_completion", "get_final_message", "send", "asend")
+_UNTIL_DONE = "until_done"
 _TEXTS = "text_stream"
 _SNAPSHOTS = ("current_message_snapshot", "current_completion_snapshot")
+_OWN = ("_entered", "_note", "_stream")
 
 
 class ObservedStream:
@@ -26,45 +29,67 @@ class ObservedStream:
     """
 
     def __init__(self, stream: Any, note: Note) -> None:
-        self._stream = stream
-        self._note = note
-        self._entered: Any = stream
+        for name, value in zip(_OWN, (stream, note, stream), strict=True):
+            object.__setattr__(self, name, value)
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        """For `isinstance`. The type of this object is a subclass of ObservedStream."""
-        return type(self._stream)
+        """For `isinstance`. The type of this object is a subclass of ObservedStream.
+
+        Not for what can be awaited: asyncio would run the stream inside as a coroutine or task.
+        """
+        kind: Any = type(self._stream)
+        return type(self) if hasattr(kind, "__await__") else kind
 
     def __getattr__(self, name: str) -> Any:
-        if name in {"_stream", "_note", "_entered"}:  # a copy that was not initialized
+        if name in _OWN:  # a copy that was not initialized
             raise AttributeError(name)
         value = getattr(self._stream, name)
-        if name.startswith(_FINAL) and callable(value):
-            return self._noting(value)
+        if name in _RETURN_A_PART and callable(value):
+            return self._noting(value, self._note)
+        if name == _UNTIL_DONE and callable(value):
+            return self._noting(value, self._note_end)
         return observed(value, self._note) if name == _TEXTS else value
 
-    def _noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._stream, name, value)
+
+    def _noting(self, function: Callable[..., Any], note: Note) -> Callable[..., Any]:
         """The function, so that what it returns is noted, too."""
 
         @wraps(function)
         def noting(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
             if inspect.isawaitable(result):
-                return self._noted(result)
-            self._note(result)
-            return result
+                return self._noted(result, note)
+            note(result)
+            return self if result is self._stream else result
 
         return noting
 
-    async def _noted(self, awaitable: Any) -> Any:
+    async def _noted(self, awaitable: Any, note: Note) -> Any:
         result = await awaitable
-        self._note(result)
-        return result
+        note(result)
+        if result is not self._stream:
+            return result
+        with contextlib.suppress(Exception):
+            self._note(await result.get_final_response())
+        return self
+
+    def _note_end(self, stream: Any) -> None:
+        """Note the model response of a helper that has read its stream."""
+        self._note_snapshot()
+        with contextlib.suppress(Exception):
+            if not inspect.iscoroutinefunction(stream.get_final_response):
+                self._note(stream.get_final_response())
 
     def _enter(self, entered: Any) -> Any:
         """What `with … as` binds: the stream itself, or that of a manager."""
-        self._entered = entered
-        return self if entered is self._stream else observed(entered, self._note)
+        object.__setattr__(self, "_entered", entered)
+        if entered is self._stream:
+            return self
+        is_stream = any(hasattr(type(entered), name) for name in _ITERATION)
+        return observed(entered, self._note) if is_stream else entered
 
     def _note_snapshot(self) -> None:
         """Note the response so far, if the application read only its texts."""
@@ -76,18 +101,34 @@ class ObservedStream:
 def observed(stream: Any, note: Note) -> Any:
     """The stream, watched by `note`."""
     kind: Any = type(stream)
-    return _class_of(kind)(stream, note)
+    if issubclass(kind, ObservedStream):
+        return stream
+    if inspect.iscoroutine(stream):
+        return _await_observed(stream, note)
+    try:
+        return _class_of(kind)(stream, note)
+    except TypeError:  # a class that cannot be hashed
+        return _class_of.__wrapped__(kind)(stream, note)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _class_of(kind: Any) -> type[ObservedStream]:
     methods = {name: method for name, method in _SPECIAL_METHODS.items() if hasattr(kind, name)}
     return type("ObservedStream", (ObservedStream,), methods)
 
 
-def _iter(self: Any) -> Iterator[Any]:
-    note = self._note
-    for chunk in self._stream:
+async def _await_observed(coroutine: Any, note: Note) -> Any:
+    """For a stream that is still to be awaited: `await chat.stream(client.responses.create(…, stream=True))`."""
+    return observed(await coroutine, note)
+
+
+def _iter(self: Any) -> Generator[Any, None, Any]:
+    note, chunks = self._note, iter(self._stream)
+    while True:
+        try:
+            chunk = next(chunks)
+        except StopIteration as end:
+            return end.value  # of a generator, for `yield from`
         note(chunk)
         yield chunk
 
@@ -112,7 +153,7 @@ async def _anext(self: Any) -> Any:
 
 
 def _await(self: Any) -> Generator[Any, Any, Any]:
-    """For a stream that is still to be awaited: `await chat.stream(client.responses.create(…, stream=True))`."""
+    """For the task or future of a stream."""
     stream = yield from self._stream.__await__()
     return observed(stream, self._note)
 
@@ -135,6 +176,7 @@ async def _aexit(self: Any, *exception: Any) -> Any:
     return await self._stream.__aexit__(*exception)
 
 
+_ITERATION = ("__iter__", "__next__", "__aiter__", "__anext__")
 _SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
     "__iter__": _iter,
     "__next__": _next,

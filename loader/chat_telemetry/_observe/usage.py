@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chat_telemetry._observe.fields import Fields, at, items, text_at
+from chat_telemetry._observe.reported_failure import CANCELLED, failure_of, status_of
 from chat_telemetry._observe.usage_fields import IDENTIFYING, Tokens, counts_in, tokens_in
 
 _IDENTITY = Fields("model", "model_version", "model_name", "response_id", "provider_response_id", "id")
@@ -22,11 +23,10 @@ _ENVELOPES = ("response", "message", "chunk", "raw", "response_metadata", "delta
 _USAGE_ENVELOPES = ("metadata", "x_groq")
 # Those whose `id` is that of the response, although they need not name the model.
 _WITH_ID = ("response", "response_metadata")
-_CONTENT = Fields(*_USAGE, *_ENVELOPES, *_USAGE_ENVELOPES, "status", "error")
+_CONTENT = Fields(*_USAGE, *_ENVELOPES, *_USAGE_ENVELOPES, "status", "error", "code")
 _NO_CHAT = Fields("embedding", "embeddings", "data", "results")
 _ANSWERS_OF_OTHER_MODELS = ("embedding", "flagged", "relevance_score")
 _DEEPEST = 3
-_CANCELLED = "response cancelled"
 _COMPLETED = "response.completed"
 """The last event of a response. openai-agents makes it for other APIs as well, with a response that has no status."""
 # openai-agents gives this id to responses that have none.
@@ -85,7 +85,7 @@ class ModelCall:
     @property
     def is_cancelled(self) -> bool:
         """Whether the provider reports that the response was cancelled."""
-        return self.failure is not None and self.failure.startswith(_CANCELLED)
+        return self.failure is not None and self.failure.startswith(CANCELLED)
 
     def tokens(self) -> Tokens:
         """What was read and written, as far as the model responses report it."""
@@ -97,7 +97,16 @@ class ModelCall:
         """The id and the tokens of each model response."""
         return [(id_, _tokens_of(counts)) for id_, counts in (*self._earlier, (self.response_id, self._counts))]
 
-    def _read(self, part: object, depth: int, *, wants_usage: bool = True, has_id: bool = False) -> None:
+    def complete_from(self, other: ModelCall) -> None:
+        """Take over what only the other one knows of the same model call."""
+        self.model = self.model or other.model
+        self.response_id = self.response_id or other.response_id
+        if self.tokens() == Tokens():
+            self._counts = other._counts
+
+    def _read(
+        self, part: object, depth: int, *, wants_usage: bool = True, has_id: bool = False, is_response: bool = False
+    ) -> None:
         if self.model is None or self.response_id is None or self._has_ended:
             self._read_identity(part, has_id=has_id)
         found = _CONTENT.of(part)
@@ -115,11 +124,13 @@ class ModelCall:
                 if depth < _DEEPEST and type(value) is not str:
                     # Usage of the whole is not overridden by that of a part.
                     wanted = wants_usage and not has_usage
-                    self._read(value, depth + 1, wants_usage=wanted, has_id=name in _WITH_ID)
-                    if name == "response" and at(part, "type") == _COMPLETED:
+                    event = text_at(part, "type") if name == "response" else None
+                    is_inner = event is not None and event.startswith("response.")
+                    self._read(value, depth + 1, wants_usage=wanted, has_id=name in _WITH_ID, is_response=is_inner)
+                    if event == _COMPLETED:
                         self._has_ended = True
             else:
-                self._read_failure(part)
+                self._read_failure(part, is_response=is_response)
 
     def _read_identity(self, part: object, *, has_id: bool) -> None:
         found = {name: value for name, value in _IDENTITY.of(part) if isinstance(value, str) and value}
@@ -143,20 +154,14 @@ class ModelCall:
             for name, count in counts.items():
                 known[name] = count + (known.get(name, 0) if adds_up else 0)
 
-    def _read_failure(self, part: object) -> None:
-        status = text_at(part, "status")
-        if status == "completed":
-            self.failure, self._has_ended = None, True
-            return
-        reasons = [
-            text_at(part, "incomplete_details.reason") or text_at(part, "status_details.reason"),
-            *(_texts(at(part, "error")) or _texts(at(part, "status_details.error"))),
-        ]
-        if status in {"failed", "incomplete", "cancelled"}:
-            self.failure = ": ".join([f"response {status}", *filter(None, reasons)])
+    def _read_failure(self, part: object, *, is_response: bool) -> None:
+        status = status_of(part, is_response=is_response)
+        if status is not None:
             self._has_ended = True
-        elif found := [reason for reason in reasons if reason]:
-            self.failure = ": ".join(found)
+        if status == "completed":
+            self.failure = None
+        elif (failure := failure_of(part, status)) is not None:
+            self.failure = failure
 
 
 def model_responses(response: object) -> Iterable[object]:
@@ -180,14 +185,6 @@ def _is_of_other_model(part: object) -> bool:
         if (first := next(iter(items(value)), None)) is not None:
             return any(at(first, answer) is not None for answer in _ANSWERS_OF_OTHER_MODELS)
     return False
-
-
-def _texts(error: object) -> list[str]:
-    """The code and the message of an error that a provider reports. Nothing for an object of another kind."""
-    if isinstance(error, str):
-        return [error]
-    texts = (at(error, "code"), at(error, "message"))
-    return [str(text) for text in texts if isinstance(text, str | int)]
 
 
 def total(counts: Iterable[int | None]) -> int | None:

@@ -92,6 +92,7 @@ USAGE_FIELDS = (
         input=("input_tokens", "cache_read_input_tokens", "cache_write_input_tokens"),
         output=("output_tokens",),
         cached=("cache_read_input_tokens",),
+        other_cache_counts=("cache_read_input_token_count", "cache_write_input_token_count"),  # the same again
     ),
     UsageFields(  # the same
         "anthropic",

@@ -133,6 +133,11 @@ def _is_model_call(attributes: dict[str, Any]) -> bool:
     kind = attributes.get("openinference.span.kind")
     if kind is not None:
         return bool(kind == "LLM")
+    request = attributes.get("llm.request.type")  # of instrumentations that name no operation
+    if request not in {None, "chat", "completion"} or "traceloop.span.kind" in attributes:
+        return False
+    if "gen_ai.operation.name" not in attributes and "gen_ai.agent.name" in attributes:
+        return False
     is_known = any(name in attributes for name in (*_MODEL, *_ASKED_MODEL, *_INPUT, *_OUTPUT))
     return is_known and attributes.get("gen_ai.operation.name") in _OPERATIONS
 

@@ -181,15 +181,17 @@ def test_an_idle_client_holds_no_connection(
 
 
 def test_the_first_rejection_of_each_kind_is_told_at_once(log: Log, caplog: pytest.LogCaptureFixture) -> None:
-    with log.client() as client:
+    incompressible = "".join(uuid4().hex for _ in range(500))
+    with log.client(max_name_chars=100_000) as client:
         for _ in range(2):
-            client.persist(log.record(ttfb_ms=2**31))
+            client.persist(log.record(error_type=incompressible))
             client.persist(log.record(user_id=uuid4()))
             assert client.flush()
     assert caplog.messages == [
         f"the database permanently rejected a record: {reason}; stats() counts how many"
         for reason in (
-            "NumericValueOutOfRange (22003)",
-            "ForeignKeyViolation (23503) of chat_telemetry_log_user_id_fkey",
+            "ProgramLimitExceeded (54000)",
+            "ForeignKeyViolation (23503) of chat_telemetry_log_user_id_fkey: "
+            "your application has to insert the user into auth.users first",
         )
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from chat_telemetry import ANONYMOUS_USER, Stats, TelemetryClient, observe_chat, user_key
-from chat_telemetry._delivery.store import InsertResult, Store
+from chat_telemetry._delivery.store import USER_ERASED, InsertResult, Store
 from tests.conftest import Database
 from tests.loader.conftest import Log, record, wait_until
 from tests.loader.delivery.conftest import lines
@@ -111,18 +112,18 @@ def test_an_erased_user_does_not_come_back_through_a_journal(stand_in: Log, tmp_
     assert _texts_in(tmp_path) == ""
 
 
-def test_a_user_who_comes_back_after_an_erasure_is_a_new_user(stand_in: Log) -> None:
+def test_an_erased_user_stays_erased_until_the_row_is_deleted(stand_in: Log) -> None:
     victim, now = uuid4(), datetime.now(UTC)
     stand_in.execute(f"insert into auth.users values ('{victim}'); delete from auth.users where id = '{victim}'")
     old = record(user_id=victim, created_at=now - timedelta(minutes=1))
     new = record(user_id=victim, created_at=now + timedelta(minutes=1))
     store = Store(stand_in.conninfo)
-    result = store.insert(lines(old, stand_in.record(), new))
-    assert result.stored == 2
-    assert [(rejection.reason, rejection.may_be_kept) for rejection in result.rejected] == [
-        ("its user was erased", False)
-    ]
-    assert {*stand_in.stored_ids()} > {new.log_id}
+    result = store.insert(lines(new, stand_in.record(), old))
+    assert result.stored == 1
+    assert [(rejection.index, rejection.may_be_kept) for rejection in result.rejected] == [(0, True), (2, False)]
+    assert {rejection.reason for rejection in result.rejected} == {USER_ERASED}
+    stand_in.execute("delete from public.chat_telemetry_erased_users")
+    assert store.insert(lines(new)).stored == 1
     store.close()
 
 
@@ -130,13 +131,13 @@ def test_each_erasure_of_a_statement_is_noted_and_of_a_user_the_last_one(databas
     with database.connect() as connection:
         erased = database.add_users(3)
         connection.execute("delete from auth.users")
-        noted = connection.execute("select user_id from public.chat_telemetry_erased_users").fetchall()
-        assert {row[0] for row in noted} == {*erased}
+        noted = connection.execute("select user_digest from public.chat_telemetry_erased_users").fetchall()
+        assert {row[0] for row in noted} == {digest(user) for user in erased}
         connection.execute("update public.chat_telemetry_erased_users set erased_at = '2020-01-01'")
         connection.execute("insert into auth.users values (%s)", [erased[0]])
         connection.execute("delete from auth.users")
-        later = "select user_id from public.chat_telemetry_erased_users where erased_at > '2021-01-01'"
-        assert connection.execute(later).fetchall() == [(erased[0],)]
+        later = "select user_digest from public.chat_telemetry_erased_users where erased_at > '2021-01-01'"
+        assert connection.execute(later).fetchall() == [(digest(erased[0]),)]
 
 
 @pytest.mark.parametrize("role", ["telemetry_writer", "service_role"])
@@ -145,12 +146,16 @@ def test_the_loader_reads_the_erased_users_and_nobody_else_writes_them(database:
         connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
         assert connection.execute("select * from public.chat_telemetry_erased_users").fetchall() == []
         for statement in (
-            "insert into public.chat_telemetry_erased_users values (gen_random_uuid())",
+            "insert into public.chat_telemetry_erased_users values ('x')",
             "delete from public.chat_telemetry_erased_users",
             "select public.chat_telemetry_note_erased_users()",
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
+
+
+def digest(user: UUID) -> bytes:
+    return hashlib.sha256(str(user).encode()).digest()
 
 
 def _texts_in(directory: Path) -> str:

@@ -122,6 +122,10 @@ def test_a_span_without_cached_tokens_has_no_number_of_them(chats: Chats) -> Non
         {**GEN_AI, "gen_ai.operation.name": "execute_tool"},
         {**OPENINFERENCE, "openinference.span.kind": "EMBEDDING"},
         {**OPENINFERENCE, "openinference.span.kind": "CHAIN"},
+        {"llm.request.type": "embedding", "gen_ai.request.model": "embedder", "gen_ai.usage.prompt_tokens": 8},
+        {"llm.request.type": "rerank", "gen_ai.request.model": "ranker"},
+        {"gen_ai.agent.name": "analyst", "gen_ai.usage.input_tokens": 8},
+        {"traceloop.span.kind": "workflow", "gen_ai.usage.input_tokens": 8},
         {"http.method": "POST"},
         {},
         None,
@@ -196,3 +200,41 @@ def test_a_span_of_another_kind_raises_nothing(chats: Chats) -> None:
         ChatSpanProcessor().on_start(object())
         ChatSpanProcessor().on_end(object())
     assert len(chats.records) == 1
+
+
+USAGE = {"prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 60}}
+
+
+def test_a_call_with_another_id_of_its_framework_is_counted_once(chats: Chats) -> None:
+    with chats.observe() as chat:
+        run(ChatSpanProcessor(), span(GEN_AI))
+        chat.usage({"id": "chatcmpl-of-litellm", "model": "gpt-4o", "usage": USAGE})
+    assert chats.counted("response")[1:] == READ[1:]
+
+
+def test_two_processors_count_a_call_once(chats: Chats) -> None:
+    call = span(GEN_AI)
+    with chats.observe():
+        for processor in (ChatSpanProcessor(), ChatSpanProcessor()):
+            run(processor, call)
+    assert chats.counted("response") == READ
+
+
+def test_what_only_the_span_knows_is_taken_over(chats: Chats) -> None:
+    with chats.observe() as chat:
+        run(ChatSpanProcessor(), span(GEN_AI))
+        chat.usage({"response_id": "chatcmpl-1", "usage": USAGE})
+    assert chats.counted("response") == READ
+    with chats.observe() as chat:
+        run(ChatSpanProcessor(), span(GEN_AI))
+        list(chat.stream([{"id": "chatcmpl-1", "model": "gpt-4o-2024-08-06", "choices": []}]))
+    assert chats.counted("response") == READ
+
+
+def test_one_response_of_chat_code_is_the_same_as_one_span_only(chats: Chats) -> None:
+    processor = ChatSpanProcessor()
+    with chats.observe() as chat:
+        run(processor, span(OPENINFERENCE))
+        run(processor, span(OPENINFERENCE))
+        chat.usage({"id": "chatcmpl-1", "model": "gpt-4o-2024-08-06", "usage": USAGE})
+    assert chats.counted("response") == (READ[0], 200, 14, 120)

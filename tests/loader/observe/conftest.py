@@ -46,7 +46,7 @@ def observe(kept: Any, **more: Any) -> ObservedChat:
 @pytest.fixture(autouse=True)
 def _advice_is_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test gets the advice that a process gets once."""
-    monkeypatch.setattr("chat_telemetry._observe.advice._given", set())
+    monkeypatch.setattr("chat_telemetry._observe.advice._given", {})
 
 
 @pytest.fixture(scope="session")

@@ -271,7 +271,10 @@ def test_the_number_of_texts_of_advice_is_bounded(kept: Kept, caplog: pytest.Log
     with observe(kept) as chat:
         for number in range(200):
             chat.step(f"step {number}")  # type: ignore[arg-type]
-    assert len(caplog.messages) == 100
+        with chat:
+            pass
+    assert len(caplog.messages) == 21
+    assert "entered twice" in caplog.messages[-1]
 
 
 def test_a_coroutine_is_no_model_response(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:

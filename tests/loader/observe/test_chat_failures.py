@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import CancelledError
 from itertools import islice
 from typing import Any
@@ -184,6 +185,8 @@ def named(module: str, name: str) -> BaseException:
         named("trio._core._exceptions", "Cancelled"),
         named("greenlet", "GreenletExit"),
         named("starlette.requests", "ClientDisconnect"),
+        named("starlette.websockets", "WebSocketDisconnect"),
+        named("websockets.exceptions", "ConnectionClosedOK"),
         named("uvicorn.protocols.utils", "ClientDisconnected"),
         named("django.core.exceptions", "RequestAborted"),
         type("MyCancelled", (asyncio.CancelledError,), {})("x"),
@@ -355,3 +358,80 @@ def test_causes_contexts_and_members_of_groups_are_visited() -> None:
     group = ExceptionGroup("group", [ExceptionGroup("inner", [member])])
     visited = list(islice(origins(group), 10))
     assert {str(error) for error in visited if type(error) is ValueError} == {"cause", "context", "member"}
+
+
+class HostileCause(Exception):
+    @property
+    def __cause__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("no cause")
+
+
+class WithoutModule(Exception):
+    __module__ = None  # type: ignore[assignment]
+
+
+def nested_group() -> BaseException:
+    group: BaseException = ValueError("x")
+    for _ in range(5000):
+        group = BaseExceptionGroup("g", [group])
+    return group
+
+
+@pytest.mark.parametrize("make", [HostileCause, WithoutModule, nested_group])
+def test_an_odd_exception_passes_through_and_the_rest_is_recorded(kept: Kept, make: Any) -> None:
+    error = make()
+    with pytest.raises(type(error)) as caught, observe(kept) as chat, chat.step("nl_to_sql"):
+        chat.usage(MODEL_RESPONSE)
+        raise error
+    assert caught.value is error
+    assert kept.records[0].sql_output_tokens == 38
+    assert kept.records[0].nl_to_sql_duration_ms is not None
+
+
+def test_a_generator_inside_of_a_generator_that_is_closed_is_recorded(
+    kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
+    def inner(chat: ObservedChat) -> Generator[Any, None, None]:
+        with chat.step("response_generation"):
+            yield from chat.stream(CHUNKS)
+
+    def handle() -> Generator[Any, None, None]:
+        with observe(kept) as chat:
+            for chunk in inner(chat):  # noqa: UP028 - the inner generator is closed on its own
+                yield chunk
+
+    generator = handle()
+    for _ in range(5):
+        next(generator)
+    generator.close()
+    record = kept.records[0]
+    assert (record.error_type, record.failed_step) == ("cancelled", "response")
+    assert record.response_generation_duration_ms is not None
+    assert caplog.messages == []
+
+
+def test_an_asynchronous_generator_inside_of_one_that_is_closed_is_recorded(
+    kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def inner(chat: ObservedChat) -> AsyncGenerator[Any, None]:
+        async with chat.step("response_generation"):
+            for chunk in chat.stream(CHUNKS):
+                yield chunk
+
+    async def handle() -> AsyncGenerator[Any, None]:
+        async with observe(kept) as chat:
+            async for chunk in inner(chat):
+                yield chunk
+
+    async def serve() -> None:
+        generator = handle()
+        for _ in range(5):
+            await anext(generator)
+        await generator.aclose()
+
+    asyncio.run(serve())
+    gc.collect()
+    record = kept.records[0]
+    assert (record.error_type, record.failed_step) == ("cancelled", "response")
+    assert record.response_generation_duration_ms is not None
+    assert caplog.messages == []

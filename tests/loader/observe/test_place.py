@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from collections.abc import Generator
+import weakref
+from collections.abc import AsyncIterator, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from typing import Any
@@ -171,3 +173,82 @@ def test_the_duration_of_a_step_that_runs_side_by_side_is_the_time_in_which_it_i
 
     asyncio.run(handle())
     assert 200 <= (kept.records[0].nl_to_sql_duration_ms or 0) < 1000
+
+
+def test_one_step_object_in_two_blocks_at_the_same_time_is_two_steps(kept: Kept) -> None:
+    with observe(kept) as chat:
+        step = chat.step("nl_to_sql")
+        with step:
+            with step:
+                chat.usage(MODEL_RESPONSE)
+            chat.usage(MODEL_RESPONSE)
+        chat.usage(MODEL_RESPONSE)
+    assert counted(kept) == (2 * OUT, OUT)
+
+
+def test_tasks_may_share_a_step_object(kept: Kept) -> None:
+    async def call(chat: ObservedChat, step: Any) -> None:
+        async with step:
+            await asyncio.sleep(0.01)
+            chat.usage(MODEL_RESPONSE)
+
+    async def handle() -> None:
+        async with observe(kept) as chat:
+            step = chat.step("nl_to_sql")
+            async with step:
+                await asyncio.gather(*(call(chat, step) for _ in range(3)))
+            chat.usage(MODEL_RESPONSE)
+
+    asyncio.run(handle())
+    assert counted(kept) == (3 * OUT, OUT)
+
+
+def test_a_task_may_enter_the_chat_again_after_its_end(kept: Kept) -> None:
+    async def later(chat: ObservedChat, ended: asyncio.Event) -> None:
+        await ended.wait()
+        async with chat:
+            chat.usage(MODEL_RESPONSE)
+
+    async def handle() -> None:
+        ended = asyncio.Event()
+        async with observe(kept) as chat:
+            task = asyncio.create_task(later(chat, ended))
+        ended.set()
+        await task
+
+    asyncio.run(asyncio.wait_for(handle(), 10))
+    assert [record.response_output_tokens for record in kept.records] == [None, OUT]
+
+
+def test_a_chat_that_was_closed_in_another_context_is_not_kept_alive(kept: Kept) -> None:
+    def handle() -> Generator[int, None, None]:
+        with observe(kept) as chat:
+            seen.append(weakref.ref(chat))
+            yield 1
+
+    seen: list[weakref.ref[ObservedChat]] = []
+    for _ in range(100):
+        generator = handle()
+        next(generator)
+        copy_context().run(generator.close)
+    del generator
+    kept.records.clear()
+    assert sum(chat() is not None for chat in seen) <= 1
+
+
+def test_a_step_that_an_abandoned_generator_left_elsewhere_is_over(kept: Kept) -> None:
+    async def rows(chat: ObservedChat) -> AsyncIterator[int]:
+        async with chat.step("sql_execution"):
+            for number in range(9):
+                yield number
+
+    async def handle() -> None:
+        async with observe(kept) as chat:
+            async for _ in rows(chat):
+                break
+            gc.collect()
+            await asyncio.sleep(0.05)
+            chat.usage(MODEL_RESPONSE)
+
+    asyncio.run(handle())
+    assert counted(kept) == (None, OUT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,7 @@ import anthropic
 import openai
 import pytest
 
+from chat_telemetry._observe.chat import ObservedChat
 from tests.loader.observe.conftest import CHUNKS, Kept, observe
 from tests.loader.observe.providers.conftest import MESSAGES
 from tests.providers import RESPONSE_TEXT
@@ -228,3 +229,99 @@ def test_the_stream_and_its_final_response_are_one_model_call(kept: Kept) -> Non
         list(chat.stream(CHUNKS))
         chat.usage(CHUNKS[-1]["response"])
     assert response_of(kept) == STREAMED
+
+
+def test_a_stream_that_is_awaited_by_a_task_is_observed(kept: Kept) -> None:
+    async def create() -> AsyncStream:
+        return AsyncStream()
+
+    async def handle() -> None:
+        async with observe(kept) as chat:
+            (gathered,) = await asyncio.gather(chat.stream(create()))
+            created = await asyncio.create_task(chat.stream(create()))
+            waited = await asyncio.wait_for(chat.stream(asyncio.ensure_future(create())), 5)
+            for stream in (gathered, created, waited):
+                assert [chunk async for chunk in stream] == CHUNKS
+
+    asyncio.run(handle())
+    assert response_of(kept) == (STREAMED[0], *(3 * count for count in STREAMED[1:]))
+
+
+def test_a_helper_that_is_read_until_done_is_observed(kept: Kept, provider: str) -> None:
+    with openai.OpenAI(base_url=f"{provider}/v1", api_key="none") as client, observe(kept) as chat:
+        with chat.stream(client.responses.stream(model="m", input="How many?")) as stream:
+            assert stream.until_done().get_final_response().output_text == RESPONSE_TEXT
+        with (
+            anthropic.Anthropic(base_url=provider, api_key="none") as other,
+            chat.step("nl_to_sql"),
+            chat.stream(other.messages.stream(model="m", max_tokens=9, messages=MESSAGES)) as message,
+        ):
+            message.until_done()
+    assert response_of(kept) == STREAMED
+    assert (kept.records[0].sql_input_tokens, kept.records[0].sql_output_tokens) == (25 + 2048, 64)
+
+
+def test_an_asynchronous_helper_that_is_read_until_done_is_observed(kept: Kept, provider: str) -> None:
+    async def handle() -> None:
+        async with (
+            openai.AsyncOpenAI(base_url=f"{provider}/v1", api_key="none") as client,
+            observe(kept) as chat,
+            chat.stream(client.responses.stream(model="m", input="How many?")) as stream,
+        ):
+            await stream.until_done()
+
+    asyncio.run(handle())
+    assert response_of(kept) == STREAMED
+
+
+def test_a_generator_is_sent_values_and_returns_one(kept: Kept) -> None:
+    def numbers() -> Generator[Any, str, str]:
+        received = 0
+        for chunk in CHUNKS:
+            yield chunk
+            received += 1
+        return str(received)
+
+    def outer(chat: ObservedChat) -> Generator[Any, None, None]:
+        chat.record.ai_response = yield from chat.stream(numbers())
+
+    with observe(kept) as chat:
+        sent = chat.stream(numbers())
+        assert next(sent) == CHUNKS[0]
+        assert [sent.send("x") for _ in CHUNKS[1:]] == CHUNKS[1:]
+        assert list(outer(chat)) == CHUNKS
+    assert kept.records[0].ai_response == str(len(CHUNKS))
+    assert response_of(kept)[1:] == tuple(2 * count for count in STREAMED[1:])
+
+
+def test_a_stream_that_is_observed_twice_counts_once(kept: Kept) -> None:
+    with observe(kept) as chat:
+        assert list(chat.stream(chat.stream(CHUNKS))) == CHUNKS
+    assert response_of(kept) == STREAMED
+
+
+def test_a_context_manager_binds_what_it_binds_without_telemetry(kept: Kept) -> None:
+    with observe(kept) as chat, chat.stream(contextlib.nullcontext()) as nothing:
+        assert nothing is None
+    with observe(kept) as chat, chat.stream(contextlib.nullcontext("path")) as text:
+        assert list(text) == list("path")
+
+
+class Unhashable(type):
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_stream_of_a_class_that_cannot_be_hashed_is_observed(kept: Kept) -> None:
+    class Odd(Stream, metaclass=Unhashable):
+        pass
+
+    with observe(kept) as chat, chat.stream(Odd()) as stream:
+        assert list(stream) == CHUNKS
+    assert response_of(kept) == STREAMED
+
+
+def test_an_attribute_that_is_set_reaches_the_stream_inside(kept: Kept) -> None:
+    stream = Stream()
+    with observe(kept) as chat:
+        chat.stream(stream).is_closed = True
+    assert stream.is_closed

@@ -4,6 +4,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+from openai.types.responses import ResponseErrorEvent
 
 from chat_telemetry._observe.fields import Fields
 from chat_telemetry._observe.first_text import begins_response
@@ -177,3 +178,32 @@ def test_fields_are_learned_anew_when_there_are_too_many_classes(monkeypatch: py
         kind = type(f"Class{number}", (), {"model": str(number)})
         assert fields.of(kind()) == [("model", str(number))]
         assert len(fields._plans) <= 3
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"question": "How many?", "error": "no column x"},
+        {"status": "failed", "rows": []},
+        {"status": "failed", "error": "no column x", "sql": "select x"},
+        {"answer": "42", "code": 1, "message": "done"},
+    ],
+)
+def test_the_state_of_an_agent_is_no_failure_of_a_provider(state: object) -> None:
+    call = ModelCall()
+    call.read(state)
+    assert call.failure is None
+
+
+def test_an_error_event_of_openai_is_a_failure() -> None:
+    event = ResponseErrorEvent(type="error", code="server_error", message="Try again.", param=None, sequence_number=3)
+    call = ModelCall()
+    call.read({"type": "response.created", "response": {"id": "r", "model": "m", "status": "in_progress"}})
+    call.read(event)
+    assert call.failure == "server_error: Try again."
+
+
+def test_bedrock_reports_its_cached_tokens_by_two_names() -> None:
+    usage = {"inputTokens": 10, "outputTokens": 5, "cacheReadInputTokens": 7, "cacheReadInputTokenCount": 7}
+    usage |= {"cacheWriteInputTokens": 2, "cacheWriteInputTokenCount": 2}
+    assert read({"usage": usage})[2:] == (19, 5, 7)

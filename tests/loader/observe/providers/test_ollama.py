@@ -14,5 +14,8 @@ def test_the_last_chunk_of_an_ollama_stream_has_its_counts() -> None:
 
 
 def test_a_response_of_generate_begins_with_its_first_text() -> None:
-    generated = [{"model": "llama3.2", "response": text, "done": False} for text in ("", "42")]
+    generated = [
+        {"model": "llama3.2", "created_at": "2026-11-23T08:00:00Z", "response": text, "done": False}
+        for text in ("", "42")
+    ]
     assert first_text_at(generated) == 1
