@@ -251,10 +251,16 @@ class ObservedChat(Place):
                 (step.step_name, step.started, self._last_known(step.started)) for step in self.open_steps
             ]
         self.leave()
-        guarded(self._fill_measured)
+        try:
+            self._fill_measured()
+        except Exception as failure:
+            tell(failure, "finish")
         self.is_over = True
         self._failures = None  # because tracebacks would keep the variables of the request alive
-        guarded(self._persist, self.record)
+        try:
+            self._persist(self.record)
+        except Exception as failure:
+            tell(failure, "persist")
 
     def _fill_measured(self) -> None:
         record = self.record

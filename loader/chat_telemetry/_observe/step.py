@@ -14,7 +14,7 @@ from chat_telemetry._observe.place import Place
 if TYPE_CHECKING:
     from chat_telemetry._observe.chat import ObservedChat
 
-STEPS = ("nl_to_sql", "sql_validation", "sql_execution", "response_generation")
+STEPS = dict.fromkeys(("nl_to_sql", "sql_validation", "sql_execution", "response_generation"))
 # By the column with the duration. The validation of SQL has none.
 TIMED_STEPS: dict[str | None, str] = {
     "nl_to_sql": "nl_to_sql_duration_ms",
