@@ -24,6 +24,7 @@ from openai.types.responses import ResponseStreamEvent
 from chat_telemetry import TelemetryClient, TelemetryRecord, observe_chat
 
 WIRE = Path(__file__).parents[2] / "tests" / "wire"
+LAST_TEXT = "42 orders."
 CHUNKS = 1000
 REPEATED = 10
 
@@ -52,7 +53,7 @@ def streams() -> dict[str, dict[str, float]]:
     figures: dict[str, dict[str, float]] = {}
     for api, make in PACKAGES.items():
         texts = [line[6:] for line in (WIRE / f"{api}.sse").read_text().splitlines() if line.startswith("data: {")]
-        first, middle = texts[0], texts[len(texts) * 3 // 4]
+        first, middle = texts[0], next(text for text in texts if LAST_TEXT in text)
         chunks = [make(json.loads(first)), *[make(json.loads(middle))] * CHUNKS]
         package, observed = [], []
         for _ in range(REPEATED):

@@ -152,7 +152,7 @@ class ObservedChat(Place):
         if self._entered or self.is_over:
             advise(TWICE)
         if self.is_over:
-            self._begin_again()
+            guarded(self._begin_again)
         if not self._entered:
             self.enter()
         self._entered += 1
@@ -210,8 +210,7 @@ class ObservedChat(Place):
         record = TelemetryRecord(
             user_id=asked.user_id, user_question=asked.user_question, conversation_id=asked.conversation_id
         )
-        self.is_over, self._first_byte = False, None
-        ObservedChat.__init__(self, record, self._persist)
+        self.__init__(record, self._persist)  # type: ignore[misc]
 
     def _read(self, response: object) -> None:
         for part in model_responses(response):

@@ -62,7 +62,10 @@ class ObservedStep(Place):
         ended = time.perf_counter()
         self.leave(error)
         chat = self._chat
-        chat.open_steps.remove(self)
+        try:
+            chat.open_steps.remove(self)
+        except ValueError:  # it was entered in an earlier block of the chat
+            return
         if error is None and not chat.is_over:
             chat.intervals.append((self.step_name, self._started, ended))
         else:

@@ -252,3 +252,15 @@ def test_a_step_that_an_abandoned_generator_left_elsewhere_is_over(kept: Kept) -
 
     asyncio.run(handle())
     assert counted(kept) == (None, OUT)
+
+
+def test_a_step_that_outlives_its_chat_does_not_disturb_the_next_block(kept: Kept) -> None:
+    chat = observe(kept)
+    step = chat.step("nl_to_sql")
+    with chat:
+        step.__enter__()
+    with chat:
+        step.__exit__(None, None, None)
+        chat.usage(MODEL_RESPONSE)
+    assert counted(kept, 1) == (None, OUT)
+    assert kept.records[1].nl_to_sql_duration_ms is None
