@@ -250,6 +250,8 @@ class ObservedChat(Place):
                 (step.step_name, step.started, self._last_known(step.started)) for step in self.open_steps
             ]
         self.leave()
+        for step in self.open_steps:
+            step.is_open = False  # so that no place around a later block is a step of this one
         try:
             self._fill_measured()
         except Exception as failure:
