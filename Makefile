@@ -3,9 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SHELL  := /bin/sh
-# Three workers keep two cores busy, because tests wait for servers and for time to pass. Roles and their passwords belong
-# to the whole server, so on a server of yours the tests run one after the other.
-TEST_WORKERS ?= $(if $(CHAT_TELEMETRY_TEST_DATABASE_URL),0,3)
+# Roles and their passwords belong to the whole server, so on a server of yours the tests run one after the other.
+TEST_WORKERS ?= $(if $(CHAT_TELEMETRY_TEST_DATABASE_URL),0,2)
 UPGRADE ?= --upgrade
 LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header
