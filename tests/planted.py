@@ -1,4 +1,4 @@
-"""What another user could put in the place of a file of ours."""
+"""What another user could put where a file of ours is expected."""
 
 from __future__ import annotations
 

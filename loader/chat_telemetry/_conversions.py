@@ -59,16 +59,19 @@ def as_time(value: Any) -> Any:
     try:
         if type(value).__name__ == "datetime64":
             value = value.astype("datetime64[us]").item()
-        moment = _as_datetime(value)
-        if moment is not None and moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        is_possible = moment is not None and EARLIEST <= moment <= datetime.now(UTC) + AHEAD
+        moment = as_utc(_as_datetime(value))
+        is_possible = EARLIEST <= moment <= datetime.now(UTC) + AHEAD
     except (ValueError, OverflowError, OSError, TypeError, AttributeError):
         return ODD
     return moment if is_possible else ODD
 
 
-def _as_datetime(value: Any) -> datetime | None:
+def as_utc(moment: datetime) -> datetime:
+    """A time without a time zone is UTC. Otherwise the time zone of the database session would decide."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _as_datetime(value: Any) -> datetime:
     if isinstance(value, datetime):
         # A subclass, for example of pandas, becomes a plain datetime, because only that can be encoded.
         return value if type(value) is datetime else datetime.fromisoformat(value.isoformat())
@@ -78,7 +81,7 @@ def _as_datetime(value: Any) -> datetime | None:
         return datetime.fromisoformat(value)
     if isinstance(value, Real | Decimal) and not isinstance(value, bool):
         return datetime.fromtimestamp(float(value), UTC)
-    return None
+    raise TypeError
 
 
 def as_text(value: Any, limit: int) -> Any:

@@ -26,6 +26,7 @@ from chat_telemetry._conversions import (
     as_text,
     as_texts,
     as_time,
+    as_utc,
     as_uuid,
     is_missing,
 )
@@ -70,7 +71,7 @@ _to_json = msgspec.json.Encoder().encode
 
 
 class Encoder:
-    """Encodes records whose texts have at most so many characters: long texts, and names."""
+    """Encodes records. Long texts and names that have more characters than their limits are cut."""
 
     def __init__(self, max_text_chars: int, max_name_chars: int) -> None:
         self._max_text_chars = max_text_chars
@@ -80,7 +81,7 @@ class Encoder:
     def encode_plain(self, record: TelemetryRecord) -> bytes | None:
         """The line of a record that needs no repair: an array of the values in the order of COLUMNS. Otherwise None.
 
-        msgspec checks all types and limits in one pass, which takes half the time of the encoding.
+        msgspec checks all types and limits in one pass.
         """
         try:
             if type(record) is TelemetryRecord:
@@ -127,11 +128,6 @@ def odd_values(record: TelemetryRecord) -> dict[str, str]:
         is_early = as_utc(record.created_at) < EARLIEST
         found["created_at"] = "is before 2000" if is_early else "is more than a day in the future"
     return found
-
-
-def as_utc(moment: datetime) -> datetime:
-    """A time without a time zone is UTC. Otherwise the time zone of the database session would decide."""
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _converted(column: str, value: Any, limit: int) -> tuple[Any, bool]:

@@ -10,7 +10,7 @@ import time
 logger = logging.getLogger("chat_telemetry")
 
 SILENCE_S = 60.0
-# If more than this many kinds are told within a minute, further reasons do not make a kind of their own.
+# If more than this many kinds are logged within a minute, further reasons do not make a kind of their own.
 MOST_KINDS = 100
 
 

@@ -68,7 +68,7 @@ def test_uwsgi_delivers_the_record_of_each_request(
             time.sleep(1)  # the master delivers the record of its own by its thread; it runs no exit hooks
         for _ in range(REQUESTS):
             wait_until(lambda: answers(f"http://{address}/"))
-        time.sleep(0.3)  # a worker that is told to end during a request runs no exit hooks
+        time.sleep(0.3)  # a worker that gets the signal during a request runs no exit hooks
         server.terminate()
         server.wait(20)
     finally:

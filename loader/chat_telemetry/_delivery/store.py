@@ -39,7 +39,7 @@ IDLE_S = 1.0
 # query first. A batch would wait for its whole timeout.
 LONG_IDLE_S = 10.0
 ANSWER_TIMEOUT_S = 1.0
-# When an insert takes longer than this, the caller is told once: nothing else is delivered meanwhile.
+# When an insert takes longer than this, `tell_slow` is called once: nothing else is delivered meanwhile.
 TELL_AFTER_S = 30.0
 USER_ERASED = "its user was erased: to admit the user again, delete the row of public.chat_telemetry_erased_users"
 

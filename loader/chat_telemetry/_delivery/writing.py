@@ -33,8 +33,8 @@ def write(connection: psycopg.Connection, lines: Sequence[bytes], *, inserts_use
     """Insert the lines, and return how many of them are new.
 
     With `inserts_users`, unknown users are inserted first, if the migrations made their table. Unknown conversations
-    become null. Raises
-    psycopg.Error if the database rejects one of the lines, and UserErased for a single line.
+    become null. Raises psycopg.Error if the database rejects one of the lines, and UserErased if the user of the only
+    line was erased.
     """
     try:
         return _execute(connection, INSERT, lines)

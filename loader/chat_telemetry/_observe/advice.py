@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from chat_telemetry._logger import logger
@@ -35,3 +36,16 @@ def guarded(function: Callable[..., Any], *args: object) -> None:
         function(*args)
     except Exception as error:
         tell(error, function.__name__)
+
+
+def unfailing(callback: Callable[..., None]) -> Callable[..., None]:
+    """The callback of another package, so that it raises nothing into that package."""
+
+    @wraps(callback)
+    def unfailing_callback(*args: Any, **kwargs: Any) -> None:
+        try:
+            callback(*args, **kwargs)
+        except Exception as error:
+            tell(error, callback.__name__)
+
+    return unfailing_callback

@@ -18,17 +18,18 @@ def distinct(calls: list[ModelCall]) -> list[ModelCall]:
 
     What only the other source knows, for example the model, is taken over.
     """
-    if len(calls) < 2 or {call.source for call in calls} == {"usage"}:
+    sources = {call.source for call in calls}
+    if len(sources) < 2 and sources.issubset(_EXPLICIT):
         return calls
     kept: list[ModelCall] = []
-    matched: set[tuple[int, str]] = set()
+    matched: set[tuple[int, int, str]] = set()
     for call in sorted(calls, key=lambda call: call.source not in _EXPLICIT):
         same = next((other for other in kept if _has_read(other, call, matched)), None)
         if same is None:
             kept.append(call)
         else:
             same.complete_from(call)
-    return kept
+    return [call for call in calls if call in kept]  # in the order in which they were made
 
 
 def failed_call(calls: Iterable[ModelCall]) -> ModelCall | None:
@@ -42,7 +43,7 @@ def last(values: Iterable[Item | None]) -> Item | None:
     return next((value for value in reversed(list(values)) if value is not None), None)
 
 
-def _has_read(call: ModelCall, other: ModelCall, matched: set[tuple[int, str]]) -> bool:
+def _has_read(call: ModelCall, other: ModelCall, matched: set[tuple[int, int, str]]) -> bool:
     """Whether the other call is one of the model responses of this one: the events of an agent can hold several."""
     if call.source == other.source and call.source in _EXPLICIT:
         return False  # chat code may make the same call twice, and hand over each
@@ -54,7 +55,7 @@ def _has_read(call: ModelCall, other: ModelCall, matched: set[tuple[int, str]]) 
         return False
     counts = other.tokens()[:2]
     for position, (_, tokens) in enumerate(responses):
-        match = (id(call) + position, other.source)
+        match = (id(call), position, other.source)
         if None not in counts and counts == tokens[:2] and match not in matched:
             matched.add(match)
             return True

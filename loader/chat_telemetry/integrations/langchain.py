@@ -8,22 +8,18 @@ It needs the package `langchain-core`. One handler serves all chat requests: eac
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Collection
-from functools import wraps
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from chat_telemetry._observe.advice import tell
+from chat_telemetry._observe.advice import unfailing
 from chat_telemetry._observe.chat import ObservedChat, current
 from chat_telemetry._observe.fields import at, items
+from chat_telemetry.integrations._running import Running
 
-# Runs that were started and not ended are forgotten when there are more than this.
-MOST_RUNS = 10_000
 # The tools of LangChain's SQL toolkit: all of them serve to write the SQL, and one of them runs it.
 _TOOLKIT = "sql_db_"
 _SQL_ARGUMENTS = ("query", "sql", "sql_query", "statement")
@@ -41,19 +37,6 @@ class _Run:
         self.started = time.perf_counter()
 
 
-def _guarded(callback: Callable[..., None]) -> Callable[..., None]:
-    """LangChain logs what a callback raises, with its message. A failure to observe is none of the application's."""
-
-    @wraps(callback)
-    def guarded(*args: Any, **kwargs: Any) -> None:
-        try:
-            callback(*args, **kwargs)
-        except Exception as error:
-            tell(error, callback.__name__)
-
-    return guarded
-
-
 class ChatTelemetryHandler(BaseCallbackHandler):
     """Fills the current chat request: model calls, the SQL that a tool runs and its duration, and where it failed.
 
@@ -65,23 +48,22 @@ class ChatTelemetryHandler(BaseCallbackHandler):
         """`sql_tools` are the names of the tools that run SQL. Their text argument is the SQL."""
         super().__init__()
         self._sql_tools = frozenset(sql_tools)
-        self._runs: OrderedDict[UUID, _Run] = OrderedDict()
-        self._lock = threading.Lock()
+        self._runs: Running[UUID, _Run] = Running()
 
-    @_guarded
+    @unfailing
     def on_chat_model_start(self, serialized: Any, messages: Any, *, run_id: UUID, **_: Any) -> None:
         """A chat model is called."""
         self._start(run_id)
 
-    @_guarded
+    @unfailing
     def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: UUID, **_: Any) -> None:
         """A model for texts is called."""
         self._start(run_id)
 
-    @_guarded
+    @unfailing
     def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
         """The model has replied: read model, id and tokens."""
-        run = self._take(run_id)
+        run = self._runs.end(run_id)
         if run is None:
             return
         messages = [at(generation, "message") for group in items(response.generations) for generation in items(group)]
@@ -95,26 +77,26 @@ class ChatTelemetryHandler(BaseCallbackHandler):
         if call.tokens().input is None:
             call.read(response.llm_output)
 
-    @_guarded
+    @unfailing
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """The model call failed: before any SQL it was to write it, afterwards to respond."""
-        run = self._take(run_id)
+        run = self._runs.end(run_id)
         if run is not None:
             wrote_sql = run.chat.record.generated_sql is not None
             run.chat.note_failure(error, run.step or ("response_generation" if wrote_sql else "nl_to_sql"))
 
-    @_guarded
+    @unfailing
     def on_tool_start(self, serialized: Any, input_str: str, *, run_id: UUID, inputs: Any = None, **_: Any) -> None:
         """A tool is called: keep the SQL."""
         if at(serialized, "name") in self._sql_tools:
             self._start(run_id, _sql_in(inputs) or input_str)
 
-    @_guarded
+    @unfailing
     def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
         """The SQL ran."""
         self._end_tool(run_id)
 
-    @_guarded
+    @unfailing
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """The SQL failed."""
         run = self._end_tool(run_id)
@@ -124,17 +106,10 @@ class ChatTelemetryHandler(BaseCallbackHandler):
     def _start(self, run_id: UUID, sql: str | None = None) -> None:
         chat = current()
         if chat is not None:
-            with self._lock:
-                self._runs[run_id] = _Run(chat, sql)
-                if len(self._runs) > MOST_RUNS:
-                    self._runs.popitem(last=False)
-
-    def _take(self, run_id: UUID) -> _Run | None:
-        with self._lock:
-            return self._runs.pop(run_id, None)
+            self._runs.start(run_id, _Run(chat, sql))
 
     def _end_tool(self, run_id: UUID) -> _Run | None:
-        run = self._take(run_id)
+        run = self._runs.end(run_id)
         if run is not None and not run.chat.is_over:
             run.chat.record.generated_sql = run.sql
             if run.step != "sql_execution":

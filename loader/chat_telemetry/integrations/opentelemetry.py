@@ -10,21 +10,16 @@ the step in which the span started. It reads no texts.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from typing import Any
 
-from chat_telemetry._observe.advice import tell
+from chat_telemetry._observe.advice import unfailing
 from chat_telemetry._observe.chat import ObservedChat, current
-
-# Spans that were started and not ended are forgotten when there are more than this.
-MOST_SPANS = 10_000
+from chat_telemetry.integrations._running import Running
 
 # Operations of the GenAI conventions that call a chat model. The spans of agents repeat the sums of their model calls,
 # and embeddings are priced as another model. Spans of conventions before 1.27 name no operation.
 _OPERATIONS = {None, "chat", "text_completion", "generate_content"}
-_MODEL = ("gen_ai.response.model", "llm.model_name")
-_ASKED_MODEL = ("gen_ai.request.model",)
+_MODEL = ("gen_ai.response.model", "llm.model_name", "gen_ai.request.model")
 _RESPONSE_ID = ("gen_ai.response.id",)
 _INPUT = (
     "gen_ai.usage.input_tokens",
@@ -67,39 +62,29 @@ class ChatSpanProcessor:
     """
 
     def __init__(self) -> None:
-        self._started: OrderedDict[int, _Started] = OrderedDict()
-        self._lock = threading.Lock()
+        self._started: Running[int, _Started] = Running()
 
+    @unfailing
     def on_start(self, span: Any, parent_context: object = None) -> None:
         """Note in which chat request and step the span starts."""
-        try:
-            chat = current()
-            if chat is not None:
-                parent = span.parent.span_id if span.parent is not None else None
-                with self._lock:
-                    self._started[span.context.span_id] = _Started(chat, parent)
-                    if len(self._started) > MOST_SPANS:
-                        self._started.popitem(last=False)
-        except Exception as error:
-            tell(error, "on_start")
+        chat = current()
+        if chat is not None:
+            parent = span.parent.span_id if span.parent is not None else None
+            self._started.start(span.context.span_id, _Started(chat, parent))
 
+    @unfailing
     def on_end(self, span: Any) -> None:
         """Read model, response id and tokens, if the span is of a model call."""
-        try:
-            with self._lock:
-                started = self._started.pop(span.context.span_id, None)
-            if started is not None:
-                self._read(started, dict(span.attributes or {}), has_failed=_has_failed(span))
-        except Exception as error:
-            tell(error, "on_end")
+        started = self._started.end(span.context.span_id)
+        if started is not None:
+            self._read(started, dict(span.attributes or {}), has_failed=_has_failed(span))
 
     def _on_ending(self, span: object) -> None:
         """The SDK calls it before `on_end`."""
 
     def shutdown(self) -> None:
         """Forget the spans that have not ended."""
-        with self._lock:
-            self._started.clear()
+        self._started.clear()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing waits here: `chat_telemetry.flush` waits for the records."""
@@ -109,8 +94,7 @@ class ChatSpanProcessor:
         if started.has_model_call or not _is_model_call(attributes):
             return
         # A call that the provider refused has no tokens, and at most the model that was asked for.
-        is_answered = not has_failed or _first(attributes, (*_RESPONSE_ID, *_INPUT, *_OUTPUT)) is not None
-        if not is_answered:
+        if has_failed and _first(attributes, (*_RESPONSE_ID, *_INPUT, *_OUTPUT)) is None:
             return
         usage: dict[str, Any] = {
             "input_tokens": _first(attributes, _INPUT),
@@ -119,14 +103,13 @@ class ChatSpanProcessor:
         cached = _first(attributes, _CACHED)
         if cached is not None:
             usage["input_tokens_details"] = {"cached_tokens": cached}
-        model, response_id = _first(attributes, (*_MODEL, *_ASKED_MODEL)), _first(attributes, _RESPONSE_ID)
+        model, response_id = _first(attributes, _MODEL), _first(attributes, _RESPONSE_ID)
         call = started.chat.new_call("opentelemetry", started.step)
         call.read({"model": model, "response_id": response_id, "usage": usage})
-        with self._lock:
-            parent = self._started.get(started.parent or 0)
-            while parent is not None:
-                parent.has_model_call = True
-                parent = self._started.get(parent.parent or 0)
+        parent = self._started.get(started.parent)
+        while parent is not None:
+            parent.has_model_call = True
+            parent = self._started.get(parent.parent)
 
 
 def _is_model_call(attributes: dict[str, Any]) -> bool:
@@ -138,7 +121,7 @@ def _is_model_call(attributes: dict[str, Any]) -> bool:
         return False
     if "gen_ai.operation.name" not in attributes and "gen_ai.agent.name" in attributes:
         return False
-    is_known = any(name in attributes for name in (*_MODEL, *_ASKED_MODEL, *_INPUT, *_OUTPUT))
+    is_known = any(name in attributes for name in (*_MODEL, *_INPUT, *_OUTPUT))
     return is_known and attributes.get("gen_ai.operation.name") in _OPERATIONS
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 
 
 class SilentProxy:
-    """Passes bytes between 127.0.0.1:`port` and a server, until it is told to stop."""
+    """Passes bytes between 127.0.0.1:`port` and a server, until `forget` is called."""
 
     def __init__(self, host: str, port: int) -> None:
         self.passes_new_connections = True

@@ -10,7 +10,7 @@ import pytest
 
 from chat_telemetry import TelemetryRecord, observe_chat
 from chat_telemetry._observe.chat import ObservedChat
-from chat_telemetry.integrations import opentelemetry
+from chat_telemetry.integrations import _running
 from chat_telemetry.integrations.opentelemetry import ChatSpanProcessor
 from tests.loader.conftest import USER
 
@@ -181,7 +181,7 @@ def test_a_span_that_ends_after_its_chat_changes_nothing(chats: Chats) -> None:
 
 
 def test_spans_that_never_end_are_forgotten(chats: Chats, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opentelemetry, "MOST_SPANS", 3)
+    monkeypatch.setattr(_running, "MOST", 3)
     processor = ChatSpanProcessor()
     with chats.observe():
         spans = [span(GEN_AI) for _ in range(5)]
@@ -238,3 +238,10 @@ def test_one_response_of_chat_code_is_the_same_as_one_span_only(chats: Chats) ->
         run(processor, span(OPENINFERENCE))
         chat.usage({"id": "chatcmpl-1", "model": "gpt-4o-2024-08-06", "usage": USAGE})
     assert chats.counted("response") == (READ[0], 200, 14, 120)
+
+
+def test_the_last_model_is_that_of_the_last_call_whoever_read_it(chats: Chats) -> None:
+    with chats.observe() as chat:
+        run(ChatSpanProcessor(), span(GEN_AI))
+        chat.usage({"id": "another", "model": "the-last-one", "usage": {"prompt_tokens": 1, "completion_tokens": 2}})
+    assert chats.counted("response") == ("the-last-one", 101, 9, 60)
