@@ -4,7 +4,6 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,32 +15,13 @@ from chat_telemetry._delivery.queue import LineQueue
 from chat_telemetry._delivery.segment import Segment
 from chat_telemetry._settings import Settings
 from chat_telemetry._stats import Stats
+from tests.loader.delivery.conftest import acknowledge_all, on_disk, queue
 
-
-@pytest.fixture(autouse=True, params=[0, 2], ids=["read from disk", "with copies"])
-def _copied_segments(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "COPIED_SEGMENTS", request.param)
-
-
-def queue(directory: Path, **settings: Any) -> LineQueue:
-    return LineQueue(Settings(**{"max_batch_age": 0.001, **settings}), Journal(directory))
-
-
-def on_disk(directory: Path) -> list[bytes]:
-    return [line for path in sorted(directory.iterdir()) for line in on_disk_in(path)]
+pytestmark = pytest.mark.usefixtures("copied_segments")
 
 
 def on_disk_in(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines()
-
-
-def acknowledge_all(lines: LineQueue) -> list[bytes]:
-    acknowledged: list[bytes] = []
-    while lines.stats().pending:
-        batch = lines.take() or []
-        acknowledged += batch
-        lines.acknowledge(stored=len(batch), duplicates=0, rejected=0)
-    return acknowledged
 
 
 def test_a_line_is_on_disk_when_put_returns_and_gone_when_it_is_acknowledged(tmp_path: Path) -> None:

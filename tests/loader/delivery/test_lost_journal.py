@@ -6,19 +6,18 @@ import errno
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chat_telemetry import TelemetryClient
 from chat_telemetry._delivery import journal as journal_module
 from chat_telemetry._delivery import segment as segment_module
-from chat_telemetry._delivery.journal import Journal
-from chat_telemetry._delivery.queue import LineQueue
 from chat_telemetry._delivery.recovery import Recovery
-from chat_telemetry._settings import Settings
 from chat_telemetry._stats import Stats
 from tests.loader.conftest import adds_up, record, wait_until
+from tests.loader.delivery.conftest import acknowledge_all, on_disk, queue
+
+pytestmark = pytest.mark.usefixtures("copied_segments")
 
 LOSSES = ["deleted", "moved", "restored from a copy"]
 REWRITTEN = "files of the journal were deleted or moved while in use: their records were written again"
@@ -28,28 +27,6 @@ NO_SERVER = "host=127.0.0.1 port=1"
 def remove(directory: Path) -> None:
     """Delete the directory at once, because a process can write new files into it meanwhile."""
     shutil.rmtree(directory.rename(directory.with_name("removed")))
-
-
-@pytest.fixture(autouse=True, params=[0, 2], ids=["read from disk", "with copies"])
-def _copied_segments(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "COPIED_SEGMENTS", request.param)
-
-
-def queue(directory: Path, **settings: Any) -> LineQueue:
-    return LineQueue(Settings(**{"max_batch_age": 0.001, **settings}), Journal(directory))
-
-
-def on_disk(directory: Path) -> list[bytes]:
-    return [line for path in sorted(directory.iterdir()) for line in path.read_bytes().splitlines()]
-
-
-def acknowledge_all(lines: LineQueue) -> list[bytes]:
-    acknowledged: list[bytes] = []
-    while lines.stats().pending:
-        batch = lines.take() or []
-        acknowledged += batch
-        lines.acknowledge(stored=len(batch), duplicates=0, rejected=0)
-    return acknowledged
 
 
 def lose(directory: Path, how: str) -> None:
