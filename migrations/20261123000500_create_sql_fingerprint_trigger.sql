@@ -1,5 +1,5 @@
--- The database computes sql_fingerprint, so that no database client can choose it or leave it out. [[:space:]] and not
--- \s, because a backslash means something else if standard_conforming_strings is off.
+-- The database computes sql_fingerprint, so that no database client can choose it or leave it out. The collation "C"
+-- makes it the same in every database. Case and white space are those of ASCII, as in the names and tokens of SQL.
 
 set lock_timeout = '5s';
 
@@ -8,16 +8,24 @@ returns trigger
 language plpgsql
 set search_path = ''
 as $$
+declare
+    folded text collate "C" := new.generated_sql;
+    white_space text;
 begin
-    new.sql_fingerprint := pg_catalog.md5(pg_catalog.lower(
-        pg_catalog.regexp_replace(new.generated_sql, '[[:space:]]+', ' ', 'g')
-    ));
+    -- Plain replacements, because a regular expression costs four times as much.
+    foreach white_space in array array[E'\n', E'\t', E'\r', E'\f', E'\v'] loop
+        folded := pg_catalog.replace(folded, white_space, ' ');
+    end loop;
+    while pg_catalog.strpos(folded, '  ') > 0 loop
+        folded := pg_catalog.replace(folded, '  ', ' ');
+    end loop;
+    new.sql_fingerprint := pg_catalog.md5(pg_catalog.lower(folded));
     return new;
 end
 $$;
 
 comment on function public.compute_sql_fingerprint() is
-'Trigger function: sets sql_fingerprint to the md5 of generated_sql in lower case with each run of white space replaced by one space, or to null without SQL.';
+'Trigger function: sets sql_fingerprint to the md5 of generated_sql in lower case (ASCII letters) with each run of white space replaced by one space, or to null without SQL.';
 
 revoke all on function public.compute_sql_fingerprint() from public;
 
@@ -30,4 +38,4 @@ update public.chat_telemetry_log
 set generated_sql = generated_sql
 where
     sql_fingerprint is distinct from
-    pg_catalog.md5(pg_catalog.lower(pg_catalog.regexp_replace(generated_sql, '[[:space:]]+', ' ', 'g')));
+    pg_catalog.md5(pg_catalog.lower(pg_catalog.regexp_replace(generated_sql collate "C", '[[:space:]]+', ' ', 'g')));

@@ -76,7 +76,7 @@ select
     patterns.occurrence_count,
     patterns.error_count,
     examples.generated_sql as example_sql,
-    public.chat_telemetry_sql_shape(examples.generated_sql) as sql_shape,
+    coalesce(public.chat_telemetry_sql_shape(examples.generated_sql), '') as sql_shape,
     patterns.avg_execution_ms,
     percentiles.p95_execution_ms,
     patterns.avg_row_count,
