@@ -3,7 +3,7 @@
         {% for key in keys %}{{ rollup }}.{{ key }}, {% endfor %}
         call.step,
         coalesce(nullif(labels.label, ''), 'unknown') as model,
-        max(labels.undated) as undated,
+        max(call.model_id) as model_id,
         sum(call.call_count)::bigint as call_count,
         sum(call.bounded_call_count)::bigint as bounded_call_count,
         sum(call.input_tokens)::bigint as input_tokens,

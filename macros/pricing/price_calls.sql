@@ -1,8 +1,7 @@
-{#- Only a name without a price on the day is looked up without the date at its end. -#}
 {% macro price_calls(calls, prices) -%}
     select
         calls.*,
-        coalesce(named.price_match, case when undated.name is null then 'unpriced' else 'undated' end) as price_match,
+        coalesce(price.price_match, 'unpriced') as price_match,
         (
             (calls.input_tokens - calls.cached_input_tokens) * price.input_usd_per_mtok
             + calls.cached_input_tokens * price.cached_input_usd_per_mtok
@@ -10,23 +9,11 @@
         ) / 1e6 as cost_usd,
         calls.cached_input_tokens * (price.input_usd_per_mtok - price.cached_input_usd_per_mtok) / 1e6
             as cache_savings_usd,
-        case when price.input_usd_per_mtok is null then calls.call_count else 0 end as unpriced_call_count
+        case when price.model is null then calls.call_count else 0 end as unpriced_call_count
     from {{ calls }} as calls
-    left join {{ prices }} as named
+    left join {{ prices }} as price
         on
-            calls.model = named.name
-            and calls.day >= named.valid_from
-            and calls.day < named.valid_until
-    left join {{ prices }} as undated
-        on
-            named.name is null
-            and calls.undated = undated.name
-            and calls.day >= undated.valid_from
-            and calls.day < undated.valid_until
-    cross join lateral (
-        select
-            coalesce(named.input_usd_per_mtok, undated.input_usd_per_mtok) as input_usd_per_mtok,
-            coalesce(named.cached_input_usd_per_mtok, undated.cached_input_usd_per_mtok) as cached_input_usd_per_mtok,
-            coalesce(named.output_usd_per_mtok, undated.output_usd_per_mtok) as output_usd_per_mtok
-    ) as price
+            calls.model_id = price.model
+            and calls.day >= price.valid_from
+            and calls.day < price.valid_until
 {%- endmacro %}

@@ -167,6 +167,17 @@ def test_a_label_has_its_name_without_the_date_at_the_end(project: DbtProject) -
         assert dict(undated.fetchall()) == NAMES
 
 
+@pytest.mark.parametrize("blank", [" ", "\n", "\r\n", "\t ", "\u00a0", "\u200b", "\u202e", "\u3000", "\ufeff"])
+def test_a_label_has_its_name_without_the_blanks_at_its_ends(project: DbtProject, blank: str) -> None:
+    with project.database.connect() as connection:
+        inserted = connection.execute(
+            "insert into chat_rollups.labels (label) values (%s), (%s), (%s) returning name, undated",
+            [f"{blank}gpt-4o", f"gpt-4o-2024-08-06{blank}", f"{blank}my{blank}model{blank}"],
+        ).fetchall()
+    inner = f"my{blank}model"
+    assert inserted == [("gpt-4o", "gpt-4o"), ("gpt-4o-2024-08-06", "gpt-4o"), (inner, inner)]
+
+
 def test_one_session_at_a_time_deletes_the_changes_that_all_rollups_have_counted(project: DbtProject) -> None:
     def left() -> int:
         connection.execute("set lock_timeout = '1s'; select chat_rollups.forget_counted_changes()")

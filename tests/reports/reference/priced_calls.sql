@@ -1,6 +1,7 @@
--- One row per model call with its price: exact name, alias, name without its date; of these the own prices first, then the
--- latest valid_from. An empty name counts as no name. Impossible values are bounded here: a time before 2000 counts nowhere, a
--- negative duration is not measured, tokens are at least 0, and cached tokens are at most the input tokens.
+-- One row per model call with its price: exact name, alias, name without the prefix of its provider, without its date,
+-- without both; of these the own prices first, then the latest valid_from. An empty name counts as no name. Impossible
+-- values are bounded here: a time before 2000 counts nowhere, a negative duration is not measured, tokens are at least 0,
+-- and cached tokens are at most the input tokens.
 requests as (
     select
         log_id,
@@ -55,40 +56,72 @@ calls as (
 ),
 
 price_lists as (
-    select model, valid_from, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok, 1 as owner_rank
+    select
+        null as provider, model, valid_from, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok,
+        1 as owner_rank
     from chat_rollups.own_prices
     union all
     select
-        model, valid_from, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok,
-        case when source like 'genai-prices %%' then 3 else 2 end
+        case when source like 'genai-prices %%' then provider end, model, valid_from, input_usd_per_mtok,
+        cached_input_usd_per_mtok, output_usd_per_mtok, case when source like 'genai-prices %%' then 3 else 2 end
     from chat_prices.token_prices
+),
+
+names as (
+    select
+        called.model,
+        called.day,
+        called.name,
+        case called.prefix
+            when 'gemini' then 'google' when 'models' then 'google' when 'xai' then 'x-ai' else called.prefix
+        end as provider,
+        array[
+            called.name,
+            called.bare_name,
+            regexp_replace(called.name, '[-@]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}$', ''),
+            regexp_replace(called.bare_name, '[-@]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}$', '')
+        ] as searched
+    from (
+        select
+            calls.model,
+            calls.day,
+            btrim(calls.model, E' \t\n\r') as name,
+            substring(
+                btrim(calls.model, E' \t\n\r')
+                from '^(anthropic|deepseek|gemini|google|models|mistral|openai|x-ai|xai)/'
+            ) as prefix,
+            substring(
+                btrim(calls.model, E' \t\n\r')
+                from '^(?:anthropic|deepseek|gemini|google|models|mistral|openai|x-ai|xai)/(.*)'
+            ) as bare_name
+        from calls
+        group by 1, 2
+    ) as called
 ),
 
 prices as materialized (
     select
-        called.model,
-        called.day,
+        names.model,
+        names.day,
         price.*
-    from (select distinct model, day from calls) as called
-    cross join lateral (
-        select regexp_replace(called.model, '[-@]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}$', '') as undated
-    ) as name
+    from names
     cross join lateral (
         select
-            candidate.price_match,
+            case when place in (2, 4) then 'prefix' when place = 3 then 'undated' else candidate.kind end as price_match,
             price_lists.input_usd_per_mtok as input_price,
             coalesce(price_lists.cached_input_usd_per_mtok, price_lists.input_usd_per_mtok) as cached_price,
             price_lists.output_usd_per_mtok as output_price
-        from (
-            values
-            (1, 'exact', called.model),
-            (2, 'alias', (select a.model from chat_prices.model_aliases as a where a.alias = called.model)),
-            (3, 'undated', name.undated),
-            (4, 'undated', (select a.model from chat_prices.model_aliases as a where a.alias = name.undated))
-        ) as candidate (rank, price_match, model)
+        from unnest(names.searched) with ordinality as searched (name, place)
+        cross join lateral (
+            select 'exact' as kind, searched.name as model
+            union all
+            select 'alias', a.model from chat_prices.model_aliases as a where a.alias = searched.name
+        ) as candidate
         inner join price_lists
-            on price_lists.model = candidate.model and price_lists.valid_from <= called.day
-        order by candidate.rank, price_lists.owner_rank, price_lists.valid_from desc
+            on price_lists.model = candidate.model
+            and price_lists.valid_from <= names.day
+            and (searched.place in (1, 3) or coalesce(price_lists.provider, names.provider) = names.provider)
+        order by searched.place, candidate.kind desc, price_lists.owner_rank, price_lists.valid_from desc
         limit 1
     ) as price
 ),
