@@ -73,12 +73,10 @@ def new_texts(root: Path, second: SecondList, day: dt.date) -> dict[Path, str]:
     if faults:
         raise PriceListError(*faults)
     of_both = sum(dispute.ours is not None for dispute in of_makers.values())
-    table = docs_table.block(decisions, second.version, day, of_both, disputed)
-    return {
-        **seed_texts(root, names, decisions),
-        LISTED: write_names(listed),
-        docs_table.PAGE: docs_table.replace((root / docs_table.PAGE).read_text(encoding="utf-8"), table),
-    }
+    differ = sum(disagree(dispute) for dispute in of_makers.values())
+    comparison = docs_table.Comparison(day, second.version, decisions, of_both, differ, disputed)
+    page = docs_table.replace(current(root / docs_table.PAGE), docs_table.block(comparison))
+    return {**seed_texts(root, names, decisions), LISTED: write_names(listed), docs_table.PAGE: page}
 
 
 def seed_texts(root: Path, names: Names, decisions: Decisions) -> dict[Path, str]:

@@ -26,7 +26,9 @@ def prices_of_makers(seeds: Seeds, second: SecondList, day: dt.date) -> dict[str
 def prices_of_resellers(second: SecondList, day: dt.date) -> dict[str, Dispute]:
     """Both prices of the names that the second list has of resellers, with their prefix."""
     sold = ((seller, name, theirs) for (seller, name), theirs in second.prices.items() if seller in RESELLERS)
-    disputes = (Dispute(f"{seller}/{name}", price_of_reseller(seller, name, day), theirs) for seller, name, theirs in sold)
+    disputes = (
+        Dispute(f"{seller}/{name}", price_of_reseller(seller, name, day), theirs) for seller, name, theirs in sold
+    )
     return {dispute.name: dispute for dispute in disputes}
 
 

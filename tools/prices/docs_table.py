@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from tools.prices.decisions import NONE, Decision, Decisions
 from tools.prices.price import Price, PriceListError
@@ -14,6 +15,17 @@ PAGE = Path("docs/reports.md")
 BEGIN = "<!-- The next lines are written by make prices. -->"
 END = "<!-- The lines of make prices end here. -->"
 DAY = re.compile(r"^On (\d{4}-\d{2}-\d{2}) genai-prices", re.MULTILINE)
+
+
+class Comparison(NamedTuple):
+    """What a comparison of the two lists found, once everything is decided."""
+
+    day: dt.date
+    second_version: str
+    decisions: Decisions
+    of_both: int
+    differ: int
+    without_a_price: Collection[str]
 
 
 def compared_on(page: str) -> dt.date:
@@ -31,22 +43,26 @@ def replace(page: str, text: str) -> str:
     return f"{page[: begin + len(BEGIN)]}\n\n{text}\n{page[end:]}"
 
 
-def block(decisions: Decisions, second_version: str, day: dt.date, in_both: int, disputed: set[str]) -> str:
-    disputes = [dispute for _, dispute in decisions.disputes()]
-    differ = sum(dispute.ours is not None and dispute.theirs is not None for dispute in disputes)
+def block(comparison: Comparison) -> str:
+    """The lines between the comments."""
+    decisions, undecided = comparison.decisions, sorted(comparison.without_a_price)
     lines = [
-        f"On {day} genai-prices {decisions.version} and litellm {second_version} had {in_both} names of the makers in common.",
-        f"They agreed on all but those of the table, which has {differ} names that both have and {len(disputes) - differ} that",
-        "one of them lacks.",
+        f"On {comparison.day} genai-prices {decisions.version} and litellm {comparison.second_version} both had a price of",
+        f"{comparison.of_both} names of the makers. They differed on {comparison.differ} of these. The table has them, names of",
+        "resellers, and names that a list lacks.",
         "",
         "| name | genai-prices | litellm | the seed | why |",
         "| --- | --- | --- | --- | --- |",
         *rows(decisions),
         "",
-        f"They also disagreed on {len(disputed)} names of resellers, most of them of one region. Nobody decided these, so",
-        f"they have no price: {', '.join(f'`{name}`' for name in sorted(disputed))}." if disputed else "",
     ]
-    return "\n".join(lines[: -2 if not disputed else None]) + "\n"
+    if undecided:
+        listed = ", ".join(f"`{name}`" for name in undecided)
+        lines += [
+            f"On {len(undecided)} more names of resellers the lists differ, most of them of one region. They have no price:"
+        ]
+        lines += [f"{listed}.", ""]
+    return "\n".join(lines)
 
 
 def rows(decisions: Decisions) -> Iterator[str]:

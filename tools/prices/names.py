@@ -29,14 +29,18 @@ def read_names(root: Path, *paths: Path) -> Names:
             if line.startswith("#") or not line.strip():
                 continue
             if not slash or not name or seller not in {*MAKERS, *RESELLERS}:
-                raise PriceListError(f"{path}:{number}: write the maker or reseller and the name, like openai/gpt-4o: {line!r}")
+                raise PriceListError(
+                    f"{path}:{number}: write the maker or reseller and the name, like openai/gpt-4o: {line!r}"
+                )
             names[seller].add(name)
     return names
 
 
 def write_names(names: Iterable[tuple[str, str]]) -> str:
     lines = sorted(f"{seller}/{name}" for seller, name in names)
-    return "".join(f"{line}\n" for line in ("# Names of both lists. Written by make prices; add yours in the other file.", *lines))
+    return "".join(
+        f"{line}\n" for line in ("# Names of both lists. Written by make prices; add yours in the other file.", *lines)
+    )
 
 
 def listed_names(second: SecondList, disputed: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -44,10 +48,10 @@ def listed_names(second: SecondList, disputed: Collection[str]) -> Iterator[tupl
 
     A name of a reseller is left out if it is in `disputed`: the lists disagree on its price, and nobody decided.
     """
-    yield from ((seller, name) for seller, name in {*second.prices, *second.names_on_vertex} if seller in MAKERS and find(seller, name))
+    on_vertex = {(maker, name) for maker, name in second.names_on_vertex if f"vertex_ai/{name}" not in disputed}
     only_here = {(seller, name) for seller, name in ids_of_resellers() if (seller, name) not in second.prices}
-    for seller, name in {*second.prices, *only_here}:
-        if seller in RESELLERS and find(seller, name) and f"{seller}/{name}" not in disputed:
+    for seller, name in {*second.prices, *on_vertex, *only_here}:
+        if find(seller, name) and f"{seller}/{name}" not in disputed:
             yield seller, name
 
 

@@ -23,7 +23,7 @@ class Offer:
     def __init__(self, seller: str, model: ModelInfo, names: set[str]) -> None:
         self.seller = seller
         self.model = model
-        self.name, *others = sorted(names, key=lambda name: (len(name), name))
+        self.name, *others = sorted(names, key=lambda name: (not name.startswith(f"{seller}/"), len(name), name))
         # The undated rule finds a dated name of this model by itself.
         self.aliases = [name for name in others if DATE_SUFFIX.sub("", name) not in {self.name, *others} - {name}]
 

@@ -29,7 +29,9 @@ VERTEX_MAKERS = {"claude": "anthropic", "gemini": "google"}  # the names on Vert
 class SecondList:
     """Prices by seller and name: `prices["mistral", "mistral-large-latest"]`, and names that only Vertex has."""
 
-    def __init__(self, version: str, prices: dict[tuple[str, str], Price], names_on_vertex: set[tuple[str, str]]) -> None:
+    def __init__(
+        self, version: str, prices: dict[tuple[str, str], Price], names_on_vertex: set[tuple[str, str]]
+    ) -> None:
         self.version = version
         self.prices = prices
         self.names_on_vertex = names_on_vertex
@@ -39,7 +41,9 @@ def read_wheel(directory: Path) -> SecondList:
     """The list in the one wheel in `directory`."""
     wheels = sorted(directory.glob(f"{SECOND_LIST}-*.whl"))
     if len(wheels) != 1:
-        raise PriceListError(f"there must be one wheel of {SECOND_LIST} in {directory}: delete the directory, run make prices")
+        raise PriceListError(
+            f"there must be one wheel of {SECOND_LIST} in {directory}: delete the directory, run make prices"
+        )
     try:
         with zipfile.ZipFile(wheels[0]) as wheel:
             entries = json.loads(wheel.read(JSON_FILE), parse_float=Decimal, parse_int=Decimal)

@@ -72,15 +72,30 @@ def corrected_seeds(seeds: Seeds, decisions: Decisions) -> Seeds:
     """The seeds with the prices of the corrections, each from its first day on; before it the list's price holds."""
     corrected = Seeds(seeds.prices.values(), seeds.aliases.values())
     for decision in decisions.decisions:
-        models = {dispute.name for dispute in decision.disputes} if decision.corrections else set()
-        for name in sorted(models):
-            listed_as = seeds.model_of(name)
-            if listed_as == name or listed_as not in models:  # otherwise it is an alias of a name that is corrected too
-                correct(corrected, name, decision, seeds.history(listed_as) if listed_as else [], decisions.source(decision))
+        names = {dispute.name for dispute in decision.disputes} if decision.corrections else set()
+        for name in sorted(names):
+            model = seeds.model_of(name)
+            listed = seeds.history(model) if model else []
+            if model == name:
+                keep_price_of_others(corrected, name, names, listed)
+            if model == name or model not in names:  # otherwise it is an alias of a name that is corrected too
+                correct(corrected, name, decision, listed, decisions.source(decision))
     return corrected
 
 
+def keep_price_of_others(seeds: Seeds, model: str, corrected: set[str], listed: list[PriceRow]) -> None:
+    """A decision is on names: the other names of the model keep the list's price, the first of them as a model."""
+    others = sorted(alias for alias, row in seeds.aliases.items() if row.model == model and alias not in corrected)
+    for number, alias in enumerate(others):
+        if number == 0:
+            seeds.aliases.pop(alias)
+            seeds.prices |= {(alias, row.valid_from): row._replace(model=alias) for row in listed}
+        else:
+            seeds.aliases[alias] = seeds.aliases[alias]._replace(model=others[0])
+
+
 def correct(seeds: Seeds, name: str, decision: Decision, listed: list[PriceRow], source: str) -> None:
+    """Replace the rows of `name`, which becomes a model if it was an alias."""
     first_day = decision.corrections[0][0]
     provider = listed[0].provider if listed else decision.provider
     # A change that the list announces for a day after the decision still comes.
