@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tools.prices import docs_table, seeds
@@ -28,17 +28,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PRICES, ALIASES = Path("seeds/token_prices.csv"), Path("seeds/model_aliases.csv")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path, help="the directory of the wheel of litellm")
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     parser.add_argument("--day", type=dt.date.fromisoformat, help="compare the prices of this day (default: today)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file would change")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
-        page = (options.root / docs_table.PAGE).read_text(encoding="utf-8")
-        today = docs_table.compared_on(page) if options.check else dt.datetime.now(dt.UTC).date()
-        texts = new_texts(options.root, read_wheel(options.wheel), options.day or today)
+        page = current(options.root / docs_table.PAGE)
+        day = docs_table.compared_on(page) if options.check else options.day or dt.datetime.now(dt.UTC).date()
+        texts = new_texts(options.root, read_wheel(options.wheel), day)
     except PriceListError as error:
         sys.stderr.writelines(f"{line}\n" for line in error.args)
         sys.stderr.write("no file was changed\n")

@@ -65,7 +65,8 @@ def read_decisions(path: Path, installed_version: str) -> Decisions:
     version, released_on = price_list.get("version"), price_list.get("released_on")
     if version != installed_version or not isinstance(released_on, dt.date):
         raise PriceListError(
-            f"{path}: genai-prices {installed_version} is installed: write this version and the day of its release into [price_list]"
+            f"{path}: genai-prices {installed_version} is installed: "
+            "write this version and the day of its release into [price_list]"
         )
     decisions = tuple(read_decision(path, entry) for entry in content.get("decision", []))
     names = [dispute.name for decision in decisions for dispute in decision.disputes]

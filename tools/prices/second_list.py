@@ -64,7 +64,12 @@ def price_of(entry: dict[str, Any]) -> Price | None:
     if entry.get("mode") not in {"chat", "responses"} or not full or not output:
         return None
     cached = entry.get("cache_read_input_token_cost", entry.get("input_cost_per_token_cache_hit"))
-    return Price(full * 1000000, None if cached is None else cached * 1000000, output * 1000000)
+    return Price(per_million(full), None if cached is None else per_million(cached), per_million(output))
+
+
+def per_million(price_of_a_token: Decimal) -> Decimal:
+    """Rounded, because the file has numbers like 4.0000000000000003e-07."""
+    return round(price_of_a_token * 1000000, 6).normalize()
 
 
 def sold_as(key: str, provider: str) -> Iterator[tuple[str, str]]:

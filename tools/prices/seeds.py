@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Iterable
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from tools.prices.decisions import Decision, Decisions
@@ -109,20 +109,33 @@ def correct(seeds: Seeds, name: str, decision: Decision, listed: list[PriceRow],
 def with_own_rows(seeds: Seeds, price_file: Path, alias_file: Path) -> Seeds:
     """A row of the user replaces one of the list."""
     merged = Seeds(seeds.prices.values(), seeds.aliases.values())
-    for provider, model, day, full, cached, output, source in own_rows(price_file):
-        price = Price(Decimal(full), Decimal(cached) if cached else None, Decimal(output))
-        first_day = dt.date.fromisoformat(day)
-        merged.prices[model, first_day] = PriceRow(provider, model, first_day, price, source)
-    merged.aliases |= {row[0]: Alias(*row) for row in own_rows(alias_file)}
+    for row in own_rows(price_file, len(PRICE_FIELDS)):
+        own = own_price(price_file, row)
+        merged.prices[own.model, own.valid_from] = own
+    merged.aliases |= {row[0]: Alias(*row) for row in own_rows(alias_file, len(Alias._fields))}
     return merged
 
 
-def own_rows(path: Path) -> list[list[str]]:
+def own_price(path: Path, row: list[str]) -> PriceRow:
+    provider, model, day, full, cached, output, source = row
+    try:
+        price = Price(Decimal(full), Decimal(cached) if cached else None, Decimal(output))
+        return PriceRow(provider, model, dt.date.fromisoformat(day), price, source)
+    except (InvalidOperation, ValueError) as error:
+        fault = "a price is no number" if isinstance(error, InvalidOperation) else str(error)
+        raise PriceListError(f"{path}: {','.join(row)}: {fault}") from error
+
+
+def own_rows(path: Path, width: int) -> Iterator[list[str]]:
     """The rows of a seed that do not come from the price list."""
     if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [row for row in list(csv.reader(file))[1:] if not row[-1].startswith(f"{PRICE_LIST} ")]
+        return
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for row in list(csv.reader(file))[1:]:
+            if len(row) != width:
+                raise PriceListError(f"{path}: expected {width} values, got {len(row)}: {','.join(row)}")
+            if not row[-1].startswith(f"{PRICE_LIST} "):
+                yield row
 
 
 def check(seeds: Seeds) -> None:
