@@ -47,9 +47,9 @@ def block(comparison: Comparison) -> str:
     """The lines between the comments."""
     decisions, undecided = comparison.decisions, sorted(comparison.without_a_price)
     lines = [
-        f"On {comparison.day} genai-prices {decisions.version} and litellm {comparison.second_version} both had a price",
-        f"of {comparison.of_both} names of the makers. They differed on {comparison.differ} of these. The table has them,",
-        "some names of resellers, and names that a list lacks.",
+        f"On {comparison.day} genai-prices {decisions.version} and litellm {comparison.second_version} both had a",
+        f"price of {comparison.of_both} names of the makers. They differed on {comparison.differ} of these. The table has",
+        "them, some names of resellers, and names that a list lacks.",
         "",
         "| name | genai-prices | litellm | the seed | why |",
         "| --- | --- | --- | --- | --- |",
@@ -59,7 +59,7 @@ def block(comparison: Comparison) -> str:
     if undecided:
         listed = ", ".join(f"`{name}`" for name in undecided)
         lines += [
-            f"On {len(undecided)} more names of resellers the lists differ. Nobody decided these, so they have no price:",
+            f"On {len(undecided)} more names of resellers the lists differ. Nobody decided, so these have no price:",
             f"{listed}.",
             "",
         ]

@@ -1,4 +1,4 @@
-"""A copy of the files that `make prices` reads and writes, and small lists in place of the second one."""
+"""A copy of the files that `make prices` reads and writes, and small lists instead of the second one."""
 
 from __future__ import annotations
 

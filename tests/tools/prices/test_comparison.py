@@ -122,8 +122,8 @@ def test_a_price_that_is_kept_passes_and_is_in_the_table(project: Project) -> No
     [
         (
             "0.4/0.04/1.2",
-            "mistral-large-latest: decided for 2/-/6 against 0.5/0.05/1.5, now the lists have 2/-/6 against 0.4/0.04/1.2: "
-            "decide again in seeds/decisions.toml",
+            "mistral-large-latest: decided for 2/-/6 against 0.5/0.05/1.5, "
+            "now the lists have 2/-/6 against 0.4/0.04/1.2: decide again in seeds/decisions.toml",
         ),
         (
             None,
