@@ -24,7 +24,8 @@ def check_links(root: Path, page: Page, pages: Mapping[Path, Page]) -> Iterator[
             yield page.problem(link.line, f"{link.content}: {message}")
     for html in page.html:
         if not COMMENT.fullmatch(html.content):
-            yield page.problem(html.line, f"{html.content}: HTML is not checked: write Markdown, or put it in backticks")
+            message = f"{html.content}: HTML is not checked: write Markdown, or put it in backticks"
+            yield page.problem(html.line, message)
 
 
 def check_paths(root: Path, page: Page) -> Iterator[Problem]:

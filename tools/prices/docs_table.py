@@ -48,8 +48,8 @@ def block(comparison: Comparison) -> str:
     decisions, undecided = comparison.decisions, sorted(comparison.without_a_price)
     lines = [
         f"On {comparison.day} genai-prices {decisions.version} and litellm {comparison.second_version} both had a",
-        f"price of {comparison.of_both} names of the makers. They differed on {comparison.differ} of these. The table has",
-        "them, some names of resellers, and names that a list lacks.",
+        f"price of {comparison.of_both} names of the makers. They differed on {comparison.differ} of these. The table",
+        "has them, some names of resellers, and names that a list lacks.",
         "",
         "| name | genai-prices | litellm | the seed | why |",
         "| --- | --- | --- | --- | --- |",

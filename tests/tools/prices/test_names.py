@@ -49,8 +49,9 @@ NEVER = """
     openai/ft:gpt-4o-2024-08-06:acme::abc gpt-4o-2024-08-06-preview gpt-4o-2024-08-06:thinking gpt-4o:thinking GPT-4o
     Claude-3-5-sonnet-latest gpt-4o-audio-preview gpt-4o-realtime-preview gpt-4o-transcribe gpt-4o-mini-tts gpt-4o-foo
     gpt-5-nano-foo o3-deep-research-foo claude-3-5-sonnet-foo claude-opus-4-5-foo gemini-2.0-flash-foo
-    gemini-2.5-pro-foo gemini-2.5-pro-preview-tts gemini-2.0-flash-live-001 grok-4-foo mistral-large-foo deepseek-chat-foo
-    text-embedding-3-small anthropic/gpt-4o openai/claude-3-5-sonnet-latest mistral/deepseek-chat bedrock/gpt-4o
+    gemini-2.5-pro-foo gemini-2.5-pro-preview-tts gemini-2.0-flash-live-001 grok-4-foo mistral-large-foo
+    deepseek-chat-foo text-embedding-3-small anthropic/gpt-4o openai/claude-3-5-sonnet-latest mistral/deepseek-chat
+    bedrock/gpt-4o
     azure/ft:gpt-4o azure/eu/gpt-4o vertex_ai/gemini-2.0-flash bedrock/eu.amazon.nova-pro-v1:0 openrouter/gpt-4o
     openai/azure/gpt-4o unknown/gpt-4o gpt gemini claude
 """
