@@ -65,11 +65,13 @@ def new_texts(root: Path, second: SecondList, day: dt.date) -> dict[Path, str]:
     disputed = {name for name, dispute in of_resellers.items() if disagree(dispute)} - decisions.names()
     listed = set(listed_names(second, disputed))
     names = read_names(root, ADDED)
+    added = {f"{seller}/{name}" for seller, of_seller in names.items() for name in of_seller}
     for seller, name in listed:
         names[seller].add(name)
     found = seeds.listed_seeds(names, decisions.source())
     of_makers = prices_of_makers(found, second, day)
-    faults = [*undecided(of_makers, decisions), *unfit({**of_makers, **of_resellers}, found, decisions, day)]
+    of_all = of_makers | {name: of_resellers[name] for name in disputed & added}
+    faults = [*undecided(of_all, decisions), *unfit(of_makers | of_resellers, found, decisions, day)]
     if faults:
         raise PriceListError(*faults)
     of_both = sum(dispute.ours is not None for dispute in of_makers.values())

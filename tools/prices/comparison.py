@@ -38,11 +38,11 @@ def price_of_reseller(seller: str, name: str, day: dt.date) -> Price | None:
     return holding[-1] if holding else None
 
 
-def undecided(of_makers: dict[str, Dispute], decisions: Decisions) -> Iterator[str]:
-    """One line for each name of a maker on whose price the lists disagree, if nobody decided."""
-    for name in sorted(of_makers.keys() - decisions.names()):
-        if disagree(of_makers[name]):
-            yield f"{name}: genai-prices has {of_makers[name].ours}, litellm {of_makers[name].theirs}: decide in {FILE}"
+def undecided(names: dict[str, Dispute], decisions: Decisions) -> Iterator[str]:
+    """One line for each of these names on whose price the lists disagree, if nobody decided."""
+    for name in sorted(names.keys() - decisions.names()):
+        if disagree(names[name]):
+            yield f"{name}: genai-prices has {names[name].ours}, litellm {names[name].theirs}: decide in {FILE}"
 
 
 def unfit(names: dict[str, Dispute], seeds: Seeds, decisions: Decisions, day: dt.date) -> Iterator[str]:

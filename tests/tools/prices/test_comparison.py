@@ -10,7 +10,7 @@ from tests.tools.prices.conftest import Project, decision
 from tools.prices.__main__ import ALIASES, PRICES
 from tools.prices.decisions import FILE
 from tools.prices.docs_table import PAGE
-from tools.prices.names import LISTED
+from tools.prices.names import ADDED, LISTED
 from tools.prices.price import Price, PriceListError
 from tools.prices.second_list import read_wheel
 
@@ -206,6 +206,19 @@ def test_a_name_of_a_reseller_on_which_the_lists_differ_has_no_price(project: Pr
     assert {"azure/gpt-4o", "bedrock/us.amazon.nova-pro-v1:0", "us.amazon.nova-pro-v1:0"} <= names
     assert not {"azure/gpt-4o-mini", "bedrock/eu.amazon.nova-pro-v1:0", "eu.amazon.nova-pro-v1:0"} & names
     assert "`azure/gpt-4o-mini`, `bedrock/eu.amazon.nova-pro-v1:0`." in project.read(PAGE)
+
+
+def test_a_name_of_a_reseller_that_people_added_has_to_be_decided(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (project.root / ADDED).open("a", encoding="utf-8") as file:
+        file.write("azure/gpt-4o-mini\n")
+    project.second(("azure/gpt-4o-mini", "azure", "0.2/0.1/0.7"))
+    fails(
+        project,
+        capsys,
+        "azure/gpt-4o-mini: genai-prices has 0.15/0.075/0.6, litellm 0.2/0.1/0.7: decide in seeds/decisions.toml",
+    )
 
 
 def test_names_of_the_second_list_that_the_first_finds_by_a_rule_become_aliases(project: Project) -> None:
