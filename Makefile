@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-dbt-1.11 test-integrations test-history test-faults test-mutants bench bench-reports lint docs format lock prices build clean
+.PHONY: help demo demo-stop test test-dbt-1.11 test-integrations test-history test-faults test-mutants bench bench-reports lint docs format lock prices prices-check build clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,9 +99,19 @@ lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; 
 	grep -vxFf requirements.lock $(VENV)/dbt-1.11.lock > requirements-dbt-1.11.lock
 	$(LOCK) benchmarks/requirements.in $(UPGRADE) -o benchmarks/requirements.txt
 	$(LOCK) pyproject.toml --extra cli tests/integrations/requirements.in $(UPGRADE) -o tests/integrations/requirements.txt
+	$(LOCK) --no-deps tools/prices/requirements.in $(UPGRADE) -o tools/prices/requirements.txt
 
-prices: $(VENV)/installed ## Update the token prices from the installed genai-prices
-	$(BIN)/python tools/update_prices.py
+$(VENV)/price-list/downloaded: $(VENV)/installed tools/prices/requirements.txt
+	@echo "==> Downloading the second price list, $$(grep -o 'litellm==[0-9.]*' tools/prices/requirements.txt), into $(VENV)/price-list (once, 45 MB)"
+	@rm -rf $(VENV)/price-list
+	@$(BIN)/python -m pip download --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -d $(VENV)/price-list -r tools/prices/requirements.txt
+	@touch $@
+
+prices: $(VENV)/price-list/downloaded ## Update the token prices from genai-prices, and compare them with a second list
+	@$(BIN)/python -m tools.prices $(VENV)/price-list
+
+prices-check: $(VENV)/price-list/downloaded ## Compare the two price lists and change nothing: fails if make prices would
+	@$(BIN)/python -m tools.prices $(VENV)/price-list --check
 
 build: $(VENV)/installed ## Build the wheel and the source distribution into dist/
 	@$(BIN)/hatchling build

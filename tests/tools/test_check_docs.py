@@ -63,6 +63,10 @@ chat code -> loader
     chat-telemetry migrate --rollback   undo the last one; asks first, --answer answers
 
 [by name]: docs/other.md
+
+<!-- The next lines are written by a tool. -->
+
+text
 """
 
 # What a page says, the line of the problem, and what is said about it.
@@ -76,6 +80,7 @@ FAULTY_PAGES = {
     "an image": ("![x](docs/gone.svg)", 1, "docs/gone.svg: no such file"),
     "a link in a table": ("| a |\n| --- |\n| [x](gone.md) |", 3, "gone.md: no such file"),
     "HTML": ("text\n\n<img src='docs/image.svg'>", 3, "<img src='docs/image.svg'>: HTML is not checked"),
+    "HTML after a comment": ("<!-- x --><b>y</b>", 1, "<!-- x --><b>y</b>: HTML is not checked"),
     "a word in pointed brackets": ("run it with <rows> rows", 1, "<rows>: HTML is not checked"),
     "a file in code": ("in `docs/gone.md`", 1, "docs/gone.md: no such file or folder"),
     "files in code": ("in `docs/*.rst`", 1, "docs/*.rst: no such file or folder"),

@@ -1,0 +1,171 @@
+"""The rows of the two seeds: those of the list, those of the decisions, and the user's own."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Iterable, Iterator
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from tools.prices.decisions import Decision, Decisions
+from tools.prices.genai_list import MAKERS, chat_models, price_history
+from tools.prices.names import Names, find_aliases
+from tools.prices.price import DATE_SUFFIX, PRICE_LIST, Alias, Price, PriceListError, PriceRow
+from tools.prices.resellers import offers
+
+PRICE_FIELDS = (
+    "provider",
+    "model",
+    "valid_from",
+    "input_usd_per_mtok",
+    "cached_input_usd_per_mtok",
+    "output_usd_per_mtok",
+    "source",
+)
+
+
+class Seeds:
+    """Rows by their keys: a price by model and first day, an alias by its name."""
+
+    def __init__(self, rows: Iterable[PriceRow] = (), aliases: Iterable[Alias] = ()) -> None:
+        self.prices = {(row.model, row.valid_from): row for row in rows}
+        self.aliases = {alias.alias: alias for alias in aliases}
+
+    def history(self, model: str) -> list[PriceRow]:
+        return sorted(row for row in self.prices.values() if row.model == model)
+
+    def model_of(self, name: str) -> str | None:
+        """The model of a name: exact, alias, or either of them without the date at its end."""
+        models = {model for model, _ in self.prices}
+        for candidate in (name, DATE_SUFFIX.sub("", name)):
+            if candidate in models:
+                return candidate
+            if candidate in self.aliases:
+                return self.aliases[candidate].model
+        return None
+
+    def price_on(self, name: str, day: dt.date) -> Price | None:
+        model = self.model_of(name)
+        holding = [row for row in self.history(model) if row.valid_from <= day] if model else []
+        return holding[-1].price if holding else None
+
+
+def listed_seeds(names: Names, source: str) -> Seeds:
+    """The seeds of the list alone."""
+    seeds = Seeds()
+    for maker in MAKERS:
+        for model in chat_models(maker):
+            for day, price in price_history(model):
+                seeds.prices[model.id, day] = PriceRow(maker, model.id, day, price, source)
+        for alias, model_id in find_aliases(maker, names.get(maker, ())):
+            seeds.aliases[alias] = Alias(alias, model_id, source)
+    for offer in offers(names):
+        for day, price in price_history(offer.model):
+            seeds.prices[offer.name, day] = PriceRow(offer.seller, offer.name, day, price, source)
+        seeds.aliases |= {alias: Alias(alias, offer.name, source) for alias in offer.aliases}
+    return seeds
+
+
+def corrected_seeds(seeds: Seeds, decisions: Decisions) -> Seeds:
+    """The seeds with the prices of the corrections, each from its first day on; before it the list's price holds."""
+    corrected = Seeds(seeds.prices.values(), seeds.aliases.values())
+    for decision in decisions.decisions:
+        names = {dispute.name for dispute in decision.disputes} if decision.corrections else set()
+        for name in sorted(names):
+            model = seeds.model_of(name)
+            listed = seeds.history(model) if model else []
+            if model == name:
+                keep_price_of_others(corrected, name, names, listed)
+            if model == name or model not in names:  # otherwise it is an alias of a name that is corrected too
+                correct(corrected, name, decision, listed, decisions.source(decision))
+    return corrected
+
+
+def keep_price_of_others(seeds: Seeds, model: str, corrected: set[str], listed: list[PriceRow]) -> None:
+    """A decision is on names: the other names of the model keep the list's price, the first of them as a model."""
+    others = sorted(alias for alias, row in seeds.aliases.items() if row.model == model and alias not in corrected)
+    for number, alias in enumerate(others):
+        if number == 0:
+            seeds.aliases.pop(alias)
+            seeds.prices |= {(alias, row.valid_from): row._replace(model=alias) for row in listed}
+        else:
+            seeds.aliases[alias] = seeds.aliases[alias]._replace(model=others[0])
+
+
+def correct(seeds: Seeds, name: str, decision: Decision, listed: list[PriceRow], source: str) -> None:
+    """Replace the rows of `name`, which becomes a model if it was an alias."""
+    first_day = decision.corrections[0][0]
+    provider = listed[0].provider if listed else decision.provider
+    # A change that the list announces for a day after the decision still comes.
+    stays = [row for row in listed if row.valid_from < first_day or row.valid_from > decision.decided_on]
+    new = [PriceRow(provider, name, day, price, source) for day, price in decision.corrections]
+    seeds.prices = {key: row for key, row in seeds.prices.items() if row.model != name}
+    seeds.prices |= {(name, row.valid_from): row._replace(model=name) for row in (*stays, *new)}
+    seeds.aliases.pop(name, None)
+
+
+def with_own_rows(seeds: Seeds, price_file: Path, alias_file: Path) -> Seeds:
+    """A row of the user replaces one of the list."""
+    merged = Seeds(seeds.prices.values(), seeds.aliases.values())
+    for row in own_rows(price_file, len(PRICE_FIELDS)):
+        own = own_price(price_file, row)
+        merged.prices[own.model, own.valid_from] = own
+    merged.aliases |= {row[0]: Alias(*row) for row in own_rows(alias_file, len(Alias._fields))}
+    return merged
+
+
+def own_price(path: Path, row: list[str]) -> PriceRow:
+    provider, model, day, full, cached, output, source = row
+    try:
+        price = Price(Decimal(full), Decimal(cached) if cached else None, Decimal(output))
+        return PriceRow(provider, model, dt.date.fromisoformat(day), price, source)
+    except (InvalidOperation, ValueError) as error:
+        fault = "a price is no number" if isinstance(error, InvalidOperation) else str(error)
+        raise PriceListError(f"{path}: {','.join(row)}: {fault}") from error
+
+
+def own_rows(path: Path, width: int) -> Iterator[list[str]]:
+    """The rows of a seed that do not come from the price list."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for row in list(csv.reader(file))[1:]:
+            if len(row) != width:
+                raise PriceListError(f"{path}: expected {width} values, got {len(row)}: {','.join(row)}")
+            if not row[-1].startswith(f"{PRICE_LIST} "):
+                yield row
+
+
+def check(seeds: Seeds) -> None:
+    """Raises PriceListError for rows that would make a report wrong."""
+    for row in seeds.prices.values():
+        full, cached, output = row.price
+        if min(full, output) < 0 or not 0 <= (full if cached is None else cached) <= full:
+            raise PriceListError(f"{row.model} from {row.valid_from}: a price is negative, or cached input costs more")
+    models = {model for model, _ in seeds.prices}
+    for alias in seeds.aliases.values():
+        if alias.model not in models or alias.alias in models:
+            raise PriceListError(f"the alias {alias.alias} leads to no priced model, or hides one")
+
+
+def price_csv(seeds: Seeds) -> str:
+    rows = sorted(seeds.prices.values(), key=lambda row: row[:3])
+    return as_csv([PRICE_FIELDS, *([*row[:3], *row.price, row.source] for row in rows)])
+
+
+def alias_csv(seeds: Seeds) -> str:
+    return as_csv([Alias._fields, *sorted(seeds.aliases.values())])
+
+
+def as_csv(rows: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([plain(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def plain(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
