@@ -3,9 +3,9 @@
 -- Marks stand in the text for what must not be read again. No query has these characters, because they are replaced by
 -- spaces first.
 --
---     \x01 a literal             \x04 a dollar-quoted string         \x07 a space that stays
---     \x02 a quoted name         \x05 a comma inside of a type       \x0e to \x13 a list of one literal
---     \x03 a number              \x06 two dots
+--     \x01 a literal          \x04 a dollar-quoted string      \x07 a space that stays
+--     \x02 a quoted name      \x05 a comma inside of a type    \x08 ::
+--     \x03 a number           \x06 ..                          \x0e to \x13 a list of one literal, \x14 a lone $
 --
 -- The collation "C" makes the result the same in every database. A pattern with a backslash is an E string, because
 -- standard_conforming_strings may be off. In a pattern, [[:cntrl:] -#%-/:-@[-^`{-~] is a character that cannot be in a
@@ -22,6 +22,8 @@ set search_path = ''
 as $$
 declare
     is_name constant text := '(^|[[:cntrl:] -#%-/:-@[-^`{-~])[^[:cntrl:] -@[-^`{-~][^[:cntrl:] -#%-/:-@[-^`{-~]*$';
+    -- What can be before a prefix: nothing, what cannot be in a name, or a number or a dollar sign that goes on in letters.
+    no_name constant text := '(?:^|[[:cntrl:] -#%-/:-@[-^`{-~])(?:[0-9$][^[:cntrl:] -#%-/:-@[-^`{-~]*)?';
     is_tag constant text := '^[^[:cntrl:] -@[-^`{-~][^[:cntrl:] -/:-@[-^`{-~]*$';
     longest_name constant integer := 200;
     region text collate "C" := 'code';
@@ -72,16 +74,14 @@ begin
             if piece = '''' then
                 -- Directly after a string: a quote in it. After a new line: the string goes on.
                 if gap is null or (gap !~ E'[\n\r]' and (gap <> '' or prefix in ('b', 'x'))) then
-                    prefix := coalesce(
-                        pg_catalog.lower(substring(before from '(?:^|[[:cntrl:] -#%-/:-@[-^`{-~])([bBeExX])$')), ''
-                    );
+                    prefix := coalesce(pg_catalog.lower(substring(before from no_name || '([bBeExX])$')), '');
                     code_pieces := code_pieces || E'\x01'::text;
                 end if;
                 is_escaped := false;
                 region := 'string';
             elsif piece = '"' then
                 name_pieces := name_pieces
-                    || case when before ~ '(^|[[:cntrl:] -#%-/:-@[-^`{-~])[uU]&$' then 'u&"' else '"' end;
+                    || case when before ~ (no_name || '[uU]&$') then 'u&"' else '"' end;
                 code_pieces := code_pieces || E'\x02'::text;
                 region := 'name';
             elsif piece = '$' and before !~ is_name then
@@ -174,26 +174,27 @@ as $$
 declare
     exponent constant text := '(?:e[-+]?[0-9](?:_?[0-9])*)?';
     fraction constant text := '[.][0-9](?:_?[0-9])*' || exponent;
-    -- One after the other, because PostgreSQL rejects such a text, but a number must not stay in it.
-    numbers constant text := '(?:0x(?:_?[0-9a-f])+|0o(?:_?[0-7])+|0b(?:_?[01])+'
-        || '|[0-9](?:_?[0-9])*(?:[.](?:[0-9](?:_?[0-9])*)?)?' || exponent || '|' || fraction || ')';
+    number constant text := '(?:0x(?:_?[0-9a-f])+|0o(?:_?[0-7])+|0b(?:_?[01])+'
+        || '|[0-9](?:_?[0-9])*(?:[.](?:[0-9](?:_?[0-9])*)?)?' || exponent || ')';
+    -- PostgreSQL rejects digits directly after a number, but they must not stay in the text.
+    digits constant text := '(?:[0-9]|' || fraction || ')*';
     tokens text collate "C" := code;
 begin
+    tokens := pg_catalog.replace(pg_catalog.replace(tokens, '..', E'\x06'), '::', E'\x08');
+    tokens := pg_catalog.regexp_replace(
+        tokens,
+        fraction || digits || '|(^|[[:cntrl:] -#%--/:-@[-^`{-~])' || number || digits, E'\\1 \x03 ', 'g'
+    );
+    if pg_catalog.strpos(tokens, '$') > 0 then
+        tokens := pg_catalog.regexp_replace(tokens, '(^|[[:cntrl:] -#%-/:-@[-^`{-~])(?:[$][0-9]+)+', E'\\1 \x01 ', 'g');
+        tokens := pg_catalog.regexp_replace(tokens, '(^|[[:cntrl:] -#%-/:-@[-^`{-~])[$]', E'\\1 \x14 ', 'g');
+    end if;
     -- The letter before a quote belongs to the literal.
     tokens := pg_catalog.regexp_replace(
         tokens, E'(^|[[:cntrl:] -#%-/:-@[-^`{-~])(?:[bexn](?=\x01)|u&(?=[\x01\x02]))', E'\\1', 'g'
     );
-    tokens := pg_catalog.replace(tokens, '..', E'\x06');
     tokens := pg_catalog.regexp_replace(
-        tokens,
-        fraction || numbers || '*|(^|[[:cntrl:] -#%-/:-@[-^`{-~])' || numbers || '+', E'\\1 \x03 ', 'g'
-    );
-    if pg_catalog.strpos(tokens, '$') > 0 then
-        tokens := pg_catalog.regexp_replace(tokens, '(^|[[:cntrl:] -#%-/:-@[-^`{-~])[$][0-9]+', E'\\1 \x01 ', 'g');
-        tokens := pg_catalog.regexp_replace(tokens, '(^|[[:cntrl:] -#%-/:-@[-^`{-~])[$]', E'\\1 $ ', 'g');
-    end if;
-    tokens := pg_catalog.regexp_replace(
-        tokens, E'::|:=|[-+*/<>=~!@#%^&|`?]+|[][(),;.:{}\x01-\x06\\\\]', E' \\& ', 'g'
+        tokens, E':=|[-+*/<>=~!@#%^&|`?]+|[][(),;.:{}\x01-\x08\\\\]', E' \\& ', 'g'
     );
     tokens := ' ' || pg_catalog.btrim(pg_catalog.regexp_replace(tokens, '[[:space:]]+', ' ', 'g'), ' ;') || ' ';
 

@@ -45,7 +45,7 @@ set search_path = ''
 as $$
 declare
     literal constant text := E'(?:(?:(?:date|time|timetz|timestamp|timestamptz|interval) )?\x01|true|false|null)'
-        || E'(?: :: [^[:cntrl:] -@[-^`{-~][^ ]*(?: [(] \x01(?: \x05 \x01)? [)])?(?: \\[ \\])?)*';
+        || E'(?: \x08 [^[:cntrl:] -@[-^`{-~][^ ]*(?: [(] \x01(?: \x05 \x01)? [)])?(?: \\[ \\])?)*';
     literals constant text := literal || '(?: , ' || literal || ')*';
     rows constant text := '^(' || literals || '(?: [)] , [(] ' || literals || ')*) [)]';
     bracket_member constant text := '(?:' || literal || E'|[\x0e-\x13])';
@@ -55,8 +55,8 @@ declare
     inner_list text := E'\x01';
     depth integer := 0;
 begin
-    if pg_catalog.strpos(folded, '::') > 0 then
-        folded := pg_catalog.regexp_replace(folded, E'( :: [^ ]+ [(] \x01) , (\x01 [)])', E'\\1 \x05 \\2', 'g');
+    if pg_catalog.strpos(folded, E'\x08') > 0 then
+        folded := pg_catalog.regexp_replace(folded, E'( \x08 [^ ]+ [(] \x01) , (\x01 [)])', E'\\1 \x05 \\2', 'g');
     end if;
     folded := chat_rollups.fold_lists(folded, ' in ( ', '^(' || literals || ') [)]', ' , ');
     folded := chat_rollups.fold_lists(folded, ' in ( ( ', rows || ' [)]', ' ) , ( ');
@@ -120,22 +120,25 @@ begin
     shape := chat_rollups.fold_literals(pg_catalog.translate(shape, E'\x03\x04', E'\x01\x01'));
 
     shape := pg_catalog.regexp_replace(shape, ' (' || spaced || ') (?=[[(])', E' \\1\x07', 'g');
-    shape := pg_catalog.regexp_replace(shape, E'([^\x01 -#%-/:-@[-^`{-~]) [(]', E'\\1(', 'g');
+    shape := pg_catalog.regexp_replace(shape, E'([^\x01\x14 -#%-/:-@[-^`{-~]) [(]', E'\\1(', 'g');
     shape := pg_catalog.regexp_replace(shape, E'([^- \x07,+*/<>=~!@#%^&|`?]) \\[', E'\\1[', 'g');
     -- Between two tokens that would be another one without the space.
-    shape := pg_catalog.regexp_replace(shape, E' ([.:]) (?=[.:=\x06])', E' \\1\x07', 'g');
+    shape := pg_catalog.regexp_replace(shape, E'[.] (?=[.\x06])', E'.\x07', 'g');
+    shape := pg_catalog.regexp_replace(shape, E': (?=[:=\x08])', E':\x07', 'g');
     shape := pg_catalog.replace(pg_catalog.replace(shape, ' .', '.'), '. ', '.');
-    shape := pg_catalog.replace(pg_catalog.replace(shape, ' ::', '::'), ': ', ':');
+    shape := pg_catalog.replace(pg_catalog.replace(shape, E' \x08', E'\x08'), E'\x08 ', E'\x08');
+    shape := pg_catalog.replace(shape, ': ', ':');
     shape := pg_catalog.replace(pg_catalog.replace(shape, E' \x06', E'\x06'), E'\x06 ', E'\x06');
     shape := pg_catalog.replace(pg_catalog.replace(shape, '( ', '('), ' )', ')');
     shape := pg_catalog.replace(pg_catalog.replace(shape, '[ ', '['), ' ]', ']');
     shape := pg_catalog.replace(pg_catalog.replace(shape, ' ,', ','), ' ;', ';');
-    shape := pg_catalog.btrim(pg_catalog.translate(pg_catalog.replace(shape, E'\x06', '..'), E'\x01\x07', '? '));
+    shape := pg_catalog.replace(pg_catalog.replace(shape, E'\x06', '..'), E'\x08', '::');
+    shape := pg_catalog.btrim(pg_catalog.translate(shape, E'\x01\x07\x14', '? $'));
     select pg_catalog.string_agg(part || coalesce(quoted_name, ''), '' order by place) into shape
     from unnest(pg_catalog.string_to_array(shape, E'\x02'), hidden.quoted_names) with ordinality
         as pairs (part, quoted_name, place);
     if pg_catalog.length(query) > longest then
-        shape := pg_catalog.ltrim(shape || ' ' || ellipsis);
+        shape := pg_catalog.ltrim(coalesce(shape, '') || ' ' || ellipsis);
     end if;
     return shape;
 end
