@@ -54,7 +54,7 @@ parallel safe
 set search_path = ''
 as $$
 declare
-    blanks text := E' \t\n\r\f\v';
+    blanks text := E' \t\n\r\f\x0b';  -- E'\v' would be the letter v in PostgreSQL 16.
 begin
     -- Spaces of all widths, none included, and the marks of the writing direction. Other encodings do not have all of them.
     if pg_catalog.getdatabaseencoding() = 'UTF8' then

@@ -26,6 +26,19 @@ def test_the_fingerprint_folds_case_and_white_space_and_ignores_the_value_of_the
         assert connection.execute(statement, [user, None]).fetchone() == (None,)
 
 
+def test_each_kind_of_white_space_is_folded_and_no_letter_is(database: Database) -> None:
+    (user,) = database.add_users()
+    statement = (
+        "insert into chat_telemetry_log (user_id, user_question, generated_sql) values (%s, '', %s)"
+        " returning sql_fingerprint"
+    )
+    letters = "select abcdefghijklmnopqrstuvwxyz"
+    with database.connect() as connection:
+        for white_space in " \t\n\r\f\v":
+            for query in (letters.replace(" ", white_space), letters.replace(" ", white_space * 2)):
+                assert connection.execute(statement, [user, query]).fetchone() == (fingerprint(letters),)
+
+
 def test_an_update_computes_the_fingerprint_again(database: Database) -> None:
     (user,) = database.add_users()
     with database.connect() as connection:
