@@ -5,7 +5,7 @@ It shares no code with the SQL function, so that a mistake in one of them is a d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from tests.shapes.tokens import Token, tokens
 
 LONGEST_TEXT = 100_000  # characters; what follows is not read
 CUT = "…"
-CONTROL_CHARACTERS = dict.fromkeys([*range(1, 9), *range(14, 32)], " ")
+CONTROL_CHARACTERS = dict.fromkeys([*range(1, 9), *range(14, 32), 127], " ")
 UPPER_CASE = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}  # PostgreSQL folds no others
 
 
@@ -47,18 +47,16 @@ ARRAY = [OPEN_BRACKET, CLOSE_BRACKET]
 Words = Sequence[Word]
 
 
-def shape(text: str) -> str | None:
-    """The text with ? for its literals. None if it has no token."""
+def shape(text: str) -> str:
+    """The text with ? for its literals, in one form: spaces, case, signs and lists do not matter."""
     found = _written(shape_words(text))
-    if len(text) > LONGEST_TEXT:
-        return f"{found} {CUT}".lstrip()
-    return found or None
+    return f"{found} {CUT}".lstrip() if len(text) > LONGEST_TEXT else found
 
 
 def shape_words(text: str) -> list[Word]:
     """The tokens of the shape. Two texts share a shape if, and only if, these tokens are equal."""
     read = text[:LONGEST_TEXT].translate(CONTROL_CHARACTERS)
-    words = [_word(token) for token in _without_signs(list(tokens(read)))]
+    words = [_word(token) for token in _without_signs(list(_whole_numbers(read)))]
     while words and words[0] == SEMICOLON:
         del words[0]
     while words and words[-1] == SEMICOLON:
@@ -76,6 +74,15 @@ def _word(token: Token) -> Word:
             return Word(token.kind, token.text)
         case _:
             return LITERAL
+
+
+def _whole_numbers(text: str) -> Iterator[Token]:
+    """The tokens. Numbers without a space between them are one, also where PostgreSQL reads two: 1.5.3 and 0o18."""
+    end_of_number = -1
+    for token in tokens(text):
+        if token.kind != "number" or token.start != end_of_number:
+            yield token
+        end_of_number = token.end if token.kind == "number" else -1
 
 
 def _without_signs(read: Sequence[Token]) -> Iterable[Token]:
@@ -210,7 +217,7 @@ def _joined(before: Word, word: Word) -> bool:
     if word == OPEN:
         return before.kind == "quoted name" or (before.kind == "name" and before.text not in RESERVED | SPACED)
     if word == OPEN_BRACKET or word.kind == "list":
-        is_spaced = before.kind == "operator" or before == COMMA or before.text in RESERVED | SPACED
+        is_spaced = before.kind == "operator" or before.text in (",", ":=") or before.text in RESERVED | SPACED
         return not is_spaced
     return word.kind == "mark" and word.text in (")", "]", ",", ";", ".", "..", "::")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conftest import Database
 from tests.shapes.conftest import Shapes
 from tests.shapes.oracle import shape
 
@@ -133,7 +134,7 @@ EXACT = {
     "select (f(x)).y[1]::int[]": "select (f(x)).y[?]::int[]",
     "select x->>'a', y@>'{}', z||'b', -x, - 5": "select x ->> ?, y @> ?, z || ?, - x, ?",
     "select 1; select 2": "select ?; select ?",
-    "a := 1, b => 2, a:=[1]": "a := ?, b => ?, a :=[?]",
+    "a := 1, b => 2, a:=[1]": "a := ?, b => ?, a := [?]",
     'select "f"(1), u&"F"(2), U&"F" (2)': 'select "f"(?), u&"F"(?), u&"F"(?)',
     "where x=any(array[1]) and exists(select 1)": "where x = any (array[?]) and exists (select ?)",
     "select 1..10, 1...5, a..b": "select ?..?, ?..?, a..b",
@@ -160,8 +161,8 @@ EXACT = {
     "select\u00a01, \ufeffselect 2, a\u200b3": "select\u00a01, \ufeffselect ?, a\u200b3",
     "select \uff11\uff12": "select \uff11\uff12",
     "select [2023], `2023`, 2023_sales": "select [?], ` ? `, ? _sales",
-    "1a, 0x, 0xG, 0o18, 1_, 1__0, 1e, 1e+": "? a, ? x, ? xg, ? ?, ? _, ? __0, ? e, ? e +",
-    "a.5, 1.5.3, 1.a, 1.e5": "a ?, ? ?, ? a, ?",
+    "1a, 0x, 0xG, 0o18, 1_, 1__0, 1e, 1e+": "? a, ? x, ? xg, ?, ? _, ? __0, ? e, ? e +",
+    "a.5, 1.5.3, 0b12.5e1, 1.a, 1.e5, $1.5, 1 .5": "a ?, ?, ?, ? a, ?, ? ?, ? ?",
     "$1a, $1_0, $, $a, a$1$": "? a, ? _0, $, $ a, a$1$",
     # Strings and quoted names
     "b'1''0', 'a' 'b', 'a' /* \n */ 'b'": "? ?, ? ?, ? ?",
@@ -178,7 +179,7 @@ EXACT = {
     "a+--x\nb, a*/*x*/b, a-/*x*/-b": "a + b, a * b, a - - b",
     "a @-b, a <+-b, a =- b, a !=-1": "a @- b, a < + - b, a = - b, a !=- ?",
     "a ? 'b', a ?| c, a #>> d": "a ? ?, a ?| c, a #>> d",
-    "\\x {a} \x7f": "\\ x { a } \x7f",
+    "\\x {a}\x7fb": "\\ x { a } b",
     "from t -- all\nwhere a = 1": "from t where a = ?",
     "from t -- all where a = 1": "from t",
     # Lists
@@ -215,6 +216,29 @@ def test_the_shape_of_a_text(sql_shapes: Shapes, text: str, expected: str) -> No
     assert sql_shapes([text]) == [expected]
 
 
-def test_a_text_without_a_token_has_no_shape(sql_shapes: Shapes) -> None:
-    assert [shape(text) for text in EMPTY] == [None] * len(EMPTY)
-    assert sql_shapes(EMPTY) == [None] * len(EMPTY)
+def test_a_text_without_a_token_has_an_empty_shape(sql_shapes: Shapes) -> None:
+    assert [shape(text) for text in EMPTY] == [""] * len(EMPTY)
+    assert sql_shapes(EMPTY) == [""] * len(EMPTY)
+
+
+def test_only_null_has_no_shape(database: Database) -> None:
+    with database.connect() as connection:
+        assert connection.execute("select public.chat_telemetry_sql_shape(null)").fetchone() == (None,)
+
+
+def test_a_text_is_read_up_to_its_100000th_character(sql_shapes: Shapes) -> None:
+    ends = {
+        "": "select ?",
+        " ": "select ? …",
+        "ü": "select ? …",
+        "'Jane": "select ? …",
+        "; ;": "select ? …",
+    }
+    texts = [f"select {1:<99993}{end}" for end in ends]
+    assert {len(text.removesuffix(end)) for text, end in zip(texts, ends, strict=True)} == {100_000}
+    assert [shape(text) for text in texts] == [*ends.values()]
+    assert sql_shapes(texts) == [*ends.values()]
+    cut_inside = [f"select {1:<99992}'Jane'", f"select {1:<99992}🦆🦆", f"{';':>100000};", f"{'x':>100001}"]
+    expected = ["select ? ? …", "select ? 🦆 …", "…", "…"]
+    assert [shape(text) for text in cut_inside] == expected
+    assert sql_shapes(cut_inside) == expected
