@@ -9,13 +9,13 @@ import pytest
 
 from tests.conftest import Server
 
-Shapes = Callable[[Sequence[str]], list[str]]
+Shapes = Callable[[Sequence[str]], list[str | None]]
 
 
 def shapes_on(connection: psycopg.Connection) -> Shapes:
     """Asks the server for the shapes of many texts in one statement."""
 
-    def shapes(texts: Sequence[str]) -> list[str]:
+    def shapes(texts: Sequence[str]) -> list[str | None]:
         rows = connection.execute(
             "select public.chat_telemetry_sql_shape(text)"
             " from unnest(%s::text[]) with ordinality as texts (text, number) order by number",

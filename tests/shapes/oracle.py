@@ -47,10 +47,12 @@ ARRAY = [OPEN_BRACKET, CLOSE_BRACKET]
 Words = Sequence[Word]
 
 
-def shape(text: str) -> str:
-    """The text with ? for its literals, in one form: spaces, case, signs and lists do not matter."""
+def shape(text: str) -> str | None:
+    """The text with ? for its literals, in one form. None if it has no token."""
     found = _written(shape_words(text))
-    return f"{found} {CUT}".lstrip() if len(text) > LONGEST_TEXT else found
+    if len(text) > LONGEST_TEXT:
+        return f"{found} {CUT}".lstrip()
+    return found or None
 
 
 def shape_words(text: str) -> list[Word]:

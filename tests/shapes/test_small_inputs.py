@@ -216,12 +216,9 @@ def test_the_shape_of_a_text(sql_shapes: Shapes, text: str, expected: str) -> No
     assert sql_shapes([text]) == [expected]
 
 
-def test_a_text_without_a_token_has_an_empty_shape(sql_shapes: Shapes) -> None:
-    assert [shape(text) for text in EMPTY] == [""] * len(EMPTY)
-    assert sql_shapes(EMPTY) == [""] * len(EMPTY)
-
-
-def test_only_null_has_no_shape(database: Database) -> None:
+def test_a_text_without_a_token_has_no_shape(sql_shapes: Shapes, database: Database) -> None:
+    assert [shape(text) for text in EMPTY] == [None] * len(EMPTY)
+    assert sql_shapes(EMPTY) == [None] * len(EMPTY)
     with database.connect() as connection:
         assert connection.execute("select public.chat_telemetry_sql_shape(null)").fetchone() == (None,)
 
