@@ -5,7 +5,7 @@ It shares no code with the SQL function, so that a mistake in one of them is a d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -58,7 +58,7 @@ def shape(text: str) -> str | None:
 def shape_words(text: str) -> list[Word]:
     """The tokens of the shape. Two texts share a shape if, and only if, these tokens are equal."""
     read = text[:LONGEST_TEXT].translate(CONTROL_CHARACTERS)
-    words = [_word(token) for token in _without_signs(list(_whole_numbers(read)))]
+    words = [_word(token) for token in _without_signs(tokens(read))]
     while words and words[0] == SEMICOLON:
         del words[0]
     while words and words[-1] == SEMICOLON:
@@ -76,15 +76,6 @@ def _word(token: Token) -> Word:
             return Word(token.kind, token.text)
         case _:
             return LITERAL
-
-
-def _whole_numbers(text: str) -> Iterator[Token]:
-    """The tokens. Numbers without a space between them are one, also where PostgreSQL reads two: 1.5.3 and 0o18."""
-    end_of_number = -1
-    for token in tokens(text):
-        if token.kind != "number" or token.start != end_of_number:
-            yield token
-        end_of_number = token.end if token.kind == "number" else -1
 
 
 def _without_signs(read: Sequence[Token]) -> Iterable[Token]:

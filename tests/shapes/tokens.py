@@ -74,8 +74,22 @@ COMMENT_BEGIN = re.compile(r"/\*|--")
 ONLY_IN_OPERATORS_OF_POSTGRES = frozenset("~!@#%^&|`?")
 
 
-def tokens(text: str) -> Iterator[Token]:
-    """The tokens of an SQL text without white space and comments. standard_conforming_strings is on."""
+def tokens(text: str) -> list[Token]:
+    """The tokens of an SQL text without white space and comments.
+
+    Numbers with nothing between them are one number: 1.5.3, 0o18. The scanner reads two, which no statement can have.
+    """
+    read: list[Token] = []
+    for token in scanned(text):
+        if read and read[-1].kind == token.kind == "number" and read[-1].end == token.start:
+            read[-1] = Token("number", read[-1].text + token.text, read[-1].start)
+        else:
+            read.append(token)
+    return read
+
+
+def scanned(text: str) -> Iterator[Token]:
+    """The tokens as PostgreSQL's scanner finds them if standard_conforming_strings is on."""
     position = 0
     while match := TOKEN.match(text, position):
         kind = cast("str", match.lastgroup).replace("_", " ")
