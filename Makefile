@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-dbt-1.11 test-integrations test-history test-faults test-mutants bench bench-reports lint docs format lock prices prices-check build clean
+.PHONY: help demo demo-stop test test-dbt-1.11 test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-shapes lint docs format lock prices prices-check build clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,11 +54,26 @@ $(VENV)/integrations/installed: tests/integrations/requirements.txt pyproject.to
 test-integrations: $(VENV)/integrations/installed ## Test that the records of chat frameworks have the numbers of a local model provider
 	@$(VENV)/integrations/bin/pytest -n $(TEST_WORKERS) -W ignore -m integrations tests/integrations
 
+# pip runs the build of a source distribution to ask it for its version, so what builds it is locked too.
+CORPUS_PIP = $(VENV)/corpus/bin/python -m pip --disable-pip-version-check --no-input --quiet
+$(VENV)/corpus/installed: tests/shapes/requirements.txt
+	@echo "==> Downloading the SQL texts of sqlglot's tests into $(VENV)/corpus (once)"
+	@$(PYTHON) -m venv --clear $(VENV)/corpus
+	@$(CORPUS_PIP) install --require-hashes --no-deps --only-binary :all: -r tests/shapes/requirements.txt
+	@$(CORPUS_PIP) download --require-hashes --no-deps --no-build-isolation --no-binary sqlglot --dest $(VENV)/corpus -r tests/shapes/requirements.txt
+	@touch $@
+
+test-shapes: $(VENV)/installed $(VENV)/corpus/installed ## Test the shapes of 17,000 public SQL texts and of their variants
+	@$(BIN)/pytest -m shapes -s tests/shapes/test_corpus.py
+
 test-history: $(VENV)/installed ## Test dbt with random histories of the log, 10 minutes (CHAT_TELEMETRY_HISTORY_MINUTES) on each server
 	@$(BIN)/pytest -m history -s tests/reports/history
 
 bench-reports: $(VENV)/installed ## Measure the cost of a dbt run and of plain materialized views (30 minutes, 16 GB)
 	@$(BIN)/python -m benchmarks.reports $(BENCH)
+
+bench-shapes: $(VENV)/installed ## Measure how the time of a shape grows with the length of its text (1 minute)
+	@$(BIN)/python -m benchmarks.shapes
 
 test-faults: $(VENV)/installed ## Kill processes and crash servers for many rounds: each accepted record is stored once
 	@$(BIN)/pytest -m faults --timeout 1800 -s tests/loader/faults
@@ -99,6 +114,7 @@ lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; 
 	grep -vxFf requirements.lock $(VENV)/dbt-1.11.lock > requirements-dbt-1.11.lock
 	$(LOCK) benchmarks/requirements.in $(UPGRADE) -o benchmarks/requirements.txt
 	$(LOCK) pyproject.toml --extra cli tests/integrations/requirements.in $(UPGRADE) -o tests/integrations/requirements.txt
+	$(LOCK) tests/shapes/requirements.in $(UPGRADE) -o tests/shapes/requirements.txt
 	$(LOCK) --no-deps tools/prices/requirements.in $(UPGRADE) -o tools/prices/requirements.txt
 
 $(VENV)/price-list/downloaded: $(VENV)/installed tools/prices/requirements.txt

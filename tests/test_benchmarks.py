@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.shapes import TEXTS
+
 ROOT = Path(__file__).parents[1]
 SMALL = {
     "calls": 20,
@@ -51,6 +53,15 @@ def test_the_loader_benchmark_measures_everything_except_the_peers(tmp_path: Pat
     assert figures["outage"]["memory"]["dropped"] == 0
     assert all(costs["observed_us"] > 0 < costs["package_us"] for costs in figures["streams"].values())
     assert tables.count("\n### ") + tables.startswith("###") == 9
+
+
+def test_the_shapes_benchmark_prints_a_row_for_each_text() -> None:
+    command = [sys.executable, "-m", "benchmarks.shapes", "--characters", "800", "--repetitions", "1"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    title, _, header, _, *rows = printed.splitlines()
+    assert title == "### Time of a shape by the length of its text"
+    assert "200 (ms) | 400 (ms) | 800 (ms)" in header
+    assert [row.split("|")[1].strip() for row in rows if row] == [*TEXTS]
 
 
 @pytest.mark.timeout(600)

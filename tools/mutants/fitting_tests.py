@@ -67,7 +67,8 @@ FITTING: dict[str, tuple[str, ...]] = {
     # A migration: tests of its objects and privileges take 90 s, tests of dbt runs take minutes.
     "migrations/*.rollback.sql": ("tests/migrations/test_apply.py",),
     "migrations/*_sql_fingerprint_trigger.sql": ("tests/migrations/test_sql_functions.py",),
-    "migrations/*_sql_shape.sql": ("tests/migrations/test_sql_functions.py",),
+    "migrations/*_sql_tokens.sql": ("tests/shapes",),
+    "migrations/*_sql_shape.sql": ("tests/shapes",),
     "migrations/*_change_feed.sql": ("tests/migrations/test_nullable.py", "tests/migrations/test_change_feed.py"),
     "migrations/*_create_rollups.sql": (
         "tests/migrations/test_nullable.py",
