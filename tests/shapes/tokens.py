@@ -77,12 +77,14 @@ ONLY_IN_OPERATORS_OF_POSTGRES = frozenset("~!@#%^&|`?")
 def tokens(text: str) -> list[Token]:
     """The tokens of an SQL text without white space and comments.
 
-    Numbers with nothing between them are one number: 1.5.3, 0o18. The scanner reads two, which no statement can have.
+    Two numbers or two parameters with nothing between them are one: 1.5.3, 0o18, $1$2. The scanner reads two, which no
+    statement can have.
     """
     read: list[Token] = []
     for token in scanned(text):
-        if read and read[-1].kind == token.kind == "number" and read[-1].end == token.start:
-            read[-1] = Token("number", read[-1].text + token.text, read[-1].start)
+        before = read[-1] if read else None
+        if before and before.kind == token.kind in ("number", "parameter") and before.end == token.start:
+            read[-1] = Token(token.kind, before.text + token.text, before.start)
         else:
             read.append(token)
     return read
