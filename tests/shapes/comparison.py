@@ -36,7 +36,7 @@ class Comparison:
         classes = ", ".join(f"{name} {len(cases):,}" for name, cases in sorted(self.wrong.items()))
         wrong = sum(len(cases) for cases in self.wrong.values())
         figures = f"tried {self.tried:>7,}  right {self.tried - wrong:>7,}  wrong {wrong:>5,}  {classes}"
-        print(f"{self.title:<45} {figures}".rstrip())  # noqa: T201 - shown by `make test-shapes`
+        print(f"\n{self.title:<45} {figures}".rstrip(), end=" ")  # noqa: T201 - shown by `make test-shapes`
         shortest = {name: min(cases, key=lambda case: len(case["text"] or "")) for name, cases in self.wrong.items()}
         assert self.tried > 0
         assert shortest == {}
