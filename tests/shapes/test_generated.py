@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.shapes.conftest import Shapes
 from tests.shapes.oracle import shape, shape_words
-from tests.shapes.tokens import tokens
+from tests.shapes.tokens import scanned, tokens
 
 # One statement has many texts, because a round trip takes longer than a shape.
 AT_ONCE = 60
@@ -116,8 +118,23 @@ characters = st.text(alphabet="'\"$-/*\n\r\\ eEuUbX&.0_17aé;:=(),[]+@?\x0b", ma
 lists = joined(IN_LISTS, ["", " "], 24)
 
 
+def has_letters_after_a_number(text: str) -> bool:
+    """PostgreSQL refuses 1a, 0b12 and $a, so only test_small_inputs says what becomes of them."""
+    return any(
+        before.end == token.start
+        and (before.kind == "number" or before.text == "$")
+        and token.kind in ("name", "number")
+        for before, token in pairwise(scanned(text))
+    )
+
+
+def many(texts: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
+    several = st.lists(texts, min_size=AT_ONCE // 2, max_size=AT_ONCE)
+    return several.map(lambda found: [text for text in found if not has_letters_after_a_number(text)])
+
+
 @settings(max_examples=60, deadline=None)
-@given(texts=st.lists(any_text | characters | lists, min_size=AT_ONCE // 2, max_size=AT_ONCE))
+@given(texts=many(any_text | characters | lists))
 def test_the_sql_function_returns_the_shape_of_the_oracle(sql_shapes: Shapes, texts: list[str]) -> None:
     found = dict(zip(texts, sql_shapes(texts), strict=True))
     assert found == {text: shape(text) for text in found}
@@ -166,7 +183,7 @@ def test_texts_that_differ_only_in_literals_share_a_shape(
 
 
 @settings(max_examples=60, deadline=None)
-@given(texts=st.lists(any_text | joined(UNITS, [""], 8), min_size=AT_ONCE // 2, max_size=AT_ONCE))
+@given(texts=many(any_text | joined(UNITS, [""], 8)))
 def test_a_shape_read_as_a_text_has_the_tokens_that_it_was_made_of(sql_shapes: Shapes, texts: list[str]) -> None:
     """So texts whose tokens differ after folding never share a shape."""
     for text, found in zip(texts, sql_shapes(texts), strict=True):

@@ -198,6 +198,14 @@ EXACT = {
     "array[], array[1, null, 2, 2], a[b], a[1, c, 2, 3]": "array[], array[?, null, ?], a[b], a[?, c, ?, ?]",
     "array[[1, 2], x, [3], [4]], a[1][2]": "array[[?], x, [?], [?]], a[?][?]",
 }
+SIX_DIMENSIONS = "[[[[[[{}], [{}]], [[{}]]], [[[{}]]]], [[[[{}]]]]], [[[[[{}]]]]]]"
+LONG = "a" * 5_000
+EXACT |= {
+    SIX_DIMENSIONS.format(*["1, 2"] * 6): "[[[[[[?]]]]]]",
+    f"{LONG}e'x\\' y": f"{LONG}e ? y",  # the name ends in e, so the string has no escapes
+    f"{LONG}$b$ c $b$": f"{LONG}$b$ c $ b $",
+    f"${LONG}$ 'x' $x$ ${LONG}$ y": "? y",
+}
 EMPTY = ["", " \n", ";", "-- x", "/* x", " ; /* a */ ;\r"]
 
 
