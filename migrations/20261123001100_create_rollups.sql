@@ -219,10 +219,13 @@ create table if not exists chat_rollups.own_prices (
     cached_input_usd_per_mtok numeric,
     output_usd_per_mtok numeric not null,
     source text not null,
+    confirmed_on date not null default (pg_catalog.now() at time zone 'UTC')::date,
     constraint own_prices_pkey primary key (model, valid_from),
     constraint own_prices_not_negative check (
         input_usd_per_mtok >= 0 and output_usd_per_mtok >= 0 and cached_input_usd_per_mtok >= 0
     ),
+    -- NaN is greater than infinity, and a cached price is at most the input price.
+    constraint own_prices_finite check (input_usd_per_mtok < 'infinity' and output_usd_per_mtok < 'infinity'),
     constraint own_prices_cached_input_costs_no_more check (cached_input_usd_per_mtok <= input_usd_per_mtok)
 );
 
@@ -251,6 +254,8 @@ comment on table chat_rollups.daily_latency is
 'How long each measured step of successful chat requests (error_type is null) took on each of the last 30 days. One row per day and step.';
 comment on table chat_rollups.own_prices is
 'Your own prices in US dollars per million tokens. From valid_from on they replace those of chat_prices.token_prices.';
+comment on column chat_rollups.own_prices.confirmed_on is
+'The day, in UTC, on which the price was last set or confirmed. `chat-telemetry prices` lists prices that were not confirmed for 90 days.';
 comment on table chat_rollups.price_periods is
 'US dollars per million tokens by logged model, which is a label, and by time, from own_prices and the two tables of chat_prices. The validity ranges of a model do not overlap. One row per model and valid_from.';
 

@@ -51,7 +51,7 @@ def names(name: str, text: str) -> bool:
 @pytest.mark.parametrize("command", [name for name in cli_options() if name])
 def test_every_option_is_in_the_section_of_its_command(command: str) -> None:
     shared = CLI.split("\n## ", 1)[0]
-    text = shared + section(CLI, command)
+    text = shared + section(CLI, command.split(maxsplit=1)[0])
     assert [option for option in sorted(cli_options()[command]) if not names(option, text)] == []
 
 

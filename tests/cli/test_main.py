@@ -16,7 +16,7 @@ from chat_telemetry._cli.app import app
 from tests.cli.conftest import Cli, count, line, process
 from tests.conftest import Database
 
-COMMANDS = [("migrate",), ("report", "token_cost"), ("load", "in.jsonl")]
+COMMANDS = [("migrate",), ("report", "token_cost"), ("load", "in.jsonl"), ("prices",), ("prices", "unset", "gpt-4o")]
 
 
 def test_version_and_help_succeed(cli: Cli) -> None:
@@ -34,6 +34,7 @@ def test_version_and_help_succeed(cli: Cli) -> None:
         "replay",
         "report",
     }
+    assert [group.name for group in app.registered_groups] == ["prices"]
 
 
 def test_the_help_of_a_command_shows_its_defaults(cli: Cli) -> None:

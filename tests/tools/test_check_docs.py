@@ -115,6 +115,12 @@ FAULTY_PAGES = {
         2,
         "chat-telemetry load has no option --parents",
     ),
+    "a subcommand": ("`chat-telemetry prices put own.csv`", 1, "chat-telemetry prices put: no such command"),
+    "an option of a subcommand": (
+        "`chat-telemetry prices set --json own.csv`",
+        1,
+        "chat-telemetry prices set has no option --json",
+    ),
     "an option of the program": ("`chat-telemetry --verbose`", 1, "chat-telemetry has no option --verbose"),
 }
 

@@ -87,6 +87,9 @@ def _cli_problems(words: list[str]) -> Iterator[str]:
     """Names of commands and options only: arguments and values are placeholders as often as not."""
     options = cli_options()
     name = next((word for word in words if not word.startswith("-")), "")
+    has_subcommands = any(known.startswith(f"{name} ") for known in options)
+    if has_subcommands and len(words) > 1 and not words[1].startswith("-"):
+        name = f"{name} {words[1]}"
     if name not in options:
         yield f"chat-telemetry {name}: no such command"
         return
@@ -98,13 +101,14 @@ def _cli_problems(words: list[str]) -> Iterator[str]:
 
 @functools.cache
 def cli_options() -> dict[str, frozenset[str]]:
-    """The options of each command of `chat-telemetry`, `--help` included; those of the program itself under ""."""
+    """The options of each command, as `report` or `prices set`, `--help` included; those of the program under ""."""
     group = typer.main.get_group(app)
     program = group.make_context("chat-telemetry", [], resilient_parsing=True)
-    contexts = {
-        name: command.make_context(name, [], parent=program, resilient_parsing=True)
-        for name, command in group.commands.items()
-    }
+    contexts = {}
+    for name, command in group.commands.items():
+        contexts[name] = context = command.make_context(name, [], parent=program, resilient_parsing=True)
+        for subcommand, each in getattr(command, "commands", {}).items():
+            contexts[f"{name} {subcommand}"] = each.make_context(subcommand, [], parent=context, resilient_parsing=True)
     return {
         name: frozenset(
             option

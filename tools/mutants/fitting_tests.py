@@ -56,6 +56,8 @@ FITTING: dict[str, tuple[str, ...]] = {
         "tests/cli/test_demo_server.py",
         "tests/cli/test_demo.py",
     ),
+    f"{LOADER}_cli/price*.py": ("tests/cli/test_prices.py",),
+    f"{LOADER}_cli/logged_models.py": ("tests/cli/test_prices.py",),
     f"{LOADER}_cli/*": (
         "tests/cli/test_main.py",
         "tests/cli/test_load.py",

@@ -13,6 +13,7 @@ from chat_telemetry._cli.demo import demo
 from chat_telemetry._cli.errors import ExitCode, explain
 from chat_telemetry._cli.load import load
 from chat_telemetry._cli.migrate import migrate
+from chat_telemetry._cli.prices import prices
 from chat_telemetry._cli.replay import replay
 from chat_telemetry._cli.report import report
 
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 for command in (migrate, load, replay, report, demo):
     app.command()(command)
+app.add_typer(prices, name="prices")
 
 
 def run(args: list[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import typer
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
+from chat_telemetry._cli.errors import UsageError
 from chat_telemetry._database_url import EXPECTED, fault, normalized
 
 CONNECT_TIMEOUT_S = 10
@@ -38,6 +39,24 @@ DatabaseUrl = Annotated[
         help="The database: a URL or a libpq connection string.",
     ),
 ]
+
+# For a command that has subcommands, which check their own option: without a value, and not checked.
+DatabaseUrlOfGroup = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        envvar="CHAT_TELEMETRY_DATABASE_URL",
+        metavar="URL",
+        help="The database: a URL or a libpq connection string.",
+    ),
+]
+
+
+def checked_of_group(conninfo: str | None) -> str:
+    """The checked value of DatabaseUrlOfGroup. Raises UsageError if there is none."""
+    if conninfo is None:
+        raise UsageError("Missing option '--database-url' (see chat-telemetry --help)")
+    return _checked(conninfo)
 
 
 def connect(conninfo: str) -> psycopg.Connection:

@@ -22,8 +22,10 @@ NO_VALUE = "\N{EN DASH}"
 Rows = Sequence[Sequence[object]]
 
 
-def print_table(columns: Sequence[str], rows: Rows, narrow_columns: Sequence[str]) -> None:
-    """Print all columns if they fit, otherwise those of `narrow_columns` and a line that says so.
+def print_table(
+    columns: Sequence[str], rows: Rows, narrow_columns: Sequence[str], all_columns: str = "--format csv"
+) -> None:
+    """Print all columns if they fit, otherwise those of `narrow_columns` and a line that says what shows `all_columns`.
 
     Without a terminal (a pipe, a file) all columns fit.
     """
@@ -34,15 +36,17 @@ def print_table(columns: Sequence[str], rows: Rows, narrow_columns: Sequence[str
     picked = [[row[position] for position in positions] for row in rows]
     while not _print_if_fits(console, narrow_columns, picked):
         narrow_columns, picked = narrow_columns[:-1], [row[:-1] for row in picked]
-    note = f"{len(narrow_columns)} of {len(columns)} columns fit here; --format csv shows all"
+    note = f"{len(narrow_columns)} of {len(columns)} columns fit here; {all_columns} shows all"
     console.print(note, style="dim")
 
 
 def format_value(column: str, value: object) -> str:
-    """A cell: thousands separated; money 4 decimals (6 per request), rates 4, milliseconds and averages 1."""
+    """A cell: thousands separated; money 4 decimals (6 per request), rates 4, milliseconds 1; prices have all."""
     match value:
         case None:
             return NO_VALUE
+        case Decimal() if column.endswith("_per_mtok"):
+            return f"{value:,f}"
         case bool() | date():
             return str(value)
         case int():
