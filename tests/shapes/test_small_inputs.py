@@ -203,7 +203,7 @@ LONG = "a" * 5_000
 EXACT |= {
     SIX_DIMENSIONS.format(*["1, 2"] * 6): "[[[[[[?]]]]]]",
     f"{LONG}e'x\\' y": f"{LONG}e ? y",  # the name ends in e, so the string has no escapes
-    f"{LONG}$b$ c $b$": f"{LONG}$b$ c $ b $",
+    f"{LONG}$b$ c $b$": f"{LONG}$b$ c ?",
     f"${LONG}$ 'x' $x$ ${LONG}$ y": "? y",
 }
 EMPTY = ["", " \n", ";", "-- x", "/* x", " ; /* a */ ;\r"]
