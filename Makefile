@@ -72,7 +72,7 @@ test-history: $(VENV)/installed ## Test dbt with random histories of the log, 10
 bench-reports: $(VENV)/installed ## Measure the cost of a dbt run and of plain materialized views (30 minutes, 16 GB)
 	@$(BIN)/python -m benchmarks.reports $(BENCH)
 
-bench-shapes: $(VENV)/installed ## Measure how the time of a shape grows with the length of its text (2 minutes)
+bench-shapes: $(VENV)/installed ## Measure shapes of long SQL texts, and the cost of the fingerprint (2 minutes)
 	@$(BIN)/python -m benchmarks.shapes $(BENCH)
 
 test-faults: $(VENV)/installed ## Kill processes and crash servers for many rounds: each accepted record is stored once

@@ -1,4 +1,4 @@
-"""Measures how the time of a shape grows with the length of its text, for ordinary SQL and for hard texts.
+"""Measures how the time of a shape grows with the length of its text, and the cost of the fingerprint.
 
 Run `make bench-shapes`. Twice the text should take at most 2.5 times as long, also where nothing is ever closed.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 
+from benchmarks.fingerprint import fingerprint_table
 from benchmarks.tables import table
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.migrations import apply_migrations
@@ -105,10 +106,12 @@ def main() -> None:
                 name: milliseconds(connection, [text_of(*parts, size) for size in sizes], options.repetitions)
                 for name, parts in TEXTS.items()
             }
+            fingerprints = fingerprint_table(connection, options.repetitions)
     finally:
         server.stop("immediate")
         shutil.rmtree(directory)
     print(result_table(measured, sizes))
+    print(fingerprints)
 
 
 if __name__ == "__main__":

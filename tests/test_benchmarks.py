@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.fingerprint import TEXTS as SQL_TEXTS
 from benchmarks.shapes import TEXTS
 
 ROOT = Path(__file__).parents[1]
@@ -55,13 +56,17 @@ def test_the_loader_benchmark_measures_everything_except_the_peers(tmp_path: Pat
     assert tables.count("\n### ") + tables.startswith("###") == 9
 
 
-def test_the_shapes_benchmark_prints_a_row_for_each_text() -> None:
+def test_the_shapes_benchmark_prints_a_row_for_each_text_and_the_cost_of_the_fingerprint() -> None:
     command = [sys.executable, "-m", "benchmarks.shapes", "--characters", "800", "--repetitions", "1"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    title, _, header, _, *rows = printed.splitlines()
+    shapes, fingerprints = printed.split("### Cost of the fingerprint trigger")
+    title, _, header, _, *rows = shapes.splitlines()
     assert title == "### Time of a shape by the length of its text"
     assert "200 (ms) | 400 (ms) | 800 (ms)" in header
     assert [row.split("|")[1].strip() for row in rows if row] == [*TEXTS]
+    _, _, *costs = [row.split("|")[1:-1] for row in fingerprints.splitlines() if row]
+    assert [name.strip() for name, *_ in costs] == [*SQL_TEXTS]
+    assert all(float(peer) > 0 for _, _, peer, _ in costs)
 
 
 @pytest.mark.timeout(600)

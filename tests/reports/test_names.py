@@ -1,4 +1,4 @@
-"""Each name that occurs in logs finds its price in the reports by the five steps of docs/reports.md, and no other one."""
+"""Each name finds its price in the reports by the five steps of docs/reports.md, and no name finds one by guess."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ select labels.label, token_cost.price_match, price_periods.price_model, token_co
 from chat_reports.token_cost
 inner join chat_rollups.labels on token_cost.model = labels.label
 left join chat_rollups.price_periods
-    on labels.id = price_periods.model and date '2026-11-29' between price_periods.valid_from and price_periods.valid_until - 1
+    on
+        labels.id = price_periods.model
+        and token_cost.day >= price_periods.valid_from
+        and token_cost.day < price_periods.valid_until
 """
 # A maker's prefix, or another maker's, before every name of the price list; and a date after it.
 LISTED = [*providers(), *aliases()]
