@@ -44,8 +44,13 @@ parallel safe
 set search_path = ''
 as $$
 declare
-    literal constant text := E'(?:(?:(?:date|time|timetz|timestamp|timestamptz|interval) )?\x01|true|false|null)'
-        || E'(?: \x08 [^[:cntrl:] -@[-^`{-~][^ ]*(?: [(] \x01(?: \x05 \x01)? [)])?(?: \\[ \\])?)*';
+    name constant text := '[^[:cntrl:] -@[-^`{-~][^ ]*';
+    size constant text := E'(?: [(] \x01(?: \x05 \x01)? [)])?';
+    type constant text := '(?:double precision|(?:character|bit) varying' || size || '|time(?:stamp)?' || size
+        || ' with(?:out)? time zone|' || name || '(?: [.] ' || name || ')*' || size || ')';
+    casts constant text := E'(?: \x08 ' || type || E'(?: \\[ \\])*)*';
+    literal constant text := '(?:(?:' || type || E' )?\x01(?: (?:year|month|day|hour|minute|second))?|true|false|null'
+        || E'|cast [(] \x01 as ' || type || ' [)])' || casts;
     literals constant text := literal || '(?: , ' || literal || ')*';
     rows constant text := '^(' || literals || '(?: [)] , [(] ' || literals || ')*) [)]';
     bracket_member constant text := '(?:' || literal || E'|[\x0e-\x13])';
@@ -56,7 +61,7 @@ declare
     depth integer := 0;
 begin
     if pg_catalog.strpos(folded, E'\x08') > 0 then
-        folded := pg_catalog.regexp_replace(folded, E'( \x08 [^ ]+ [(] \x01) , (\x01 [)])', E'\\1 \x05 \\2', 'g');
+        folded := pg_catalog.regexp_replace(folded, E'( [\x08.] [^ ]+ [(] \x01) , (\x01 [)])', E'\\1 \x05 \\2', 'g');
     end if;
     folded := chat_rollups.fold_lists(folded, ' in ( ', '^(' || literals || ') [)]', ' , ');
     folded := chat_rollups.fold_lists(folded, ' in ( ( ', rows || ' [)]', ' ) , ( ');
@@ -101,7 +106,7 @@ declare
     spaced constant text := reserved || '|by|conflict|exists|filter|group|key|materialized|order|over|set|values';
     control_characters constant text := E'\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18'
         || E'\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f';
-    ellipsis constant text := case pg_catalog.getdatabaseencoding() when 'UTF8' then pg_catalog.chr(8230) else '...' end;
+    ellipsis constant integer := 8230;
     hidden record;
     shape text collate "C";
 begin
@@ -137,8 +142,11 @@ begin
     select pg_catalog.string_agg(part || coalesce(quoted_name, ''), '' order by place) into shape
     from unnest(pg_catalog.string_to_array(shape, E'\x02'), hidden.quoted_names) with ordinality
         as pairs (part, quoted_name, place);
-    if pg_catalog.length(query) > longest then
-        shape := pg_catalog.ltrim(coalesce(shape, '') || ' ' || ellipsis);
+    -- Statements of their own, because a database with another encoding must not even plan to make this character.
+    if pg_catalog.length(query) > longest and pg_catalog.getdatabaseencoding() = 'UTF8' then
+        shape := pg_catalog.ltrim(coalesce(shape, '') || ' ' || pg_catalog.chr(ellipsis));
+    elsif pg_catalog.length(query) > longest then
+        shape := pg_catalog.ltrim(coalesce(shape, '') || ' ...');
     end if;
     return shape;
 end

@@ -79,7 +79,9 @@ create table if not exists chat_rollups.labels (
     name text generated always as (chat_rollups.without_blanks(label)) stored,
     undated text generated always as (
         pg_catalog.regexp_replace(
-            chat_rollups.without_blanks(label), '[-@]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}$', ''
+            chat_rollups.without_blanks(label),
+            '[-@]20[0-9]{2}(-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])|(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]))$',
+            ''
         )
     ) stored,
     constraint labels_pkey primary key (id)

@@ -27,8 +27,6 @@ RESERVED = _names(
     " where with"
 )
 SPACED = _names("by conflict exists filter group key materialized order over set values")
-TYPES = _names("date time timetz timestamp timestamptz interval")
-CONSTANTS = _names("true false null")
 
 
 class Word(NamedTuple):
@@ -40,11 +38,20 @@ class Word(NamedTuple):
 
 END = Word("end", "")
 LITERAL = Word("literal", "?")  # not the operator ? of jsonb
-COMMA, SEMICOLON, CAST = (Word("mark", text) for text in (",", ";", "::"))
+COMMA, SEMICOLON, CAST, DOT = (Word("mark", text) for text in (",", ";", "::", "."))
 OPEN, CLOSE, OPEN_BRACKET, CLOSE_BRACKET = (Word("mark", text) for text in "()[]")
 SIZES = ([OPEN, LITERAL, CLOSE], [OPEN, LITERAL, COMMA, LITERAL, CLOSE])  # of the type of a cast: varchar(?)
 ARRAY = [OPEN_BRACKET, CLOSE_BRACKET]
+CAST_CALL = [Word("name", "cast"), OPEN, LITERAL, Word("name", "as")]
 Words = Sequence[Word]
+
+
+def _words(names: str) -> list[Word]:
+    return [Word("name", name) for name in names.split()]
+
+
+CONSTANTS = _words("true false null")
+FIELDS = _words("year month day hour minute second")
 
 
 def shape(text: str) -> str | None:
@@ -107,19 +114,49 @@ def _at(words: Words, position: int) -> Word:
 
 
 def _after_element(words: Words, position: int) -> int | None:
-    """An element is a literal or a constant, with casts: ?, date ?, ?::numeric(?, ?)[], null::text."""
-    first = _at(words, position)
-    if first.kind == "name" and first.text in TYPES and _at(words, position + 1) == LITERAL:
-        position += 2
-    elif first == LITERAL or (first.kind == "name" and first.text in CONSTANTS):
+    """An element is a literal or a constant, with casts: ?, date ?, interval ? day, null::text, cast(? as int)."""
+    prefixed = _after_type(words, position, SIZES[:1])
+    if prefixed is not None and _at(words, prefixed) == LITERAL:
+        position = prefixed
+    if _at(words, position) == LITERAL:
+        position += 1
+        position += _at(words, position) in FIELDS
+    elif _at(words, position) in CONSTANTS:
         position += 1
     else:
-        return None
-    while _at(words, position) == CAST and _at(words, position + 1).kind == "name":
-        position += 2
-        for modifiers in (SIZES, (ARRAY,)):
-            position += next((len(found) for found in modifiers if _begins(words, position, found)), 0)
+        inner = _after_type(words, position + 4, SIZES[:1]) if _begins(words, position, CAST_CALL) else None
+        if inner is None or _at(words, inner) != CLOSE:
+            return None
+        position = inner + 1
+    while _at(words, position) == CAST and (end := _after_type(words, position + 1, SIZES)) is not None:
+        position = end
+        while _begins(words, position, ARRAY):
+            position += len(ARRAY)
     return position
+
+
+def _after_type(words: Words, position: int, sizes: Sequence[Words]) -> int | None:
+    """A type is a name, a name with its schema, or one of the types whose names are several words; with a size."""
+    if _begins(words, position, _words("double precision")):
+        return position + 2
+    for name in ("character varying", "bit varying"):
+        if _begins(words, position, _words(name)):
+            return _after_size(words, position + 2, SIZES[:1])
+    if _at(words, position) in _words("time timestamp"):
+        sized = _after_size(words, position + 1, SIZES[:1])
+        for zone in ("with time zone", "without time zone"):
+            if _begins(words, sized, _words(zone)):
+                return sized + 3
+    if _at(words, position).kind != "name":
+        return None
+    position += 1
+    while _at(words, position) == DOT and _at(words, position + 1).kind == "name":
+        position += 2
+    return _after_size(words, position, sizes)
+
+
+def _after_size(words: Words, position: int, sizes: Sequence[Words]) -> int:
+    return position + next((len(size) for size in sizes if _begins(words, position, size)), 0)
 
 
 def _begins(words: Words, position: int, expected: Words) -> bool:

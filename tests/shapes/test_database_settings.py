@@ -42,9 +42,11 @@ def locales_of(server: Server) -> list[dict[str, str]]:
 
 
 @contextmanager
-def migrated(server: Server, locale: dict[str, str], settings: dict[str, str]) -> Iterator[Database]:
+def migrated(
+    server: Server, locale: dict[str, str], settings: dict[str, str], encoding: str = "UTF8"
+) -> Iterator[Database]:
     name = f"test_{uuid.uuid4().hex[:16]}"
-    statement = sql.SQL("create database {} template template0 encoding 'UTF8'").format(sql.Identifier(name))
+    statement = sql.SQL("create database {} template template0 encoding {}").format(sql.Identifier(name), encoding)
     for option, value in locale.items():
         statement += sql.SQL(" {} {}").format(sql.Identifier(option), sql.Literal(value))
     server.execute(statement)
@@ -74,3 +76,12 @@ def test_the_locale_of_the_database_does_not_matter(postgres: Server) -> None:
     for locale in locales_of(postgres):
         with migrated(postgres, locale, {}) as database:
             assert_shapes(database)
+
+
+def test_the_encoding_of_the_database_does_not_matter(postgres: Server) -> None:
+    texts = [text for text in TEXTS if text.encode("latin1", "ignore").decode("latin1") == text]
+    assert len(texts) > 100
+    with migrated(postgres, LOCALES[0], {}, "LATIN1") as database, database.connect() as connection:
+        connection.execute("set client_encoding to 'UTF8'")
+        assert shapes_on(connection)(texts) == [shape(text) for text in texts]
+        assert shapes_on(connection)(["select " * 20_000]) == [("select " * 20_000)[:100_000].strip() + " ..."]

@@ -118,6 +118,23 @@ SAME = {
         "values (1, 'a'), (2, 'b')",
         "VALUES(1,'a'),(-2,'b'),(3,$$c$$)",
     ],
+    "casts to types with long names": [
+        "x in (?::character varying)",
+        "x in ('a'::character varying)",
+        "x in ('a'::character varying, 'b'::character  varying)",
+    ],
+    "casts to types with zones": [
+        "x in (?::timestamp(?) without time zone)",
+        "x in ('a'::timestamp(3) without time zone, 'b'::timestamp(3) without time zone)",
+    ],
+    "casts to types with schemas": ["x in (?::my.type[])", "x in ('a'::my.type[], 'b' :: my . type[])"],
+    "literals after types": ["x in (uuid ?)", "x in (uuid 'a')", "x in (uuid 'a', uuid'b')"],
+    "times with zones": [
+        "x in (timestamp with time zone ?)",
+        "x in (timestamp with time zone 'a', timestamp with time zone 'b')",
+    ],
+    "intervals with fields": ["x in (interval ? day)", "x in (interval '1' day, interval '2' day)"],
+    "calls of cast": ["x in (cast(? as my.date))", "x in (cast('a' as my.date), cast('b' as my.date))"],
     "casts with sizes": [
         "x in (?::numeric(?, ?))",
         "x in (1::numeric(10, 2))",
@@ -189,6 +206,7 @@ EXACT = {
     "x in ((1, 2), 3)": "x in ((?, ?), ?)",
     "x in (true, false, false, null::int, null::int)": "x in (true, false, null::int)",
     "x in ('1'::int[], '2'::int[]), y in ('1'::int[][], '2')": "x in (?::int[]), y in (?::int[][], ?)",
+    "x in (f(1), f(1)), y in (a, a), z in (1 + 1, 1 + 1)": "x in (f(?), f(?)), y in (a, a), z in (? + ?, ? + ?)",
     'x in (1::"T", 2::"T"), "in" (1, 2)': 'x in (?::"T", ?::"T"), "in"(?, ?)',
     "f(1, 2), (1, 2)": "f(?, ?), (?, ?)",
     "values (1, 1), (2, 2), (3, now()), (4, 4)": "values (?, ?), (?, now()), (?, ?)",

@@ -10,7 +10,10 @@ from typing import NamedTuple
 PRICE_LIST = "genai-prices"
 UNKNOWN_FIRST_DAY = dt.date(2020, 1, 1)  # before any known start date
 TOLERANCE = Decimal("0.01")
-DATE_SUFFIX = re.compile(r"[-@]20\d{2}-?\d{2}-?\d{2}$")  # the same rule as labels.undated in migration 1100
+# The same rule as labels.undated in migration 1100.
+DATE_SUFFIX = re.compile(
+    r"[-@]20\d{2}(-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])|(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]))$", re.ASCII
+)
 
 
 class PriceListError(Exception):

@@ -78,8 +78,8 @@ names as (
         array[
             called.name,
             called.bare_name,
-            regexp_replace(called.name, '[-@]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}$', ''),
-            regexp_replace(called.bare_name, '[-@]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}$', '')
+            regexp_replace(called.name, date_at_the_end, ''),
+            regexp_replace(called.bare_name, date_at_the_end, '')
         ] as searched
     from (
         select
@@ -97,6 +97,9 @@ names as (
         from calls
         group by 1, 2
     ) as called
+    cross join (
+        select '[-@]20[0-9]{2}(-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])|(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]))$'
+    ) as pattern (date_at_the_end)
 ),
 
 prices as materialized (

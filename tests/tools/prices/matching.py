@@ -24,7 +24,8 @@ MAKER_OF_PREFIX = {
     "mistral/": "mistral",
     "deepseek/": "deepseek",
 }
-DATE = re.compile(r"[-@]20\d\d-?\d\d-?\d\d$")
+MONTH, DAY = "(0[1-9]|1[0-2])", "(0[1-9]|[12][0-9]|3[01])"
+DATE = re.compile(rf"[-@]20\d\d(-{MONTH}-{DAY}|{MONTH}{DAY})$")
 
 
 class Match(NamedTuple):
