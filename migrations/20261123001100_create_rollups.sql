@@ -54,15 +54,20 @@ parallel safe
 set search_path = ''
 as $$
 declare
-    blanks text := E' \t\n\r\f\x0b';  -- E'\v' would be the letter v in PostgreSQL 16.
+    blanks text;
 begin
-    -- Spaces of all widths, none included, and the marks of the writing direction. Other encodings do not have all of them.
+    -- Spaces of all widths, none included, control characters, and the marks of the writing direction. Encodings other
+    -- than UTF-8 do not have all of them.
+    select pg_catalog.string_agg(pg_catalog.chr(code), '') into blanks
+    from pg_catalog.generate_series(1, 127) as code
+    where code <= 32 or code = 127;
     if pg_catalog.getdatabaseencoding() = 'UTF8' then
         select blanks || pg_catalog.string_agg(pg_catalog.chr(code), '') into blanks
         from pg_catalog.unnest(
-            array[133, 160, 5760, 8287, 8288, 12288, 65279]
+            array[133, 160, 173, 1564, 5760, 6158, 8287, 8288, 12288, 65039, 65279]
             || array(select pg_catalog.generate_series(8192, 8207))
             || array(select pg_catalog.generate_series(8232, 8239))
+            || array(select pg_catalog.generate_series(8294, 8297))
         ) as code;
     end if;
     return pg_catalog.btrim(label, blanks);

@@ -38,10 +38,31 @@ prefixes as (
     ) as known (name_prefix, provider)
 ),
 
-prices as (
+listed_prices as (
     select
-        null as provider,
+        provider,
         model,
+        valid_from,
+        input_usd_per_mtok,
+        cached_input_usd_per_mtok,
+        output_usd_per_mtok,
+        source,
+        3 as owner_rank
+    from token_prices
+    where source like 'genai-prices %'
+),
+
+listed_models as (
+    select
+        model,
+        min(provider) as provider
+    from listed_prices
+    group by model
+),
+
+own_rows as (
+    select
+        chat_rollups.without_blanks(model) as model,
         valid_from,
         input_usd_per_mtok,
         cached_input_usd_per_mtok,
@@ -51,21 +72,43 @@ prices as (
     from own_prices
     union all
     select
-        case when source like 'genai-prices %' then provider end as provider,
-        model,
+        chat_rollups.without_blanks(model) as model,
         valid_from,
         input_usd_per_mtok,
         cached_input_usd_per_mtok,
         output_usd_per_mtok,
         source,
-        case when source like 'genai-prices %' then 3 else 2 end as owner_rank
+        2 as owner_rank
     from token_prices
+    where coalesce(source, '') not like 'genai-prices %'
+),
+
+prices as (
+    select * from listed_prices
+    union all
+    select
+        listed_models.provider,
+        own_rows.model,
+        own_rows.valid_from,
+        own_rows.input_usd_per_mtok,
+        own_rows.cached_input_usd_per_mtok,
+        own_rows.output_usd_per_mtok,
+        own_rows.source,
+        own_rows.owner_rank
+    from own_rows
+    left join listed_models on own_rows.model = listed_models.model
+    -- A row of the seed can have any values. A call has no price rather than a wrong one, and dbt's tests fail.
+    where
+        own_rows.valid_from is not null
+        and own_rows.input_usd_per_mtok between 0 and 1e9
+        and own_rows.output_usd_per_mtok between 0 and 1e9
+        and coalesce(own_rows.cached_input_usd_per_mtok, 0) between 0 and own_rows.input_usd_per_mtok
 ),
 
 named_prices as (
     select
         prices.*,
-        btrim(prices.model) as name,
+        prices.model as name,
         'exact' as price_match,
         prices.owner_rank as name_rank
     from prices
@@ -117,7 +160,7 @@ found_prices as (
         ) as hidden_from
     from searched_names
     inner join named_prices on searched_names.name = named_prices.name
-    -- A prefix stands before the models of its provider only. An own price is for any provider.
+    -- A prefix stands before the models of its provider only, and before own models, whose provider nobody knows.
     where
         searched_names.price_match is distinct from 'prefix'
         or coalesce(named_prices.provider, searched_names.provider) = searched_names.provider

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 from chat_telemetry._cli.logged_models import UNCONFIRMED_DAYS, LoggedModel, State
-from chat_telemetry._cli.price_file import can_be_set, write_prices
+from chat_telemetry._cli.price_file import can_be_set, can_be_shown, write_prices
 
 NO_NAME = ("unknown", "")  # the reports call the model of a call unknown if it was logged without one
 NO_PRICES_YET = (None, None, None, None)
@@ -26,10 +26,15 @@ def advice(models: Sequence[LoggedModel]) -> Iterator[str]:
 
 def lines_to_add(models: Sequence[LoggedModel]) -> list[Line]:
     """A line without prices per unpriced name, from the first day on which it was logged without a price."""
-    unpriced = [model for model in models if model.state is State.UNPRICED and model.name not in NO_NAME]
+    unpriced = [model for model in _named(models) if can_be_set(model.name)]
     latest_first = sorted(unpriced, key=attrgetter("unpriced_since"), reverse=True)
     first_days = {model.name: model.unpriced_since for model in latest_first}
     return [(name, first_days[name], *NO_PRICES_YET) for name in dict.fromkeys(model.name for model in unpriced)]
+
+
+def _named(models: Sequence[LoggedModel]) -> list[LoggedModel]:
+    """The unpriced models whose calls have a name."""
+    return [model for model in models if model.state is State.UNPRICED and model.name not in NO_NAME]
 
 
 def number(of: int | Sequence[object], noun: str) -> str:
@@ -44,7 +49,7 @@ def _unpriced(models: Sequence[LoggedModel]) -> Iterator[str]:
         calls = number(nameless, "call")
         yield f"{calls} without the name of a model: log sql_model and response_model in the chat application."
     lines = lines_to_add(models)
-    shown = [line for line in lines if can_be_set(str(line[0]))]
+    shown = [line for line in lines if can_be_shown(str(line[0]))]
     if shown:
         yield (
             f"{number(shown, 'name')} without a price. Add the prices to these lines (`--missing` prints only them) and"
@@ -52,7 +57,10 @@ def _unpriced(models: Sequence[LoggedModel]) -> Iterator[str]:
         )
     if len(shown) < len(lines):
         names = number(len(lines) - len(shown), "name")
-        yield f"{names} without a price not shown here, because of control characters or their length: see `--missing`."
+        yield f"{names} without a price not shown here, because of control characters: see `--missing`."
+    too_long = {model.name for model in _named(models) if not can_be_set(model.name)}
+    if too_long:
+        yield f"{number([*too_long], 'name')} without a price too long to have an own price: log a shorter name."
 
 
 def _old_lists(models: Sequence[LoggedModel]) -> Iterator[str]:
@@ -72,7 +80,7 @@ def _old_own_prices(models: Sequence[LoggedModel]) -> Iterator[str]:
             *(m.input_usd_per_mtok, m.cached_input_usd_per_mtok, m.output_usd_per_mtok, m.source),
         )
         for m in models
-        if m.state is State.OLD and not m.is_listed and can_be_set(str(m.price_model))
+        if m.state is State.OLD and not m.is_listed and can_be_shown(str(m.price_model))
     }
     if lines:
         yield (

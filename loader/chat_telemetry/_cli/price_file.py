@@ -21,8 +21,8 @@ MOST_DECIMALS = 30
 MODEL_BYTES = 2000  # a row of an index has less than 3 kB
 NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
 # White space and invisible characters, the same as in the function chat_rollups.without_blanks.
-BLANKS = " \t\n\r\f\v\x85\xa0\u1680\u205f\u2060\u3000\ufeff" + "".join(
-    map(chr, (*range(0x2000, 0x2010), *range(0x2028, 0x2030)))
+BLANKS = " \x7f\x85\xa0\xad\u061c\u1680\u180e\u205f\u2060\u3000\ufe0f\ufeff" + "".join(
+    map(chr, (*range(0x01, 0x20), *range(0x2000, 0x2010), *range(0x2028, 0x2030), *range(0x2066, 0x206A)))
 )
 
 
@@ -74,8 +74,13 @@ def write_prices(rows: Iterable[Sequence[object]]) -> str:
 
 
 def can_be_set(model: str) -> bool:
-    """Whether a file can have a price of this name, in a line that a terminal can show."""
-    return model.isprintable() and 0 < len(model.encode()) <= MODEL_BYTES
+    """Whether an own price can have this name."""
+    return 0 < len(model.encode()) <= MODEL_BYTES
+
+
+def can_be_shown(model: str) -> bool:
+    """Whether a terminal can show a line with this name as it is."""
+    return model.isprintable()
 
 
 def _csv_line(cells: Sequence[object]) -> str:
@@ -124,7 +129,7 @@ def _price(columns: list[str], values: list[str]) -> Price:
     """The price of a row. Raises ValueError with the reason if it has none."""
     if len(values) != len(columns):
         raise ValueError(
-            f"{len(values)} values for {len(columns)} columns: quote names with commas, and write numbers like 0.15"
+            f"{len(values)} of {len(columns)} values: quote names with commas, and write numbers like 0.15"
         )
     row = dict(zip(columns, values, strict=True))
     cached = row["cached_input_usd_per_mtok"]

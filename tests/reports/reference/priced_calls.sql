@@ -57,14 +57,18 @@ calls as (
 
 price_lists as (
     select
-        null as provider, model, valid_from, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok,
+        (select min(t.provider) from chat_prices.token_prices as t where t.model = own_prices.model and t.source like 'genai-prices %%')
+        as provider, model, valid_from, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok,
         1 as owner_rank
     from chat_rollups.own_prices
     union all
     select
-        case when source like 'genai-prices %%' then provider end, model, valid_from, input_usd_per_mtok,
+        case
+            when source like 'genai-prices %%' then provider
+            else (select min(t.provider) from chat_prices.token_prices as t where t.model = p.model and t.source like 'genai-prices %%')
+        end, model, valid_from, input_usd_per_mtok,
         cached_input_usd_per_mtok, output_usd_per_mtok, case when source like 'genai-prices %%' then 3 else 2 end
-    from chat_prices.token_prices
+    from chat_prices.token_prices as p
 ),
 
 names as (
