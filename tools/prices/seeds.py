@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tools.prices.decisions import Decision, Decisions
 from tools.prices.genai_list import MAKERS, chat_models, price_history
 from tools.prices.names import Names, find_aliases
 from tools.prices.price import DATE_SUFFIX, PRICE_LIST, Alias, Price, PriceListError, PriceRow
-from tools.prices.resellers import offers
+from tools.prices.resellers import offers, spellings
 
 PRICE_FIELDS = (
     "provider",
@@ -24,6 +24,7 @@ PRICE_FIELDS = (
     "output_usd_per_mtok",
     "source",
 )
+DatedPrices = Sequence[tuple[dt.date, Price]]  # each with its first day, in their order
 
 
 class Seeds:
@@ -71,15 +72,18 @@ def listed_seeds(names: Names, source: str) -> Seeds:
 def corrected_seeds(seeds: Seeds, decisions: Decisions) -> Seeds:
     """The seeds with the prices of the corrections, each from its first day on; before it the list's price holds."""
     corrected = Seeds(seeds.prices.values(), seeds.aliases.values())
+    names = {dispute.name for decision, dispute in decisions.disputes() if decision.corrections}
+    everywhere = {spelling for name in names for spelling in spellings(name)}
     for decision in decisions.decisions:
-        names = {dispute.name for dispute in decision.disputes} if decision.corrections else set()
-        for name in sorted(names):
+        prices = {dispute.name: decision.prices_of(dispute) for dispute in decision.disputes}
+        for name in sorted(prices) if decision.corrections else ():
             model = seeds.model_of(name)
             listed = seeds.history(model) if model else []
             if model == name:
-                keep_price_of_others(corrected, name, names, listed)
-            if model == name or model not in names:  # otherwise it is an alias of a name that is corrected too
-                correct(corrected, name, decision, listed, decisions.source(decision))
+                keep_price_of_others(corrected, name, everywhere, listed)
+            # Otherwise it is an alias of a name that is corrected in the same way.
+            if model is None or model == name or prices.get(model) != prices[name]:
+                correct(corrected, name, decision, prices[name], listed, decisions.source(decision))
     return corrected
 
 
@@ -94,16 +98,20 @@ def keep_price_of_others(seeds: Seeds, model: str, corrected: set[str], listed: 
             seeds.aliases[alias] = seeds.aliases[alias]._replace(model=others[0])
 
 
-def correct(seeds: Seeds, name: str, decision: Decision, listed: list[PriceRow], source: str) -> None:
+def correct(
+    seeds: Seeds, name: str, decision: Decision, prices: DatedPrices, listed: list[PriceRow], source: str
+) -> None:
     """Replace the rows of `name`, which becomes a model if it was an alias."""
-    first_day = decision.corrections[0][0]
+    first_day = prices[0][0]
     provider = listed[0].provider if listed else decision.provider
     # A change that the list announces for a day after the decision still comes.
     stays = [row for row in listed if row.valid_from < first_day or row.valid_from > decision.decided_on]
-    new = [PriceRow(provider, name, day, price, source) for day, price in decision.corrections]
+    new = [PriceRow(provider, name, day, price, source) for day, price in prices]
     seeds.prices = {key: row for key, row in seeds.prices.items() if row.model != name}
     seeds.prices |= {(name, row.valid_from): row._replace(model=name) for row in (*stays, *new)}
     seeds.aliases.pop(name, None)
+    for spelling in spellings(name) & seeds.aliases.keys():
+        seeds.aliases[spelling] = seeds.aliases[spelling]._replace(model=name)
 
 
 def with_own_rows(seeds: Seeds, price_file: Path, alias_file: Path) -> Seeds:
