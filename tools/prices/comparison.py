@@ -21,8 +21,10 @@ def prices_of_both(seeds: Seeds, second: SecondList, day: dt.date) -> dict[str, 
 
     `seeds` are those of the first list alone.
     """
-    prices = {name if seller in MAKERS else f"{seller}/{name}": theirs for (seller, name), theirs in second.prices.items()}
-    return {name: Dispute(name, seeds.price_on(name, day), theirs) for name, theirs in prices.items()}
+    sold = (
+        (name if seller in MAKERS else f"{seller}/{name}", price) for (seller, name), price in second.prices.items()
+    )
+    return {name: Dispute(name, seeds.price_on(name, day), theirs) for name, theirs in sold}
 
 
 def undecided(names: dict[str, Dispute], decisions: Decisions) -> Iterator[str]:

@@ -47,8 +47,8 @@ def block(comparison: Comparison) -> str:
     decisions = comparison.decisions
     lines = [
         f"On {comparison.day} genai-prices {decisions.version} and litellm {comparison.second_version} both had a",
-        f"price of {comparison.of_both} names of makers and resellers. They differed on {comparison.differ} of these. The",
-        "table has them, names that a list lacks, and names on which both are wrong.",
+        f"price of {comparison.of_both} names of makers and resellers. They differed on {comparison.differ} of these.",
+        "The table has them, and more names that one or both of the lists lack.",
         "",
         "| name | genai-prices | litellm | the seed | why |",
         "| --- | --- | --- | --- | --- |",

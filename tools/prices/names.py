@@ -44,7 +44,7 @@ def write_names(names: Iterable[tuple[str, str]]) -> str:
 
 
 def listed_names(second: SecondList) -> set[tuple[str, str]]:
-    """The names of the second list whose price genai-prices finds, and those of resellers that only genai-prices has."""
+    """The names of the second list and those of resellers in genai-prices, if genai-prices finds a price for them."""
     candidates = {*second.prices, *second.names_on_vertex, *ids_of_resellers()}
     return {(seller, name) for seller, name in candidates if find(seller, name)}
 

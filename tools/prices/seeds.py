@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from tools.prices.decisions import Decision, Decisions
+from tools.prices.decisions import Decisions
 from tools.prices.genai_list import MAKERS, chat_models, price_history
 from tools.prices.names import Names, find_aliases
 from tools.prices.price import DATE_SUFFIX, PRICE_LIST, Alias, Price, PriceListError, PriceRow
@@ -24,7 +24,6 @@ PRICE_FIELDS = (
     "output_usd_per_mtok",
     "source",
 )
-DatedPrices = Sequence[tuple[dt.date, Price]]  # each with its first day, in their order
 
 
 class Seeds:
@@ -83,7 +82,10 @@ def corrected_seeds(seeds: Seeds, decisions: Decisions) -> Seeds:
                 keep_price_of_others(corrected, name, everywhere, listed)
             # Otherwise it is an alias of a name that is corrected in the same way.
             if model is None or model == name or prices.get(model) != prices[name]:
-                correct(corrected, name, decision, prices[name], listed, decisions.source(decision))
+                provider = listed[0].provider if listed else decision.provider
+                source = decisions.source(decision)
+                new = [PriceRow(provider, name, day, price, source) for day, price in prices[name]]
+                correct(corrected, new, listed, decision.decided_on)
     return corrected
 
 
@@ -98,15 +100,11 @@ def keep_price_of_others(seeds: Seeds, model: str, corrected: set[str], listed: 
             seeds.aliases[alias] = seeds.aliases[alias]._replace(model=others[0])
 
 
-def correct(
-    seeds: Seeds, name: str, decision: Decision, prices: DatedPrices, listed: list[PriceRow], source: str
-) -> None:
-    """Replace the rows of `name`, which becomes a model if it was an alias."""
-    first_day = prices[0][0]
-    provider = listed[0].provider if listed else decision.provider
+def correct(seeds: Seeds, new: list[PriceRow], listed: list[PriceRow], decided_on: dt.date) -> None:
+    """Replace the rows of a name, which becomes a model if it was an alias, and is one in its other spelling too."""
+    name, first_day = new[0].model, new[0].valid_from
     # A change that the list announces for a day after the decision still comes.
-    stays = [row for row in listed if row.valid_from < first_day or row.valid_from > decision.decided_on]
-    new = [PriceRow(provider, name, day, price, source) for day, price in prices]
+    stays = [row for row in listed if row.valid_from < first_day or row.valid_from > decided_on]
     seeds.prices = {key: row for key, row in seeds.prices.items() if row.model != name}
     seeds.prices |= {(name, row.valid_from): row._replace(model=name) for row in (*stays, *new)}
     seeds.aliases.pop(name, None)
