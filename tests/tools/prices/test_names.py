@@ -10,7 +10,7 @@ from genai_prices.data import providers
 
 from tests.tools.prices.matching import aliases, find, price_of, rows
 from tools.prices.__main__ import PRICES, ROOT
-from tools.prices.genai_list import MAKERS, price_of_most_hours
+from tools.prices.genai_list import MAKERS, PROVIDERS, is_chat, price_of_most_hours
 from tools.prices.names import ADDED, LISTED, read_names
 from tools.prices.price import PriceListError
 
@@ -24,7 +24,8 @@ PRICED = {
         openrouter/meta-llama/llama-3.3-70b-instruct openrouter/qwen/qwen3-coder openrouter/amazon/nova-pro-v1
         openrouter/moonshotai/kimi-k2 openrouter/z-ai/glm-4.6 openrouter/google/gemma-3-27b-it
         openrouter/~anthropic/claude-sonnet-latest azure/gpt-4-turbo azure_ai/grok-3-mini
-        azure_ai/DeepSeek-V4-Flash-0731 vertex_ai/gemini-2.0-flash vertex_ai/claude-3-5-haiku bedrock/eu.amazon.nova-pro-v1:0 mistral-large-2407
+        azure_ai/DeepSeek-V4-Flash-0731 vertex_ai/gemini-2.0-flash vertex_ai/claude-3-5-haiku
+        azure/gpt-4-32k vertex_ai/gemini-2.5-flash-lite bedrock/eu.amazon.nova-pro-v1:0 mistral-large-2407
         bedrock/us-gov.anthropic.claude-sonnet-5 grok-4.20-reasoning grok-4.20-non-reasoning-latest
         gemini-2.5-flash-preview:thinking
     """,
@@ -37,6 +38,7 @@ PRICED = {
         mistral-large-2411 ministral-8b-2410 magistral-medium-2509 open-mixtral-8x7b
         grok-3-mini-fast-latest grok-4 us.anthropic.claude-sonnet-4-5-20250929-v1:0 azure/gpt-5-codex
         eu.amazon.nova-pro-v1:0 us-gov.anthropic.claude-sonnet-5 vertex_ai/gemini-2.0-flash-001 grok-3-mini-latest
+        azure/gpt-4-0613 vertex_ai/gemini-2.5-pro-preview-06-05 vertex_ai/gemini-2.5-flash-preview-05-20
         bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0
         vertex_ai/claude-opus-4-6@default us.anthropic.claude-3-haiku-20240307-v1:0 vertex_ai/gemini-1.5-pro-002
     """,
@@ -103,6 +105,12 @@ def test_every_name_that_people_added_is_priced() -> None:
 def test_every_listed_name_is_priced() -> None:
     assert len(logged(LISTED)) > 500
     assert [name for name in logged(LISTED) if price_of(name, TODAY) is None] == []
+
+
+def test_every_chat_model_of_openrouter_is_priced() -> None:
+    models = [f"openrouter/{model.id}" for model in PROVIDERS["openrouter"].models if is_chat(model)]
+    assert len(models) > 600
+    assert [name for name in models if price_of(name, TODAY) is None] == []
 
 
 def test_an_alias_has_the_price_that_genai_prices_gives_its_name() -> None:
