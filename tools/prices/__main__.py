@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tools.prices import docs_table, seeds
-from tools.prices.comparison import disagree, prices_of_makers, prices_of_resellers, undecided, unfit
+from tools.prices.comparison import disagree, prices_of_both, undecided, unfit
 from tools.prices.decisions import FILE, Decisions, read_decisions
 from tools.prices.genai_list import VERSION
 from tools.prices.names import ADDED, LISTED, Names, listed_names, read_names, write_names
@@ -61,22 +61,17 @@ def report_changes(paths: Iterable[Path]) -> int:
 def new_texts(root: Path, second: SecondList, day: dt.date) -> dict[Path, str]:
     """What the files should contain. Raises PriceListError with a line for each disagreement that is not decided."""
     decisions = read_decisions(root / FILE, VERSION)
-    of_resellers = prices_of_resellers(second, day)
-    disputed = {name for name, dispute in of_resellers.items() if disagree(dispute)} - decisions.names()
-    listed = set(listed_names(second, disputed))
-    names = read_names(root, ADDED)
-    added = {f"{seller}/{name}" for seller, of_seller in names.items() for name in of_seller}
+    names, listed = read_names(root, ADDED), listed_names(second)
     for seller, name in listed:
         names[seller].add(name)
     found = seeds.listed_seeds(names, decisions.source())
-    of_makers = prices_of_makers(found, second, day)
-    of_all = of_makers | {name: of_resellers[name] for name in disputed & added}
-    faults = [*undecided(of_all, decisions), *unfit(of_makers | of_resellers, found, decisions, day)]
+    prices = prices_of_both(found, second, day)
+    faults = [*undecided(prices, decisions), *unfit(prices, found, decisions, day)]
     if faults:
         raise PriceListError(*faults)
-    of_both = sum(dispute.ours is not None for dispute in of_makers.values())
-    differ = sum(disagree(dispute) for dispute in of_makers.values())
-    comparison = docs_table.Comparison(day, second.version, decisions, of_both, differ, disputed)
+    compared = [dispute for dispute in prices.values() if dispute.ours is not None]
+    differ = sum(disagree(dispute) for dispute in compared)
+    comparison = docs_table.Comparison(day, second.version, decisions, len(compared), differ)
     page = docs_table.replace(current(root / docs_table.PAGE), docs_table.block(comparison))
     return {**seed_texts(root, names, decisions), LISTED: write_names(listed), docs_table.PAGE: page}
 

@@ -6,8 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from tools.prices.decisions import FILE, NONE, Decisions, Dispute
-from tools.prices.genai_list import MAKERS, RESELLERS, find, price_history
-from tools.prices.price import Price
+from tools.prices.genai_list import MAKERS
 from tools.prices.second_list import SecondList
 from tools.prices.seeds import Seeds
 
@@ -17,25 +16,15 @@ def disagree(dispute: Dispute) -> bool:
     return ours is not None and theirs is not None and ours.differs_from(theirs)
 
 
-def prices_of_makers(seeds: Seeds, second: SecondList, day: dt.date) -> dict[str, Dispute]:
-    """Both prices of the names that the second list has of the makers. `seeds` are those of the first list alone."""
-    sold = ((name, theirs) for (seller, name), theirs in second.prices.items() if seller in MAKERS)
-    return {name: Dispute(name, seeds.price_on(name, day), theirs) for name, theirs in sold}
+def prices_of_both(seeds: Seeds, second: SecondList, day: dt.date) -> dict[str, Dispute]:
+    """Both prices of each name that the second list has of a maker, or, with its prefix, of a reseller.
 
-
-def prices_of_resellers(second: SecondList, day: dt.date) -> dict[str, Dispute]:
-    """Both prices of the names that the second list has of resellers, with their prefix."""
-    sold = ((seller, name, theirs) for (seller, name), theirs in second.prices.items() if seller in RESELLERS)
-    disputes = (
-        Dispute(f"{seller}/{name}", price_of_reseller(seller, name, day), theirs) for seller, name, theirs in sold
+    `seeds` are those of the first list alone.
+    """
+    sold = (
+        (name if seller in MAKERS else f"{seller}/{name}", price) for (seller, name), price in second.prices.items()
     )
-    return {dispute.name: dispute for dispute in disputes}
-
-
-def price_of_reseller(seller: str, name: str, day: dt.date) -> Price | None:
-    found = find(seller, name)
-    holding = [price for first_day, price in price_history(found) if first_day <= day] if found else []
-    return holding[-1] if holding else None
+    return {name: Dispute(name, seeds.price_on(name, day), theirs) for name, theirs in sold}
 
 
 def undecided(names: dict[str, Dispute], decisions: Decisions) -> Iterator[str]:
@@ -47,10 +36,13 @@ def undecided(names: dict[str, Dispute], decisions: Decisions) -> Iterator[str]:
 
 def unfit(names: dict[str, Dispute], seeds: Seeds, decisions: Decisions, day: dt.date) -> Iterator[str]:
     """One line for each decision that does not fit the lists of today."""
-    for _, then in decisions.disputes():
+    for decision, then in decisions.disputes():
         now = names.get(then.name) or Dispute(then.name, seeds.price_on(then.name, day), None)
         if now != then:
             yield f"{then.name}: decided for {pair(then)}, now the lists have {pair(now)}: decide again in {FILE}"
+        elif decision.corrections:
+            if all(seeds.price_on(now.name, first_day) == price for first_day, price in decision.prices_of(now)):
+                yield f"{now.name}: genai-prices has the same prices: remove it from {FILE}"
         elif now.ours is not None and now.theirs is not None and not disagree(now):
             yield f"{now.name}: the lists agree on {now.ours}: remove it from {FILE}"
 

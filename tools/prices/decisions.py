@@ -14,6 +14,7 @@ from tools.prices.price import Price, PriceListError
 FILE = Path("seeds/decisions.toml")
 FIELDS = {"action", "decided_on", "disputes", "source", "why"}
 NONE = "none"  # in the file: this list does not have the name
+THEIRS = "litellm"  # in the file: the price that litellm has for the name
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,13 @@ class Decision:
     decided_on: dt.date
     why: str
     source: tuple[str, ...]
-    corrections: tuple[tuple[dt.date, Price], ...] = ()  # in the order of their days; empty: keep
+    corrections: tuple[tuple[dt.date, Price | None], ...] = ()  # in the order of their days; None: that of litellm
     provider: str = ""  # of names that genai-prices does not have
+
+    def prices_of(self, dispute: Dispute) -> list[tuple[dt.date, Price]]:
+        """The corrected prices of a name, each with its first day; none if the decision is to keep that of the list."""
+        prices = ((day, price or dispute.theirs) for day, price in self.corrections)
+        return [(day, price) for day, price in prices if price is not None]
 
 
 @dataclass(frozen=True)
@@ -83,13 +89,13 @@ def read_decision(path: Path, entry: dict[str, Any]) -> Decision:
     if entry.get("action") not in {"keep", "correct"} or not FIELDS <= set(entry) <= FIELDS | optional:
         raise PriceListError(f"{where}: it needs {', '.join(sorted(FIELDS))} and, to correct, prices")
     try:
-        prices = [(price["valid_from"], Price.parse(price["price"])) for price in entry.get("prices", [])]
+        prices = [(price["valid_from"], parse(price["price"], THEIRS)) for price in entry.get("prices", [])]
         decision = Decision(
             tuple(Dispute(one["name"], parse(one["ours"]), parse(one["theirs"])) for one in disputes),
             entry["decided_on"],
             entry["why"],
             tuple(entry["source"]),
-            tuple(sorted(prices)),
+            tuple(sorted(prices, key=lambda price: price[0])),
             entry.get("provider", ""),
         )
     except (KeyError, TypeError, PriceListError) as error:
@@ -98,8 +104,8 @@ def read_decision(path: Path, entry: dict[str, Any]) -> Decision:
     return decision
 
 
-def parse(text: str) -> Price | None:
-    return None if text == NONE else Price.parse(text)
+def parse(text: str, no_price: str = NONE) -> Price | None:
+    return None if text == no_price else Price.parse(text)
 
 
 def check(where: str, decision: Decision, *, corrects: bool) -> None:
@@ -110,6 +116,8 @@ def check(where: str, decision: Decision, *, corrects: bool) -> None:
         raise PriceListError(f"{where}: say why, and name a source")
     if corrects and not decision.corrections:
         raise PriceListError(f"{where}: a correction needs prices")
+    if any(len(decision.prices_of(dispute)) < len(decision.corrections) for dispute in decision.disputes):
+        raise PriceListError(f"{where}: {THEIRS} has no price of one of these names")
     if not corrects and any(dispute.ours is None for dispute in decision.disputes):
         raise PriceListError(f"{where}: genai-prices has no price to keep")
     if any(dispute.ours is None for dispute in decision.disputes) and not decision.provider:

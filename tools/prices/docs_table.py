@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.prices.decisions import NONE, Decision, Decisions
+from tools.prices.decisions import NONE, Decision, Decisions, Dispute
 from tools.prices.price import Price, PriceListError
 
 PAGE = Path("docs/reports.md")
@@ -25,7 +25,6 @@ class Comparison(NamedTuple):
     decisions: Decisions
     of_both: int
     differ: int
-    without_a_price: Collection[str]
 
 
 def compared_on(page: str) -> dt.date:
@@ -45,41 +44,35 @@ def replace(page: str, text: str) -> str:
 
 def block(comparison: Comparison) -> str:
     """The lines between the comments."""
-    decisions, undecided = comparison.decisions, sorted(comparison.without_a_price)
+    decisions = comparison.decisions
     lines = [
         f"On {comparison.day} genai-prices {decisions.version} and litellm {comparison.second_version} both had a",
-        f"price of {comparison.of_both} names of the makers. They differed on {comparison.differ} of these. The table",
-        "has them, some names of resellers, and names that a list lacks.",
+        f"price of {comparison.of_both} names of makers and resellers. They differed on {comparison.differ} of these.",
+        "The table has them, and more names that one or both of the lists lack.",
         "",
         "| name | genai-prices | litellm | the seed | why |",
         "| --- | --- | --- | --- | --- |",
         *rows(decisions),
         "",
     ]
-    if undecided:
-        listed = ", ".join(f"`{name}`" for name in undecided)
-        lines += [
-            f"On {len(undecided)} more names of resellers the lists differ. Nobody decided, so these have no price:",
-            f"{listed}.",
-            "",
-        ]
     return "\n".join(lines)
 
 
 def rows(decisions: Decisions) -> Iterator[str]:
     for decision in decisions.decisions:
-        groups: dict[tuple[Price | None, Price | None], list[str]] = {}
+        groups: dict[tuple[Price | None, Price | None], list[Dispute]] = {}
         for dispute in decision.disputes:
-            groups.setdefault((dispute.ours, dispute.theirs), []).append(f"`{dispute.name}`")
+            groups.setdefault((dispute.ours, dispute.theirs), []).append(dispute)
         reasons = f"{decision.why.strip()} Decided on {decision.decided_on}; {sources(decision)}"
-        for (ours, theirs), names in groups.items():
-            cells = (", ".join(names), ours or NONE, theirs or NONE, in_the_seed(decision, ours), reasons)
+        for (ours, theirs), disputes in groups.items():
+            names = ", ".join(f"`{dispute.name}`" for dispute in disputes)
+            cells = (names, ours or NONE, theirs or NONE, in_the_seed(decision, disputes[0]), reasons)
             yield f"| {' | '.join(str(cell) for cell in cells)} |"
             reasons = "as above"
 
 
-def in_the_seed(decision: Decision, ours: Price | None) -> str:
-    return "; ".join(f"{price} from {day}" for day, price in decision.corrections) or str(ours)
+def in_the_seed(decision: Decision, dispute: Dispute) -> str:
+    return "; ".join(f"{price} from {day}" for day, price in decision.prices_of(dispute)) or str(dispute.ours)
 
 
 def sources(decision: Decision) -> str:

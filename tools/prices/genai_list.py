@@ -87,7 +87,8 @@ def price_of_most_hours(model: ModelInfo, day: dt.date) -> Price:
     full, cached, output = occurrences.most_common(1)[0][0]
     if not full or not output:
         raise PriceListError(f"{PRICE_LIST} {VERSION} has no token price of {model.id} on {day}")
-    return Price(full, cached, output)
+    # OpenRouter's list can have a cached price above the input price. Nobody charges that, so the input price applies.
+    return Price(full, None if cached is None or cached > full else cached, output)
 
 
 def lowest_tier(price: Decimal | TieredPrices | None) -> Decimal | None:

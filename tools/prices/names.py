@@ -43,16 +43,10 @@ def write_names(names: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def listed_names(second: SecondList, disputed: Collection[str]) -> Iterator[tuple[str, str]]:
-    """The names of the second list whose price genai-prices finds, and those of resellers that only genai-prices has.
-
-    A name of a reseller is left out if it is in `disputed`: the lists disagree on its price, and nobody decided.
-    """
-    on_vertex = {(maker, name) for maker, name in second.names_on_vertex if f"vertex_ai/{name}" not in disputed}
-    only_here = {(seller, name) for seller, name in ids_of_resellers() if (seller, name) not in second.prices}
-    for seller, name in {*second.prices, *on_vertex, *only_here}:
-        if find(seller, name) and f"{seller}/{name}" not in disputed:
-            yield seller, name
+def listed_names(second: SecondList) -> set[tuple[str, str]]:
+    """The names of the second list and those of resellers in genai-prices, if genai-prices finds a price for them."""
+    candidates = {*second.prices, *second.names_on_vertex, *ids_of_resellers()}
+    return {(seller, name) for seller, name in candidates if find(seller, name)}
 
 
 def ids_of_resellers() -> Iterator[tuple[str, str]]:

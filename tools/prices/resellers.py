@@ -12,8 +12,6 @@ from tools.prices.genai_list import NOT_CHAT, PROVIDERS, RESELLERS, find, is_cha
 from tools.prices.names import Names
 from tools.prices.price import DATE_SUFFIX
 
-# OpenRouter has every model of everybody. Those of the makers in the seed are enough to read a bill.
-ON_OPENROUTER = ("anthropic/", "deepseek/", "google/gemini", "mistralai/", "openai/", "x-ai/")
 BARE_ID = re.compile(r"[a-z-]+\.[a-z]")  # us.anthropic.claude-…: Bedrock returns it, and only Bedrock has it
 
 
@@ -29,7 +27,7 @@ class Offer:
 
 
 def offers(names: Names) -> Iterator[Offer]:
-    """Each model of a reseller with a name in `names`, and the models of OpenRouter."""
+    """Each model of a reseller with a name in `names`, and each chat model of OpenRouter."""
     for seller in sorted({*RESELLERS} - {"openrouter"}):
         models: dict[int, ModelInfo] = {}
         logged: dict[int, set[str]] = defaultdict(set)
@@ -40,7 +38,7 @@ def offers(names: Names) -> Iterator[Offer]:
                 logged[id(model)] |= forms(seller, name)
         yield from (Offer(seller, model, logged[key]) for key, model in models.items())
     for model in PROVIDERS["openrouter"].models:
-        if model.id.startswith(ON_OPENROUTER) and is_chat(model):
+        if is_chat(model):
             of_model = {name for name in (model.id, *names_in(model.match)) if not NOT_CHAT.search(name)}
             yield Offer("openrouter", model, {f"openrouter/{name}" for name in of_model})
 
@@ -49,3 +47,9 @@ def forms(seller: str, name: str) -> set[str]:
     """How a name is logged: by gateways with the reseller's prefix, by Bedrock itself without."""
     bare = {name} if seller == "bedrock" and BARE_ID.match(name) else set()
     return {f"{seller}/{name}"} | bare
+
+
+def spellings(name: str) -> set[str]:
+    """A name with or without the prefix of its reseller, as it is in the seeds, and how else it is logged."""
+    seller, _, rest = name.partition("/")
+    return forms(seller, rest) if seller in RESELLERS else {name}

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from tools.prices.decisions import Decision, Decisions
+from tools.prices.decisions import Decisions
 from tools.prices.genai_list import MAKERS, chat_models, price_history
 from tools.prices.names import Names, find_aliases
 from tools.prices.price import DATE_SUFFIX, PRICE_LIST, Alias, Price, PriceListError, PriceRow
-from tools.prices.resellers import offers
+from tools.prices.resellers import offers, spellings
 
 PRICE_FIELDS = (
     "provider",
@@ -71,15 +71,21 @@ def listed_seeds(names: Names, source: str) -> Seeds:
 def corrected_seeds(seeds: Seeds, decisions: Decisions) -> Seeds:
     """The seeds with the prices of the corrections, each from its first day on; before it the list's price holds."""
     corrected = Seeds(seeds.prices.values(), seeds.aliases.values())
+    names = {dispute.name for decision, dispute in decisions.disputes() if decision.corrections}
+    everywhere = {spelling for name in names for spelling in spellings(name)}
     for decision in decisions.decisions:
-        names = {dispute.name for dispute in decision.disputes} if decision.corrections else set()
-        for name in sorted(names):
+        prices = {dispute.name: decision.prices_of(dispute) for dispute in decision.disputes}
+        for name in sorted(prices) if decision.corrections else ():
             model = seeds.model_of(name)
             listed = seeds.history(model) if model else []
             if model == name:
-                keep_price_of_others(corrected, name, names, listed)
-            if model == name or model not in names:  # otherwise it is an alias of a name that is corrected too
-                correct(corrected, name, decision, listed, decisions.source(decision))
+                keep_price_of_others(corrected, name, everywhere, listed)
+            # Otherwise it is an alias of a name that is corrected in the same way.
+            if model is None or model == name or prices.get(model) != prices[name]:
+                provider = listed[0].provider if listed else decision.provider
+                source = decisions.source(decision)
+                new = [PriceRow(provider, name, day, price, source) for day, price in prices[name]]
+                correct(corrected, new, listed, decision.decided_on)
     return corrected
 
 
@@ -94,16 +100,16 @@ def keep_price_of_others(seeds: Seeds, model: str, corrected: set[str], listed: 
             seeds.aliases[alias] = seeds.aliases[alias]._replace(model=others[0])
 
 
-def correct(seeds: Seeds, name: str, decision: Decision, listed: list[PriceRow], source: str) -> None:
-    """Replace the rows of `name`, which becomes a model if it was an alias."""
-    first_day = decision.corrections[0][0]
-    provider = listed[0].provider if listed else decision.provider
+def correct(seeds: Seeds, new: list[PriceRow], listed: list[PriceRow], decided_on: dt.date) -> None:
+    """Replace the rows of a name, which becomes a model if it was an alias, and is one in its other spelling too."""
+    name, first_day = new[0].model, new[0].valid_from
     # A change that the list announces for a day after the decision still comes.
-    stays = [row for row in listed if row.valid_from < first_day or row.valid_from > decision.decided_on]
-    new = [PriceRow(provider, name, day, price, source) for day, price in decision.corrections]
+    stays = [row for row in listed if row.valid_from < first_day or row.valid_from > decided_on]
     seeds.prices = {key: row for key, row in seeds.prices.items() if row.model != name}
     seeds.prices |= {(name, row.valid_from): row._replace(model=name) for row in (*stays, *new)}
     seeds.aliases.pop(name, None)
+    for spelling in spellings(name) & seeds.aliases.keys():
+        seeds.aliases[spelling] = seeds.aliases[spelling]._replace(model=name)
 
 
 def with_own_rows(seeds: Seeds, price_file: Path, alias_file: Path) -> Seeds:

@@ -10,7 +10,7 @@ from tests.tools.prices.conftest import Project, decision
 from tools.prices.__main__ import ALIASES, PRICES
 from tools.prices.decisions import FILE
 from tools.prices.docs_table import PAGE
-from tools.prices.names import ADDED, LISTED
+from tools.prices.names import LISTED
 from tools.prices.price import Price, PriceListError
 from tools.prices.second_list import read_wheel
 
@@ -66,11 +66,13 @@ def test_a_cached_price_and_another_name_can_disagree(
     [
         ("o3", "openai", "2/-/8"),  # the second list lacks the cached price
         ("gpt-4o", "github_copilot", "1/-/1"),  # the price of somebody else
-        ("vertex_ai/gemini-2.5-pro", "vertex_ai-language-models", "9/9/9"),
+        ("bedrock/us-east-1/us.amazon.nova-pro-v1:0", "bedrock", "9/9/9"),  # the price of one region
         ("my-own-model", "openai", "9/9/9"),  # not in the seed
     ],
 )
-def test_only_prices_of_the_maker_itself_can_disagree(project: Project, entry: tuple[str, str, str]) -> None:
+def test_only_prices_that_both_lists_have_of_the_same_seller_can_disagree(
+    project: Project, entry: tuple[str, str, str]
+) -> None:
     project.second(entry)
     assert project.make_prices() == 0
 
@@ -146,6 +148,12 @@ def test_a_decision_that_is_no_longer_needed_is_refused(project: Project, capsys
     fails(project, capsys, "o3: the lists agree on 2/0.5/8: remove it from seeds/decisions.toml")
 
 
+def test_a_correction_that_the_list_has_itself_is_refused(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.second(("o3", "openai", "9/9/9"))
+    project.decide(decision("correct", "o3", "2/0.5/8", "9/9/9", ("2025-07-01", "2/0.5/8")))
+    fails(project, capsys, "o3: genai-prices has the same prices: remove it from seeds/decisions.toml")
+
+
 def test_a_name_that_only_a_decision_has_gets_its_price(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     new = decision("correct", "mistral-next", "none", "none", ("2024-03-01", "1/-/3"))
     project.decide(new)
@@ -162,6 +170,10 @@ def test_a_name_that_only_a_decision_has_gets_its_price(project: Project, capsys
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            decision("correct", "mistral-large-latest", "2/-/6", "none", ("2025-12-02", "litellm")),
+            "litellm has no price of one of these names",
+        ),
         (CORRECT.replace("2/-/6", "2,6"), "'2,6' is no price: write input/cached/output in dollars"),
         (CORRECT.replace('why = "a test"', 'why = " "'), "say why, and name a source"),
         (CORRECT.replace("decided_on = 2026-11-29", ""), "it needs action, decided_on, disputes, source, why"),
@@ -193,32 +205,38 @@ def test_another_version_of_genai_prices_asks_for_the_day_of_its_release(
     assert "is installed: write this version and the day of its release" in capsys.readouterr().err
 
 
-def test_a_name_of_a_reseller_on_which_the_lists_differ_has_no_price(project: Project) -> None:
-    project.second(
-        ("azure/gpt-4o", "azure", "2.5/1.25/10"),
-        ("azure/gpt-4o-mini", "azure", "0.2/0.1/0.7"),
-        ("eu.amazon.nova-pro-v1:0", "bedrock", "1.05/0.2625/4.2"),
-        ("us.amazon.nova-pro-v1:0", "bedrock", "0.8/0.2/3.2"),
-    )
-    assert project.make_prices() == 0
-    names = {row.split(",")[1] for row in project.read(PRICES).splitlines()}
-    names |= {row.split(",")[0] for row in project.read(ALIASES).splitlines()}
-    assert {"azure/gpt-4o", "bedrock/us.amazon.nova-pro-v1:0", "us.amazon.nova-pro-v1:0"} <= names
-    assert not {"azure/gpt-4o-mini", "bedrock/eu.amazon.nova-pro-v1:0", "eu.amazon.nova-pro-v1:0"} & names
-    assert "`azure/gpt-4o-mini`, `bedrock/eu.amazon.nova-pro-v1:0`." in project.read(PAGE)
+NOVA = ("eu.amazon.nova-pro-v1:0", "bedrock", "1.05/0.2625/4.2")
 
 
-def test_a_name_of_a_reseller_that_people_added_has_to_be_decided(
+def test_a_disagreement_on_a_name_of_a_reseller_has_to_be_decided(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with (project.root / ADDED).open("a", encoding="utf-8") as file:
-        file.write("azure/gpt-4o-mini\n")
-    project.second(("azure/gpt-4o-mini", "azure", "0.2/0.1/0.7"))
+    project.second(("azure/gpt-4o", "azure", "2.5/1.25/10"), ("azure/gpt-4o-mini", "azure", "0.2/0.1/0.7"), NOVA)
     fails(
         project,
         capsys,
         "azure/gpt-4o-mini: genai-prices has 0.15/0.075/0.6, litellm 0.2/0.1/0.7: decide in seeds/decisions.toml",
+        "bedrock/eu.amazon.nova-pro-v1:0: genai-prices has 0.8/0.2/3.2, litellm 1.05/0.2625/4.2: "
+        "decide in seeds/decisions.toml",
     )
+
+
+def test_a_decision_can_take_the_price_of_litellm_for_each_name(project: Project) -> None:
+    project.second(NOVA, ("us.amazon.nova-pro-v1:0", "bedrock", "0.8/0.2/3.2"))
+    project.decide(
+        decision("correct", "bedrock/eu.amazon.nova-pro-v1:0", "0.8/0.2/3.2", NOVA[2], ("2020-01-01", "litellm"))
+    )
+    assert project.make_prices() == 0
+    assert "bedrock,bedrock/eu.amazon.nova-pro-v1:0,2020-01-01,1.05,0.2625,4.2," in project.read(PRICES)
+    # The name without the prefix is the same name, and that of another region is not.
+    lines = project.read(ALIASES).splitlines()
+    assert [line.split(",")[1] for line in lines if line.startswith("eu.amazon.nova-pro-v1:0,")] == [
+        "bedrock/eu.amazon.nova-pro-v1:0"
+    ]
+    assert [line.split(",")[1] for line in lines if line.startswith("us.amazon.nova-pro-v1:0,")] == [
+        "bedrock/amazon.nova-pro-v1:0"
+    ]
+    assert "| 0.8/0.2/3.2 | 1.05/0.2625/4.2 | 1.05/0.2625/4.2 from 2020-01-01 | a test" in project.read(PAGE)
 
 
 def test_names_of_the_second_list_that_the_first_finds_by_a_rule_become_aliases(project: Project) -> None:
