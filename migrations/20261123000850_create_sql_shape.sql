@@ -1,5 +1,6 @@
 -- The shape of a query: the query with ? in place of each literal. Queries that differ only in values, case, comments,
--- white space or the length of lists of literals have one shape. \x01 and others are the marks of hide_literals.
+-- white space or the length of lists of literals have one shape. \x01 and others are the marks of hide_literals. A list
+-- may end with the text, because the text may be cut.
 
 set lock_timeout = '5s';
 
@@ -44,7 +45,7 @@ parallel safe
 set search_path = ''
 as $$
 declare
-    name constant text := '[^[:cntrl:] -@[-^`{-~][^ ]*';
+    name constant text := '(?!(?:all|distinct|not|select|values|with) )[^[:cntrl:] -@[-^`{-~][^ ]*';
     size constant text := E'(?: [(] \x01(?: \x05 \x01)? [)])?';
     type constant text := '(?:double precision|(?:character|bit) varying' || size || '|time(?:stamp)?' || size
         || ' with(?:out)? time zone|' || name || '(?: [.] ' || name || ')*' || size || ')';
@@ -54,7 +55,7 @@ declare
     literals constant text := literal || '(?: , ' || literal || ')*';
     rows constant text := '^(' || literals || '(?: [)] , [(] ' || literals || ')*) [)]';
     bracket_member constant text := '(?:' || literal || E'|[\x0e-\x13])';
-    bracket_members constant text := '^(' || bracket_member || '(?: , ' || bracket_member || ')*) []]';
+    bracket_members constant text := '^(' || bracket_member || '(?: , ' || bracket_member || ')*)(?: []]|(?: ,)? $)';
     most_dimensions constant integer := 6; -- of an array in PostgreSQL
     folded text collate "C" := tokens;
     inner_list text := E'\x01';
@@ -63,7 +64,7 @@ begin
     if pg_catalog.strpos(folded, E'\x08') > 0 then
         folded := pg_catalog.regexp_replace(folded, E'( [\x08.] [^ ]+ [(] \x01) , (\x01 [)])', E'\\1 \x05 \\2', 'g');
     end if;
-    folded := chat_rollups.fold_lists(folded, ' in ( ', '^(' || literals || ') [)]', ' , ');
+    folded := chat_rollups.fold_lists(folded, ' in ( ', '^(' || literals || ')(?: [)]|(?: ,)? $)', ' , ');
     folded := chat_rollups.fold_lists(folded, ' in ( ( ', rows || ' [)]', ' ) , ( ');
     folded := chat_rollups.fold_lists(folded, ' values ( ', rows, ' ) , ( ');
 

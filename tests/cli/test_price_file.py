@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_telemetry._cli.errors import CommandError
-from chat_telemetry._cli.price_file import BLANKS, Price, can_be_set, read_prices, write_prices
+from chat_telemetry._cli.price_file import BLANKS, Price, can_be_set, can_be_shown, read_prices, write_prices
 
 HEADER = "model,valid_from,input_usd_per_mtok,cached_input_usd_per_mtok,output_usd_per_mtok,source"
 GOOD = "gpt-4o,2026-01-01,2.5,1.25,10,contract"
@@ -112,9 +112,9 @@ def test_what_is_not_a_number_is_named(text: str) -> None:
         ),
         (
             "gpt-4o,2026-02-01,2,5,1,25,10,contract",
-            "8 values for 6 columns: quote names with commas, and write numbers like 0.15",
+            "8 of 6 values: quote names with commas, and write numbers like 0.15",
         ),
-        ("gpt-4o,2026-02-01", "2 values for 6 columns: quote names with commas, and write numbers like 0.15"),
+        ("gpt-4o,2026-02-01", "2 of 6 values: quote names with commas, and write numbers like 0.15"),
         ("gpt\0,2026-02-01,2.5,,10,contract", "model: a NUL character, which PostgreSQL cannot store"),
         (f"{'é' * 1001},2026-02-01,2.5,,10,contract", "model: longer than 2,000 bytes"),
         ("gpt-4o,2026-01-01,3,,11,another", "the same model and valid_from as line 2"),
@@ -189,6 +189,8 @@ def test_any_text_is_read_or_refused_without_a_traceback(text: str) -> None:
         assert len(prices) + len(faults) == len(rows)
 
 
-def test_only_names_that_a_terminal_can_show_are_shown() -> None:
+def test_only_some_names_can_be_set_and_shown() -> None:
     assert can_be_set("é" * 1000)
-    assert not any(can_be_set(name) for name in ("", "a\x1b[31m", "a\nb", "é" * 1001))
+    assert not any(can_be_set(name) for name in ("", "é" * 1001))
+    assert can_be_shown("é")
+    assert not any(can_be_shown(name) for name in ("a\x1b[31m", "a\nb"))

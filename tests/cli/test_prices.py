@@ -229,7 +229,7 @@ def test_the_table_is_followed_by_what_there_is_to_do(cli: Cli, built: Database)
         "3 names without a price. Add the prices to these lines (`--missing` prints only them) and run"
         f" `chat-telemetry prices set FILE.csv`:\n{HEADER}\npriced-too-late,{days[0]},,,,\nnew-model,{days[1]},,,,\n"
         f'"odd, ""model""",{days[2]},,,,',
-        "1 name without a price not shown here, because of control characters or their length: see `--missing`.",
+        "1 name without a price not shown here, because of control characters: see `--missing`.",
         f"The prices of 2 models are from {OLD_LIST}, more than 90 days ago: install a newer chat-telemetry and run"
         " `dbt seed` and `dbt run`, or set own prices.",
         f"2 own prices not confirmed for 90 days. If they still hold, set these lines again:\n{HEADER}\n"
@@ -346,7 +346,7 @@ def test_prices_are_set_from_stdin(cli: Cli, database: Database, monkeypatch: py
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
     assert cli("prices", "set", "-", database=database).out == "1 price set: the next dbt run applies them\n"
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content + b"bad\n")))
-    assert cli("prices", "set", "-").err.startswith("stdin:3: 1 values for 6 columns")
+    assert cli("prices", "set", "-").err.startswith("stdin:3: 1 of 6 values")
 
 
 def test_a_faulty_line_is_named_and_then_no_price_is_set(database: Database, set_prices: Setting) -> None:

@@ -172,7 +172,9 @@ def test_a_label_has_its_name_without_the_date_at_the_end(project: DbtProject) -
         assert dict(undated.fetchall()) == NAMES
 
 
-@pytest.mark.parametrize("blank", [" ", "\n", "\r\n", "\t ", "\u00a0", "\u200b", "\u202e", "\u2066", "\u3000", "\ufeff", "\x1b"])
+@pytest.mark.parametrize(
+    "blank", [" ", "\n", "\r\n", "\t ", "\u00a0", "\u200b", "\u202e", "\u2066", "\u3000", "\ufeff", "\x1b"]
+)
 def test_a_label_has_its_name_without_the_blanks_at_its_ends(project: DbtProject, blank: str) -> None:
     with project.database.connect() as connection:
         inserted = connection.execute(

@@ -26,6 +26,9 @@ RESERVED = _names(
     " lateral like limit not offset on only or returning select similar some symmetric then to union unique using when"
     " where with"
 )
+NO_TYPES = _names(
+    "all distinct not select values with"
+)  # words before a literal that do not make it a literal of a type
 SPACED = _names("by conflict exists filter group key materialized order over set values")
 
 
@@ -147,7 +150,7 @@ def _after_type(words: Words, position: int, sizes: Sequence[Words]) -> int | No
         for zone in ("with time zone", "without time zone"):
             if _begins(words, sized, _words(zone)):
                 return sized + 3
-    if _at(words, position).kind != "name":
+    if _at(words, position).kind != "name" or _at(words, position).text in NO_TYPES:
         return None
     position += 1
     while _at(words, position) == DOT and _at(words, position + 1).kind == "name":
@@ -189,6 +192,11 @@ def _folded(members: list[Words]) -> Iterable[Word]:
         yield from [COMMA, *member] if number else member
 
 
+def _ends(words: Words, position: int) -> bool:
+    """Whether the text ends here, perhaps after a comma: a list that was cut."""
+    return position + (_at(words, position) == COMMA) == len(words)
+
+
 def _after_list_member(words: Words, position: int) -> int | None:
     return position + 1 if _at(words, position).kind == "list" else _after_element(words, position)
 
@@ -206,6 +214,10 @@ def _with_brackets_folded(words: Words) -> list[Word]:
             members, end = _read_members(done, start + 1, _after_list_member)
             if members and end == len(done) - 1:
                 done[start:] = [Word("list", f"[{_written([*_folded(members)])}]")]
+    for start in reversed(opened):
+        members, end = _read_members(done, start + 1, _after_list_member)
+        if members and _ends(done, end):
+            done[start + 1 : end] = _folded(members)
     return done
 
 
@@ -224,7 +236,7 @@ def _with_lists_folded(words: Words) -> list[Word]:
             position += 1
             for reader in (_after_element, _after_row):
                 members, end = _read_members(words, position, reader)
-                if members and _at(words, end) == CLOSE:
+                if members and (_at(words, end) == CLOSE or (reader is _after_element and _ends(words, end))):
                     break
                 members = []
         if members:

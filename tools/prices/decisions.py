@@ -88,6 +88,8 @@ def read_decision(path: Path, entry: dict[str, Any]) -> Decision:
     optional = {"prices", "provider"} if entry.get("action") == "correct" else set()
     if entry.get("action") not in {"keep", "correct"} or not FIELDS <= set(entry) <= FIELDS | optional:
         raise PriceListError(f"{where}: it needs {', '.join(sorted(FIELDS))} and, to correct, prices")
+    if not isinstance(entry["source"], list):
+        raise PriceListError(f"{where}: source is a list of links in brackets")
     try:
         prices = [(price["valid_from"], parse(price["price"], THEIRS)) for price in entry.get("prices", [])]
         decision = Decision(
@@ -116,6 +118,8 @@ def check(where: str, decision: Decision, *, corrects: bool) -> None:
         raise PriceListError(f"{where}: say why, and name a source")
     if corrects and not decision.corrections:
         raise PriceListError(f"{where}: a correction needs prices")
+    if len({*days[1:]}) < len(days) - 1:
+        raise PriceListError(f"{where}: two prices from the same day")
     if any(len(decision.prices_of(dispute)) < len(decision.corrections) for dispute in decision.disputes):
         raise PriceListError(f"{where}: {THEIRS} has no price of one of these names")
     if not corrects and any(dispute.ours is None for dispute in decision.disputes):

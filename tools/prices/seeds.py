@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -115,33 +115,45 @@ def correct(seeds: Seeds, new: list[PriceRow], listed: list[PriceRow], decided_o
 def with_own_rows(seeds: Seeds, price_file: Path, alias_file: Path) -> Seeds:
     """A row of the user replaces one of the list."""
     merged = Seeds(seeds.prices.values(), seeds.aliases.values())
-    for row in own_rows(price_file, len(PRICE_FIELDS)):
-        own = own_price(price_file, row)
-        merged.prices[own.model, own.valid_from] = own
-    merged.aliases |= {row[0]: Alias(*row) for row in own_rows(alias_file, len(Alias._fields))}
+    own: set[tuple[str, dt.date]] = set()
+    for place, row in own_rows(price_file, PRICE_FIELDS):
+        price = own_price(place, row)
+        if (price.model, price.valid_from) in own:
+            raise PriceListError(f"{place}: {price.model} has two own prices from {price.valid_from}: delete one")
+        own.add((price.model, price.valid_from))
+        merged.prices[price.model, price.valid_from] = price
+    merged.aliases |= {row[0]: Alias(*row) for _, row in own_rows(alias_file, Alias._fields)}
     return merged
 
 
-def own_price(path: Path, row: list[str]) -> PriceRow:
+def own_price(place: str, row: list[str]) -> PriceRow:
     provider, model, day, full, cached, output, source = row
     try:
         price = Price(Decimal(full), Decimal(cached) if cached else None, Decimal(output))
-        return PriceRow(provider, model, dt.date.fromisoformat(day), price, source)
-    except (InvalidOperation, ValueError) as error:
-        fault = "a price is no number" if isinstance(error, InvalidOperation) else str(error)
-        raise PriceListError(f"{path}: {','.join(row)}: {fault}") from error
+        valid_from = dt.date.fromisoformat(day)
+    except InvalidOperation as error:
+        raise PriceListError(f"{place}: a price is no number: {','.join(row)}") from error
+    except ValueError as error:
+        raise PriceListError(f"{place}: {error}") from error
+    if not all(value is None or value.is_finite() for value in price):
+        raise PriceListError(f"{place}: a price is no number: {','.join(row)}")
+    return PriceRow(provider, model, valid_from, price, source)
 
 
-def own_rows(path: Path, width: int) -> Iterator[list[str]]:
-    """The rows of a seed that do not come from the price list."""
+def own_rows(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """The rows of a seed that do not come from the price list, each after its file and line."""
     if not path.exists():
         return
     with path.open(encoding="utf-8-sig", newline="") as file:
-        for row in list(csv.reader(file))[1:]:
-            if len(row) != width:
-                raise PriceListError(f"{path}: expected {width} values, got {len(row)}: {','.join(row)}")
+        rows = csv.reader(file)
+        if next(rows, None) != [*fields]:
+            raise PriceListError(f"{path.name}:1: the first line must be {','.join(fields)}")
+        for row in rows:
+            place = f"{path.name}:{rows.line_num}"
+            if len(row) != len(fields):
+                raise PriceListError(f"{place}: expected {len(fields)} values, got {len(row)}: {','.join(row)}")
             if not row[-1].startswith(f"{PRICE_LIST} "):
-                yield row
+                yield place, row
 
 
 def check(seeds: Seeds) -> None:
@@ -152,8 +164,10 @@ def check(seeds: Seeds) -> None:
             raise PriceListError(f"{row.model} from {row.valid_from}: a price is negative, or cached input costs more")
     models = {model for model, _ in seeds.prices}
     for alias in seeds.aliases.values():
-        if alias.model not in models or alias.alias in models:
-            raise PriceListError(f"the alias {alias.alias} leads to no priced model, or hides one")
+        if alias.model not in models:
+            raise PriceListError(f"the alias {alias.alias} leads to {alias.model}, which has no price")
+        if alias.alias in models:
+            raise PriceListError(f"the alias {alias.alias} is a model with a price")
 
 
 def price_csv(seeds: Seeds) -> str:

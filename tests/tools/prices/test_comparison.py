@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,7 @@ def test_a_name_that_only_a_decision_has_gets_its_price(project: Project, capsys
         ),
         (CORRECT.replace("2/-/6", "2,6"), "'2,6' is no price: write input/cached/output in dollars"),
         (CORRECT.replace('why = "a test"', 'why = " "'), "say why, and name a source"),
+        (re.sub("source = .*", 'source = "https://example.com"', CORRECT), "source is a list of links in brackets"),
         (CORRECT.replace("decided_on = 2026-11-29", ""), "it needs action, decided_on, disputes, source, why"),
         (CORRECT.replace("2025-12-02", '"2025-12-02"'), "a day is written like 2026-11-29, without quotes"),
         (CORRECT.replace('"correct"', '"change"'), "it needs action"),

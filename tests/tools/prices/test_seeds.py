@@ -166,9 +166,11 @@ def test_own_rows_stay_and_replace_those_of_the_list(project: Project) -> None:
         (PRICES, "us,a,2026-01-01,1,,-1,us", "a price is negative"),
         (PRICES, "us,a,01/02/2026,1,,1,us", "Invalid isoformat string"),
         (PRICES, 'us,a,2026-01-01,"0,5",,1,us', "no number"),
+        (PRICES, "us,a,2026-01-01,nan,,1,us", "no number"),
+        (PRICES, "us,a,2026-01-01,1,,1,us\nus,a,2026-01-01,1,,2,them", "a has two own prices from 2026-01-01"),
         (PRICES, "us,a,2026-01-01", "expected 7 values"),
-        (ALIASES, "b,no-such-model,us", "leads to no priced model"),
-        (ALIASES, "gpt-4o,gpt-4o-mini,us", "hides one"),
+        (ALIASES, "b,no-such-model,us", "leads to no-such-model, which has no price"),
+        (ALIASES, "gpt-4o,gpt-4o-mini,us", "is a model with a price"),
         (ALIASES, "gpt-4o,us", "expected 3 values"),
     ],
 )
@@ -183,3 +185,11 @@ def test_a_row_that_would_make_a_report_wrong_is_refused(
     assert message in fault
     assert last == "no file was changed"
     assert project.everything() == before
+
+
+def test_a_seed_with_columns_in_another_order_is_refused(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project.root / PRICES
+    path.write_text(path.read_text(encoding="utf-8").replace("provider,model,", "model,provider,", 1), encoding="utf-8")
+    assert project.make_prices() == 1
+    fault, _ = capsys.readouterr().err.splitlines()
+    assert fault.startswith("token_prices.csv:1: the first line must be provider,model,valid_from,")

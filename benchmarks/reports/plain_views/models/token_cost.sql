@@ -25,7 +25,7 @@ daily_calls as (
 ),
 
 priced_calls as (
-    {{ price_calls('daily_calls', 'prices') }}
+    {{ price_named_calls('daily_calls', 'prices') }}
 )
 
 select
