@@ -475,3 +475,17 @@ def test_without_a_database_the_error_names_the_option(cli: Cli) -> None:
         outcome = cli(*arguments)
         assert (outcome.code, outcome.err.count("\n")) == (2, 1)
         assert "Missing option '--database-url'" in outcome.err
+
+
+def test_a_locked_table_stops_the_command_with_one_line(
+    cli: Cli, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat_telemetry._cli.prices.LOCK_TIMEOUT_S", 1)
+    file = tmp_path / "own.csv"
+    file.write_text(f"{HEADER}\nm,2026-01-01,1,,2,s\n")
+    with database.connect() as connection, connection.transaction():
+        connection.execute("lock table chat_rollups.own_prices")
+        for arguments in (("set", str(file)), ("unset", "m")):
+            outcome = cli("prices", *arguments, database=database)
+            assert outcome.code == 3
+            assert outcome.err == "error: another session has locked the own prices: run the command again\n"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, LiteralString
+from typing import Annotated, Final, LiteralString
 
 import msgspec
 import psycopg
@@ -15,7 +15,7 @@ import typer
 from psycopg import errors as sqlstate
 from psycopg.rows import class_row
 
-from chat_telemetry._cli.errors import CommandError, NotReady, UsageError, one_line
+from chat_telemetry._cli.errors import CommandError, DatabaseFailed, NotReady, UsageError, one_line
 from chat_telemetry._cli.logged_models import LoggedModel, logged_models
 from chat_telemetry._cli.options import DatabaseUrl, DatabaseUrlOfGroup, checked_of_group, connect
 from chat_telemetry._cli.price_advice import advice, lines_to_add, number
@@ -23,6 +23,7 @@ from chat_telemetry._cli.price_file import BLANKS, Price, read_prices, write_pri
 from chat_telemetry._cli.tables import print_table
 
 FAULTS_SHOWN = 20
+LOCK_TIMEOUT_S: Final = 5
 # Not migrated or not built at all, or by another version.
 NOT_BUILT = (
     sqlstate.UndefinedTable,
@@ -104,7 +105,7 @@ def set_prices(
     if not found:
         raise CommandError(f"{name}: no price was set: the file has only its header")
     columns = [list(column) for column in zip(*found, strict=True)]
-    with connect(database_url) as connection, _migrated():
+    with _own_prices(database_url) as connection:
         replaced = sum(is_replaced for (is_replaced,) in connection.execute(SET, columns))
     and_replaced = f", {replaced:,} replaced" if replaced else ""
     typer.echo(f"{number(len(found), 'price')} set{and_replaced}: the next dbt run applies them")
@@ -122,7 +123,7 @@ def unset_prices(
     """Remove the own prices of a model, and print the lines that set them again."""
     model = model.encode(errors="replace").decode().strip(BLANKS)  # an argument may have bytes that are not UTF-8
     day = valid_from.date() if valid_from else None
-    with connect(database_url) as connection, _migrated():
+    with _own_prices(database_url) as connection:
         cursor = connection.cursor(row_factory=class_row(Price))
         removed = cursor.execute(UNSET, {"model": model, "valid_from": day}).fetchall()
         if not removed:
@@ -141,12 +142,19 @@ def _refuse_options(context: typer.Context) -> None:
 
 
 @contextmanager
-def _migrated() -> Iterator[None]:
-    """Raises NotReady if the table of own prices does not exist, or is that of another version."""
+def _own_prices(database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection that may wait for the table of own prices for some seconds.
+
+    Raises NotReady if the table does not exist, or is that of another version, and DatabaseFailed if it stays locked.
+    """
     try:
-        yield
+        with connect(database_url) as connection:
+            connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT_S}s'")
+            yield connection
     except NOT_BUILT as error:
         raise NotReady("the database has no table of own prices: run `chat-telemetry migrate`") from error
+    except sqlstate.LockNotAvailable as error:
+        raise DatabaseFailed("another session has locked the own prices: run the command again") from error
 
 
 def _content(file: str) -> bytes:
