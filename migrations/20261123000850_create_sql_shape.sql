@@ -13,12 +13,15 @@ parallel safe
 set search_path = ''
 as $$
 declare
+    -- Most lists have nothing but literals, and a regular expression for these alone is cheap.
+    plain_list constant text := E'^(\x01(?: , \x01)*) ' || case opening when '[ ' then '[]]' else '[)]' end;
     parts text[] := pg_catalog.string_to_array(tokens collate "C", opening);
     members text collate "C";
     folded text;
 begin
     for i in 2..pg_catalog.cardinality(parts) loop
-        members := substring(parts[i] collate "C" from list);
+        members := case separator when ' , ' then substring(parts[i] collate "C" from plain_list) end;
+        members := coalesce(members, substring(parts[i] collate "C" from list));
         if pg_catalog.strpos(members, separator) > 0 then
             select pg_catalog.string_agg(member, separator order by place) into folded
             from (
