@@ -2,14 +2,7 @@
     select
         calls.*,
         coalesce(price.price_match, 'unpriced') as price_match,
-        (
-            (calls.input_tokens - calls.cached_input_tokens) * price.input_usd_per_mtok
-            + calls.cached_input_tokens * price.cached_input_usd_per_mtok
-            + calls.output_tokens * price.output_usd_per_mtok
-        ) / 1e6 as cost_usd,
-        calls.cached_input_tokens * (price.input_usd_per_mtok - price.cached_input_usd_per_mtok) / 1e6
-            as cache_savings_usd,
-        case when price.model is null then calls.call_count else 0 end as unpriced_call_count
+        {{ cost_columns('calls', 'price') }}
     from {{ calls }} as calls
     left join {{ prices }} as price
         on
