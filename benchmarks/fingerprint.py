@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import time
+from functools import partial
 
 import psycopg
 
 from benchmarks.tables import table
+from benchmarks.turns import fastest_in_turns
 
 TARGET = 0.8
 ROWS = 5_000
@@ -48,16 +48,9 @@ TABLES = ("without_trigger", "with_ours", "with_regular_expression")
 
 def seconds_of_inserts(connection: psycopg.Connection, text: str, repetitions: int) -> list[float]:
     """The fastest insert of ROWS rows into each of the TABLES, which take turns."""
-    fastest = [math.inf] * len(TABLES)
-    for _ in range(repetitions):
-        for number, name in enumerate(TABLES):
-            start = time.perf_counter()
-            connection.execute(
-                f"insert into {name} select %s || number from generate_series(1, {ROWS}) as number", [text]
-            )
-            fastest[number] = min(fastest[number], time.perf_counter() - start)
-            connection.execute(f"truncate {name}")
-    return fastest
+    insert = f"insert into {{}} select %s || number from generate_series(1, {ROWS}) as number"
+    runs = [partial(connection.execute, insert.format(name), [text]) for name in TABLES]
+    return fastest_in_turns(runs, repetitions, lambda: connection.execute(f"truncate {', '.join(TABLES)}"))
 
 
 def fingerprint_table(connection: psycopg.Connection, repetitions: int) -> str:

@@ -6,10 +6,9 @@ Run `make bench-shapes`. Twice the text should take at most 2.5 times as long, a
 from __future__ import annotations
 
 import argparse
-import math
 import shutil
 import tempfile
-import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import psycopg
 
 from benchmarks.fingerprint import fingerprint_table
 from benchmarks.tables import table
+from benchmarks.turns import fastest_in_turns
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.migrations import apply_migrations
 
@@ -73,14 +73,10 @@ def text_of(begin: str, more: str, characters: int) -> str:
 
 
 def milliseconds(connection: psycopg.Connection, texts: list[str], repetitions: int) -> list[float]:
-    """Of each text the fastest run, which the rest of the machine disturbed least. The texts take turns."""
-    fastest = [math.inf] * len(texts)
-    for _ in range(repetitions):
-        for number, text in enumerate(texts):
-            start = time.perf_counter()
-            connection.execute("select length(public.chat_telemetry_sql_shape(%s))", [text])
-            fastest[number] = min(fastest[number], 1000 * (time.perf_counter() - start))
-    return fastest
+    """Of each text the fastest run. The texts take turns."""
+    shape = "select length(public.chat_telemetry_sql_shape(%s))"
+    runs = [partial(connection.execute, shape, [text]) for text in texts]
+    return [1000 * seconds for seconds in fastest_in_turns(runs, repetitions)]
 
 
 def result_table(measured: dict[str, list[float]], sizes: list[int]) -> str:

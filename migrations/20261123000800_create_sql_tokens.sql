@@ -172,6 +172,7 @@ parallel safe
 set search_path = ''
 as $$
 declare
+    before constant text := '(^|[[:cntrl:] -#%-/:-@[-^`{-~])'; -- what can be before a token that is no name
     exponent constant text := '(?:e[-+]?[0-9](?:_?[0-9])*)?';
     fraction constant text := '[.][0-9](?:_?[0-9])*' || exponent;
     number constant text := '(?:0x(?:_?[0-9a-f])+|0o(?:_?[0-7])+|0b(?:_?[01])+'
@@ -186,12 +187,12 @@ begin
         fraction || digits || '|(^|[[:cntrl:] -#%--/:-@[-^`{-~])' || number || digits, E'\\1 \x03 ', 'g'
     );
     if pg_catalog.strpos(tokens, '$') > 0 then
-        tokens := pg_catalog.regexp_replace(tokens, '(^|[[:cntrl:] -#%-/:-@[-^`{-~])(?:[$][0-9]+)+', E'\\1 \x01 ', 'g');
-        tokens := pg_catalog.regexp_replace(tokens, '(^|[[:cntrl:] -#%-/:-@[-^`{-~])[$]', E'\\1 \x14 ', 'g');
+        tokens := pg_catalog.regexp_replace(tokens, before || '(?:[$][0-9]+)+', E'\\1 \x01 ', 'g');
+        tokens := pg_catalog.regexp_replace(tokens, before || '[$]', E'\\1 \x14 ', 'g');
     end if;
     -- The letter before a quote belongs to the literal.
     tokens := pg_catalog.regexp_replace(
-        tokens, E'(^|[[:cntrl:] -#%-/:-@[-^`{-~])(?:[bexn](?=\x01)|u&(?=[\x01\x02]))', E'\\1', 'g'
+        tokens, before || E'(?:[bexn](?=\x01)|u&(?=[\x01\x02]))', E'\\1', 'g'
     );
     tokens := pg_catalog.regexp_replace(
         tokens, E':=|[-+*/<>=~!@#%^&|`?]+|[][(),;.:{}\x01-\x08\\\\]', E' \\& ', 'g'

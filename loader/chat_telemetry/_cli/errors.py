@@ -11,6 +11,14 @@ from psycopg import errors as sqlstate
 
 from chat_telemetry._errors import TelemetryError
 
+# A table or a report was not made at all, by another version, or by dbt with `--empty`.
+NOT_BUILT = (
+    sqlstate.UndefinedTable,
+    sqlstate.InvalidSchemaName,
+    sqlstate.UndefinedColumn,
+    sqlstate.ObjectNotInPrerequisiteState,
+)
+
 
 class ExitCode(IntEnum):
     """The exit codes, as `--help` and docs/cli.md list them."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import psycopg
 import typer
@@ -29,27 +30,19 @@ def _checked(conninfo: str) -> str:
     return conninfo
 
 
-DatabaseUrl = Annotated[
-    str,
-    typer.Option(
+def _database_url(check: Callable[[str], str] | None) -> Any:
+    return typer.Option(
         "--database-url",
         envvar="CHAT_TELEMETRY_DATABASE_URL",
         metavar="URL",
-        callback=_checked,
+        callback=check,
         help="The database: a URL or a libpq connection string.",
-    ),
-]
+    )
 
+
+DatabaseUrl = Annotated[str, _database_url(_checked)]
 # For a command that has subcommands, which check their own option: without a value, and not checked.
-DatabaseUrlOfGroup = Annotated[
-    str | None,
-    typer.Option(
-        "--database-url",
-        envvar="CHAT_TELEMETRY_DATABASE_URL",
-        metavar="URL",
-        help="The database: a URL or a libpq connection string.",
-    ),
-]
+DatabaseUrlOfGroup = Annotated[str | None, _database_url(None)]
 
 
 def checked_of_group(conninfo: str | None) -> str:

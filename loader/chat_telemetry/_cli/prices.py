@@ -15,7 +15,7 @@ import typer
 from psycopg import errors as sqlstate
 from psycopg.rows import class_row
 
-from chat_telemetry._cli.errors import CommandError, DatabaseFailed, NotReady, UsageError, one_line
+from chat_telemetry._cli.errors import NOT_BUILT, CommandError, DatabaseFailed, NotReady, UsageError, one_line
 from chat_telemetry._cli.logged_models import LoggedModel, logged_models
 from chat_telemetry._cli.options import DatabaseUrl, DatabaseUrlOfGroup, checked_of_group, connect
 from chat_telemetry._cli.price_advice import advice, lines_to_add, number
@@ -24,13 +24,6 @@ from chat_telemetry._cli.tables import print_table
 
 FAULTS_SHOWN = 20
 LOCK_TIMEOUT_S: Final = 5
-# Not migrated or not built at all, or by another version.
-NOT_BUILT = (
-    sqlstate.UndefinedTable,
-    sqlstate.InvalidSchemaName,
-    sqlstate.UndefinedColumn,
-    sqlstate.ObjectNotInPrerequisiteState,
-)
 COLUMNS = (
     *("model", "call_count", "unpriced_call_count", "price_match", "price_model"),
     *("input_usd_per_mtok", "cached_input_usd_per_mtok", "output_usd_per_mtok"),

@@ -8,23 +8,15 @@ from typing import Annotated, LiteralString, NamedTuple
 
 import psycopg
 import typer
-from psycopg import errors as sqlstate
 from psycopg import sql
 
-from chat_telemetry._cli.errors import NotReady, UsageError
+from chat_telemetry._cli.errors import NOT_BUILT, NotReady, UsageError
 from chat_telemetry._cli.options import DatabaseUrl, connect
 from chat_telemetry._cli.tables import print_table
 
 SCHEMA = "chat_reports"
 TABLE_ROWS = 20
 PERIODS: LiteralString = "'last_7_days', 'last_30_days', 'last_7_complete_days', 'previous_7_complete_days'"
-# Not built at all, by another version, or with `--empty`.
-NOT_BUILT = (
-    sqlstate.UndefinedTable,
-    sqlstate.InvalidSchemaName,
-    sqlstate.UndefinedColumn,
-    sqlstate.ObjectNotInPrerequisiteState,
-)
 
 
 class Layout(NamedTuple):
