@@ -1,6 +1,6 @@
 -- Drops only what the migration created. The comments tell what that is.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 do $$
 begin

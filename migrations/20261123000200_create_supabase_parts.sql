@@ -1,13 +1,14 @@
 -- The two tables of Supabase that a plain PostgreSQL does not have: auth.users and public.chat_conversations. If they
 -- exist (on Supabase, or because your application has them), nothing in them is changed.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 do $$
 begin
     if pg_catalog.to_regnamespace('auth') is null then
         create schema auth;
         comment on schema auth is 'Made by chat-telemetry in place of Supabase''s schema.';
+        call chat_rollups.make_private('schema auth');
     end if;
 end
 $$;
@@ -22,6 +23,7 @@ begin
         comment on table auth.users is 'Made by chat-telemetry in place of Supabase''s table: one row per user.';
         -- Statistics would keep the ids of erased users.
         alter table auth.users alter column id set statistics 0;
+        call chat_rollups.make_private('table auth.users');
         grant usage on schema auth to service_role, telemetry_writer;
         grant select, insert, delete on table auth.users to service_role;
         grant insert on table auth.users to telemetry_writer;
@@ -44,8 +46,17 @@ begin
         'Made by chat-telemetry, whose log refers to it: one row per conversation.';
         alter table public.chat_conversations
         alter column conversation_id set statistics 0, alter column user_id set statistics 0;
-        revoke all on table public.chat_conversations from public;
+        call chat_rollups.make_private('table public.chat_conversations');
         grant select, insert, delete on table public.chat_conversations to service_role;
+        -- Supabase serves every table of public to API clients, and a table without row level security is open to them
+        -- as soon as they have a grant.
+        if pg_catalog.to_regrole('anon') is not null then
+            alter table public.chat_conversations enable row level security;
+            create policy service_role_does_all on public.chat_conversations
+            to service_role using (true) with check (true);
+            create policy telemetry_writer_selects on public.chat_conversations
+            for select to telemetry_writer using (true);
+        end if;
     end if;
 end
 $$;

@@ -1,6 +1,6 @@
 -- A rollback never deletes telemetry: if the log has rows, it stays, and the rollback raises an exception.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 do $$
 begin

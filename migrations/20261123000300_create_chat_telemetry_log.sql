@@ -1,7 +1,7 @@
 -- The log: one row per chat request. If the database has the table already, its rows stay. If its columns or keys
 -- differ, the migration stops and lists the differences.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 create table if not exists public.chat_telemetry_log (
     log_id uuid not null default pg_catalog.gen_random_uuid(),
@@ -73,7 +73,9 @@ begin
             select from pg_catalog.pg_constraint
             where
                 conrelid = log_table and contype = 'p'
-                and pg_catalog.pg_get_constraintdef(oid) = 'PRIMARY KEY (log_id)'
+                and conkey = array[(
+                    select attnum from pg_catalog.pg_attribute where attrelid = log_table and attname = 'log_id'
+                )]
         )
         union all
         select 'foreign key (user_id) references auth.users on delete cascade', exists (

@@ -1,4 +1,4 @@
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 drop index if exists public.idx_chat_telemetry_created_at;
 drop index if exists public.idx_chat_telemetry_user_id;

@@ -1,6 +1,6 @@
 -- Drops the policies and the grants. Row level security stays on, so that a rollback gives no role access to the log.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 drop policy if exists service_role_selects on public.chat_telemetry_log;
 drop policy if exists service_role_inserts on public.chat_telemetry_log;

@@ -1,27 +1,41 @@
 -- Row level security on the log, without a policy for users: telemetry_writer inserts; service_role inserts, selects
 -- and deletes; telemetry_transformer selects. The policies name the roles, so none of them needs BYPASSRLS.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
-alter table public.chat_telemetry_log enable row level security;
-
-revoke all on table public.chat_telemetry_log
-from public, service_role, telemetry_writer, telemetry_transformer, telemetry_reader;
-revoke all on function public.compute_sql_fingerprint() from public, service_role;
-
--- Supabase's default privileges grant everything in public to its two user-facing roles.
+-- A log that is older than the project may have other rights and policies. They are revoked and dropped, unless the
+-- setting chat_telemetry.keep_rights is on: then every role keeps what it could do.
 do $$
 declare
-    role_name name;
+    log_table constant regclass := 'public.chat_telemetry_log'::regclass;
+    had_row_security constant boolean := (select relrowsecurity from pg_catalog.pg_class where oid = log_table);
+    keeps constant boolean := pg_catalog.current_setting('chat_telemetry.keep_rights', true) = 'on';
+    grantees text;
+    policy record;
 begin
-    for role_name in
-        select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
-    loop
-        execute pg_catalog.format('revoke all on table public.chat_telemetry_log from %I', role_name);
-        execute pg_catalog.format('revoke all on function public.compute_sql_fingerprint() from %I', role_name);
-    end loop;
+    select pg_catalog.string_agg(
+        distinct case r.grantee when 0 then 'public' else r.grantee::pg_catalog.regrole::text end, ', '
+    )
+    into grantees
+    from chat_rollups.owner_and_rights('table public.chat_telemetry_log') as o
+    cross join pg_catalog.aclexplode(o.rights) as r
+    where r.grantee <> o.owner;
+
+    if keeps and not had_row_security and grantees is not null then
+        -- Without a policy their rights would have no effect.
+        execute pg_catalog.format(
+            'create policy kept_rights on public.chat_telemetry_log to %s using (true) with check (true)', grantees
+        );
+    elsif keeps is not true then
+        for policy in select polname from pg_catalog.pg_policy where polrelid = log_table loop
+            execute pg_catalog.format('drop policy %I on public.chat_telemetry_log', policy.polname);
+        end loop;
+        call chat_rollups.make_private('table public.chat_telemetry_log');
+    end if;
 end
 $$;
+
+alter table public.chat_telemetry_log enable row level security;
 
 grant select, insert, delete on table public.chat_telemetry_log to service_role;
 grant insert on table public.chat_telemetry_log to telemetry_writer;

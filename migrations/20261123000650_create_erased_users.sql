@@ -1,7 +1,7 @@
 -- The users who were erased, and when. Records of theirs can still wait in a journal or as dead letters. The loader
 -- inserts users that it does not know, but not these. To admit one of them again, delete the row.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 create table if not exists public.chat_telemetry_erased_users (
     user_digest bytea not null,
@@ -20,14 +20,17 @@ alter table public.chat_telemetry_erased_users alter column user_digest set stat
 
 alter table public.chat_telemetry_erased_users enable row level security;
 
-revoke all on table public.chat_telemetry_erased_users
-from public, service_role, telemetry_writer, telemetry_transformer, telemetry_reader;
+call chat_rollups.make_private('table public.chat_telemetry_erased_users');
 
 grant select on table public.chat_telemetry_erased_users to service_role, telemetry_writer;
 
 drop policy if exists loader_selects on public.chat_telemetry_erased_users;
 create policy loader_selects on public.chat_telemetry_erased_users
 for select to service_role, telemetry_writer using (true);
+
+create or replace trigger trg_refuse_truncate
+before truncate on public.chat_telemetry_erased_users
+for each statement execute function public.chat_telemetry_refuse_truncate();
 
 -- Security definer, because the roles that delete users have no privilege on the table.
 create or replace function public.chat_telemetry_note_erased_users()
@@ -37,6 +40,9 @@ security definer
 set search_path = ''
 as $$
 begin
+    if tg_relid <> 'auth.users'::regclass then
+        raise exception 'chat_telemetry_note_erased_users is the trigger function of auth.users only';
+    end if;
     insert into public.chat_telemetry_erased_users as erased (user_digest)
     select pg_catalog.sha256(pg_catalog.convert_to(removed.id::text, 'UTF8')) from removed
     on conflict (user_digest) do update set erased_at = excluded.erased_at;
@@ -47,23 +53,7 @@ $$;
 comment on function public.chat_telemetry_note_erased_users() is
 'Trigger function: notes the users that a statement deletes from auth.users.';
 
-revoke all on function public.chat_telemetry_note_erased_users() from public, service_role;
-
--- Supabase's default privileges grant everything in public to its two user-facing roles.
-do $$
-declare
-    role_name name;
-begin
-    for role_name in
-        select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
-    loop
-        execute pg_catalog.format('revoke all on table public.chat_telemetry_erased_users from %I', role_name);
-        execute pg_catalog.format(
-            'revoke all on function public.chat_telemetry_note_erased_users() from %I', role_name
-        );
-    end loop;
-end
-$$;
+call chat_rollups.make_private('function public.chat_telemetry_note_erased_users()');
 
 -- Only on the table that the migrations made: nothing of yours or of Supabase's gets a trigger.
 do $$

@@ -11,7 +11,7 @@
 -- standard_conforming_strings may be off. In a pattern, [[:cntrl:] -#%-/:-@[-^`{-~] is a character that cannot be in a
 -- name; names can have all characters outside of ASCII.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 create or replace function chat_rollups.hide_literals(query text, out code text, out quoted_names text[])
 language plpgsql
@@ -224,10 +224,9 @@ $$;
 comment on function chat_rollups.split_tokens is
 'The tokens of a query whose literals are hidden, each with one space before and after it, and without semicolons at the ends.';
 
-revoke all on function
-chat_rollups.hide_literals,
-chat_rollups.split_tokens
-from public, service_role, telemetry_writer, telemetry_reader;
+call chat_rollups.make_private(
+    'function chat_rollups.hide_literals', 'function chat_rollups.split_tokens'
+);
 
 grant execute on function
 chat_rollups.hide_literals,

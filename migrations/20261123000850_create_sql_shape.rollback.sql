@@ -1,4 +1,4 @@
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 drop function if exists public.chat_telemetry_sql_shape(text);
 drop function if exists chat_rollups.fold_literals(text);

@@ -2,7 +2,7 @@
 -- white space or the length of lists of literals have one shape. \x01 and others are the marks of hide_literals. A list
 -- may end with the text, because the text may be cut.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 create or replace function chat_rollups.fold_lists(tokens text, opening text, list text, separator text)
 returns text
@@ -159,28 +159,15 @@ $$;
 comment on function public.chat_telemetry_sql_shape(text) is
 'The query in lower case with ? in place of each literal and of each list of literals, without comments, with one space between tokens where a reader expects it. It reads the first 100,000 characters; the shape of a longer query ends in an ellipsis. Null if there is no token.';
 
-revoke all on function
-chat_rollups.fold_lists,
-chat_rollups.fold_literals
-from public, service_role, telemetry_writer, telemetry_reader;
+call chat_rollups.make_private(
+    'function chat_rollups.fold_lists', 'function chat_rollups.fold_literals'
+);
 
 grant execute on function
 chat_rollups.fold_lists,
 chat_rollups.fold_literals
 to telemetry_transformer;
 
-revoke all on function public.chat_telemetry_sql_shape(text) from public;
-
-do $$
-declare
-    role_name name;
-begin
-    for role_name in
-        select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
-    loop
-        execute pg_catalog.format('revoke all on function public.chat_telemetry_sql_shape(text) from %I', role_name);
-    end loop;
-end
-$$;
+call chat_rollups.make_private('function public.chat_telemetry_sql_shape(text)');
 
 grant execute on function public.chat_telemetry_sql_shape(text) to telemetry_transformer;

@@ -1,7 +1,7 @@
 -- The change feed: one signed row per changed row of the log, with the columns that the reports count, in the same
 -- transaction. An insert writes +1, a delete -1, an update -1 for the old row and +1 for the new one. dbt drains it.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 -- The order of the columns: first those that are never null, then numbers, then texts. PostgreSQL finds a column faster
 -- if the columns before it are not null and of fixed width, and the trigger and the drain read every column.
@@ -48,8 +48,7 @@ comment on column public.chat_telemetry_changes.sign is
 
 alter table public.chat_telemetry_changes enable row level security;
 
-revoke all on table public.chat_telemetry_changes
-from public, service_role, telemetry_writer, telemetry_transformer, telemetry_reader;
+call chat_rollups.make_private('table public.chat_telemetry_changes');
 
 grant select, delete on table public.chat_telemetry_changes to telemetry_transformer;
 
@@ -72,6 +71,10 @@ as $$
 declare
     change_sign constant smallint := case tg_nargs when 0 then 1 else -1 end;
 begin
+    -- Nobody else has the privilege to make a trigger of this function; a grant by mistake must not open the feed.
+    if tg_relid <> 'public.chat_telemetry_log'::regclass then
+        raise exception 'chat_telemetry_feed_changes is the trigger function of public.chat_telemetry_log only';
+    end if;
     insert into public.chat_telemetry_changes (
         sign, log_id, is_off_topic, created_at, user_id, nl_to_sql_duration_ms, sql_execution_duration_ms,
         response_generation_duration_ms, ttfb_ms, sql_input_tokens, sql_output_tokens, sql_cached_tokens,
@@ -91,37 +94,7 @@ $$;
 comment on function public.chat_telemetry_feed_changes() is
 'Trigger function: writes a signed row to public.chat_telemetry_changes for each row that a statement changed in the log.';
 
-create or replace function public.chat_telemetry_refuse_truncate()
-returns trigger
-language plpgsql
-set search_path = ''
-as $$
-begin
-    raise exception '%.% cannot be truncated: the reports would still count its rows', tg_table_schema, tg_table_name
-    using hint = 'Use DELETE on public.chat_telemetry_log, which writes the change feed, or roll the migrations back.';
-end
-$$;
-
-comment on function public.chat_telemetry_refuse_truncate() is
-'Trigger function: refuses TRUNCATE, which does not show the removed rows to a trigger.';
-
-revoke all on function public.chat_telemetry_feed_changes() from public, service_role;
-revoke all on function public.chat_telemetry_refuse_truncate() from public, service_role;
-
--- Supabase's default privileges grant everything in public to its two user-facing roles.
-do $$
-declare
-    role_name name;
-begin
-    for role_name in
-        select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
-    loop
-        execute pg_catalog.format('revoke all on table public.chat_telemetry_changes from %I', role_name);
-        execute pg_catalog.format('revoke all on function public.chat_telemetry_feed_changes() from %I', role_name);
-        execute pg_catalog.format('revoke all on function public.chat_telemetry_refuse_truncate() from %I', role_name);
-    end loop;
-end
-$$;
+call chat_rollups.make_private('function public.chat_telemetry_feed_changes()');
 
 -- Per statement, not per row: for a batch of 500 rows the function runs once. An update is two changes, so it has two
 -- triggers.
@@ -144,10 +117,6 @@ create or replace trigger trg_feed_deletes
 after delete on public.chat_telemetry_log
 referencing old table as changed_rows
 for each statement execute function public.chat_telemetry_feed_changes('removed');
-
-create or replace trigger trg_refuse_truncate
-before truncate on public.chat_telemetry_log
-for each statement execute function public.chat_telemetry_refuse_truncate();
 
 create or replace trigger trg_refuse_truncate
 before truncate on public.chat_telemetry_changes

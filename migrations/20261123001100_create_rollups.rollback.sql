@@ -1,4 +1,4 @@
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 drop view if exists chat_rollups.log_as_drained;
 drop table if exists

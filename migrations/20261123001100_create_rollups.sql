@@ -1,7 +1,7 @@
 -- Every table that outlives a dbt run: progress, labels, drained changes, rollups and prices. dbt only fills these
 -- tables. docs/how-it-counts.md explains how they work together.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 -- The locks on the rows of this table order all runs.
 create table if not exists chat_rollups.progress (
@@ -344,9 +344,14 @@ left join chat_rollups.labels as response_model on coalesce(changes.response_mod
 comment on view chat_rollups.log_as_drained is
 'The log as of the last drain, as signed rows: the rows of the log with +1, and the changes in the feed with the opposite sign. A rollup that has counted every drain has counted exactly these rows.';
 
-revoke all on all tables in schema chat_rollups from public, service_role, telemetry_writer, telemetry_reader;
+call chat_rollups.make_private(
+    'table chat_rollups.progress', 'table chat_rollups.labels', 'table chat_rollups.drained_changes',
+    'table chat_rollups.daily_requests', 'table chat_rollups.daily_users', 'table chat_rollups.daily_durations',
+    'table chat_rollups.window_durations', 'table chat_rollups.daily_latency', 'table chat_rollups.own_prices',
+    'table chat_rollups.price_periods', 'table chat_rollups.log_as_drained', 'sequence chat_rollups.labels_id_seq',
+    'function chat_rollups.without_blanks'
+);
 grant select, insert, update, delete on all tables in schema chat_rollups to telemetry_transformer;
-revoke all on function chat_rollups.without_blanks from public, service_role, telemetry_writer, telemetry_reader;
 grant execute on function chat_rollups.without_blanks to telemetry_transformer;
 -- Only the role that migrates sets own prices.
 revoke insert, update, delete on table chat_rollups.own_prices from telemetry_transformer;

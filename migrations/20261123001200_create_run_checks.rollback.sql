@@ -1,4 +1,4 @@
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 drop function if exists chat_rollups.assert_tables_have_rows;
 drop function if exists chat_rollups.assert_columns;

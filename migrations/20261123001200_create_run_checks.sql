@@ -1,7 +1,7 @@
 -- The checks with which the run functions begin. Each check stops a dbt run that would make a number wrong, and says
 -- what to do.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 create or replace function chat_rollups.assert_owner(target_schema text)
 returns void
@@ -141,13 +141,11 @@ $$;
 comment on function chat_rollups.assert_tables_have_rows is
 'Raises an exception if a price list is not loaded.';
 
-revoke all on function
-chat_rollups.assert_owner,
-chat_rollups.hand_over,
-chat_rollups.assert_log_is_visible,
-chat_rollups.assert_columns,
-chat_rollups.assert_tables_have_rows
-from public, service_role, telemetry_writer, telemetry_reader;
+call chat_rollups.make_private(
+    'function chat_rollups.assert_owner', 'function chat_rollups.hand_over',
+    'function chat_rollups.assert_log_is_visible', 'function chat_rollups.assert_columns',
+    'function chat_rollups.assert_tables_have_rows'
+);
 
 -- telemetry_transformer may not call hand_over: only the role that migrates hands the feed over.
 grant execute on function

@@ -1,4 +1,4 @@
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 drop function if exists chat_rollups.drain;
 drop function if exists chat_rollups.forget_counted_changes;

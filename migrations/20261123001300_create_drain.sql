@@ -8,7 +8,7 @@
 -- columns and visibility come before the lock. If two runs overlap, the second one waits and then finds less to do, or
 -- nothing.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 create or replace function chat_rollups.label_names(relation regclass)
 returns void
@@ -139,11 +139,9 @@ $$;
 comment on function chat_rollups.drain is
 'Moves the feed to drained_changes under the next drain number and records the last day. `columns`: those that the dbt project knows.';
 
-revoke all on function
-chat_rollups.label_names,
-chat_rollups.forget_counted_changes,
-chat_rollups.drain
-from public, service_role, telemetry_writer, telemetry_reader;
+call chat_rollups.make_private(
+    'function chat_rollups.label_names', 'function chat_rollups.forget_counted_changes', 'function chat_rollups.drain'
+);
 
 grant execute on function
 chat_rollups.label_names,

@@ -1,4 +1,4 @@
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 drop function if exists chat_rollups.fill;
 drop function if exists chat_rollups.query_md5;

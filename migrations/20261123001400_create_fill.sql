@@ -1,6 +1,6 @@
 -- fill: the run function that counts into a rollup.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 create or replace function chat_rollups.each_column(columns text[], template text, separator text)
 returns text
@@ -215,11 +215,9 @@ $$;
 comment on function chat_rollups.fill is
 'Counts the drains that a rollup has not counted yet or, in a rebuild, the whole log. Returns how many rows it wrote.';
 
-revoke all on function
-chat_rollups.each_column,
-chat_rollups.query_md5,
-chat_rollups.fill
-from public, service_role, telemetry_writer, telemetry_reader;
+call chat_rollups.make_private(
+    'function chat_rollups.each_column', 'function chat_rollups.query_md5', 'function chat_rollups.fill'
+);
 
 grant execute on function
 chat_rollups.each_column,

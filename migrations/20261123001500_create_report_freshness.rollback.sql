@@ -1,4 +1,4 @@
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 drop view if exists chat_reports.report_freshness;
 drop function if exists chat_rollups.rollup_state;

@@ -1,6 +1,6 @@
 -- What is recorded about each report: what it was made from, and how fresh it is.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 create table if not exists chat_rollups.report_state (
     report text not null,
@@ -122,14 +122,11 @@ comment on column chat_reports.report_freshness.future_request_count is
 comment on column chat_reports.report_freshness.left_out_count is
 'Chat requests that the report leaves out because of an impossible value: a time before 2000, a negative duration.';
 
-revoke all on table chat_rollups.report_state from public, service_role, telemetry_writer, telemetry_reader;
-revoke all on table chat_reports.report_freshness from public, service_role, telemetry_writer, telemetry_transformer;
-
-revoke all on function
-chat_rollups.pending_changes,
-chat_rollups.left_out_count,
-chat_rollups.rollup_state
-from public, service_role, telemetry_writer, telemetry_reader;
+call chat_rollups.make_private(
+    'table chat_rollups.report_state', 'table chat_reports.report_freshness',
+    'function chat_rollups.pending_changes', 'function chat_rollups.left_out_count',
+    'function chat_rollups.rollup_state'
+);
 
 grant execute on function
 chat_rollups.pending_changes,

@@ -1,4 +1,4 @@
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 drop function if exists chat_rollups.grant_report;
 drop function if exists chat_rollups.exchange_report;

@@ -1,6 +1,6 @@
 -- The functions that make_report calls. Each one changes one thing of a report.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 create or replace function chat_rollups.unique_index_of(report regclass)
 returns regclass
@@ -169,13 +169,11 @@ $$;
 comment on function chat_rollups.grant_report is
 'Grants select on a report and usage on its schema to the readers, and revokes the report from every other role.';
 
-revoke all on function
-chat_rollups.unique_index_of,
-chat_rollups.refresh_report,
-chat_rollups.apply_settings,
-chat_rollups.exchange_report,
-chat_rollups.grant_report
-from public, service_role, telemetry_writer, telemetry_reader;
+call chat_rollups.make_private(
+    'function chat_rollups.unique_index_of', 'function chat_rollups.refresh_report',
+    'function chat_rollups.apply_settings', 'function chat_rollups.exchange_report',
+    'function chat_rollups.grant_report'
+);
 
 grant execute on function
 chat_rollups.unique_index_of,

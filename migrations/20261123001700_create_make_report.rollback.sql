@@ -1,7 +1,7 @@
 -- Drops the reports, which the next dbt run creates again. If other views depend on a report, the rollback stops and
 -- names them.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 do $$
 declare

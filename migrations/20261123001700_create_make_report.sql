@@ -1,6 +1,6 @@
 -- make_report: the run function that creates, refreshes or replaces a report.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 create or replace function chat_rollups.make_report(
     report text,
@@ -111,9 +111,7 @@ $$;
 comment on function chat_rollups.make_report is
 'Creates a report, replaces it if its query changed, refreshes it if its rollups changed, or does nothing. Returns which.';
 
-revoke all on function
-chat_rollups.make_report
-from public, service_role, telemetry_writer, telemetry_reader;
+call chat_rollups.make_private('function chat_rollups.make_report');
 
 grant execute on function
 chat_rollups.make_report

@@ -1,7 +1,7 @@
 -- Rollbacks of later migrations have dropped the reports and the rollups. Only the price lists are left. If other views
 -- depend on them, the rollback stops and names the views.
 
-set lock_timeout = '5s';
+set local lock_timeout = '5s';
 
 do $$
 declare

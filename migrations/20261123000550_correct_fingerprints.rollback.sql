@@ -1,0 +1,3 @@
+-- The corrected fingerprints stay.
+
+select 1;
