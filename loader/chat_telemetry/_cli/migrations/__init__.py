@@ -1,0 +1,175 @@
+"""Applies the SQL files of `migrations/`: one transaction per file, one process at a time.
+
+If a process is killed after a file and before the file is marked as applied, the next one applies it again. Therefore
+every file is idempotent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import sleep
+
+import psycopg
+from psycopg import errors as sqlstate
+from yoyo import read_migrations
+from yoyo.migrations import Migration, default_migration_table
+
+from chat_telemetry._cli.errors import DatabaseFailed
+from chat_telemetry._cli.migrations.adoption import build_indexes, correct_fingerprints
+from chat_telemetry._cli.migrations.backend import SCHEMA, Backend
+from chat_telemetry._cli.migrations.connections import connect, short_transaction
+from chat_telemetry._cli.migrations.lock import only_one, sessions_with_locks
+from chat_telemetry._cli.migrations.rights import missing_rights
+from chat_telemetry._cli.sql_project import project_directory
+from chat_telemetry._errors import TelemetryError
+
+# Each try waits for a lock as long as the lock_timeout of the file, and every other session waits behind it.
+LOCK_TRIES = 5
+LOCK_PAUSE_S = 1.0
+
+MAKE_PRIVATE = f"call chat_rollups.make_private('schema {SCHEMA}')"
+
+
+class MigrationFailed(TelemetryError):
+    """The database rejected a migration and rolled it back. The message names the migration and the reason."""
+
+
+@dataclass(frozen=True)
+class MigrationStatus:
+    """One migration file, and whether it is applied to this database."""
+
+    name: str
+    applied: bool
+
+
+def _ignore(text: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What is called while migrations run."""
+
+    done: Callable[[str], object] = _ignore
+    """With the name of each migration that was applied or rolled back."""
+    note: Callable[[str], object] = _ignore
+    """With a warning of the server, or what takes long and how far it is."""
+
+
+def apply_migrations(conninfo: str, listener: Listener = Listener(), *, keep_rights: bool = False) -> list[str]:
+    """Apply the migrations that the database lacks, oldest first, and return their names.
+
+    With `keep_rights`, a log that is older than the project keeps its grants and policies. Raises MigrationFailed, also
+    if another session migrates, and psycopg.OperationalError if the server cannot be reached.
+    """
+    is_pending = not all(migration.applied for migration in migration_status(conninfo))
+    if is_pending and (missing := missing_rights(conninfo)):
+        raise MigrationFailed(f"nothing was changed: {'; '.join(missing)}")
+    with _prepared(conninfo, listener, keep_rights=keep_rights) as prepared:
+        names = [_apply(prepared, conninfo, migration, listener) for migration in prepared.to_apply(_read())]
+        if names:
+            prepared.execute(MAKE_PRIVATE)
+    return names
+
+
+def roll_back_last(conninfo: str, listener: Listener = Listener()) -> str | None:
+    """Undo the newest applied migration and return its name. Returns None if no migration is applied.
+
+    Raises MigrationFailed if the rollback stops, for example because the log still has rows.
+    """
+    with _prepared(conninfo, listener) as prepared:
+        newest = next(iter(prepared.to_rollback(_read())), None)
+        return _run(prepared.rollback_one, conninfo, newest, listener) if newest else None
+
+
+def migration_status(conninfo: str) -> list[MigrationStatus]:
+    """All migrations, oldest first. Only reads: in a new database none of them is applied."""
+    with connect(conninfo) as connection:
+        table = f"{SCHEMA}.{default_migration_table}"
+        applied: set[str] = set()
+        try:
+            if connection.execute("select pg_catalog.to_regclass(%s)", [table]).fetchone() != (None,):
+                applied = {row[0] for row in connection.execute(f"select migration_hash from {table}")}  # noqa: S608
+        except sqlstate.InsufficientPrivilege as error:
+            raise DatabaseFailed(f"{error.diag.message_primary}: connect as {_owner(connection)}") from error
+    return [MigrationStatus(m.id, m.hash in applied) for m in _read()]
+
+
+def hand_over(conninfo: str, owner: str) -> None:
+    """Make the dbt target schema `owner` the owner of the feed. Waits for a drain in progress.
+
+    Raises MigrationFailed if the database has no change feed.
+    """
+    with connect(conninfo) as connection:
+        try:
+            connection.execute("select chat_rollups.hand_over(%s)", [owner])
+        except (sqlstate.UndefinedFunction, sqlstate.InvalidSchemaName) as error:
+            raise MigrationFailed("there is no change feed to hand over: run `chat-telemetry migrate` first") from error
+
+
+@contextmanager
+def _prepared(conninfo: str, listener: Listener, *, keep_rights: bool = False) -> Iterator[Backend]:
+    """Hold the lock for migrations, and yield what applies them. Creates the schema of the marks."""
+    with only_one(conninfo, listener.note):
+        with connect(conninfo) as connection:
+            _create_schema(connection)
+        with Backend(conninfo, listener.note, keep_rights=keep_rights) as prepared:
+            prepared.init_database()
+            prepared.break_lock()
+            yield prepared
+
+
+def _create_schema(connection: psycopg.Connection) -> None:
+    with short_transaction(connection):
+        connection.execute(f"create schema if not exists {SCHEMA}")
+
+
+def _read() -> list[Migration]:
+    migrations: list[Migration] = read_migrations(str(project_directory() / "migrations"))
+    return migrations
+
+
+def _apply(prepared: Backend, conninfo: str, migration: Migration, listener: Listener) -> str:
+    name: str = migration.id
+    if name.endswith("_create_log_indexes"):
+        build_indexes(conninfo, listener.note)
+    elif name.endswith("_correct_fingerprints"):
+        correct_fingerprints(conninfo, listener.note)
+        prepared.mark_migrations([migration])
+        listener.done(name)
+        return name
+    return _run(prepared.apply_one, conninfo, migration, listener)
+
+
+def _run(operation: Callable[[Migration], None], conninfo: str, migration: Migration, listener: Listener) -> str:
+    name: str = migration.id
+    for tries_left in reversed(range(LOCK_TRIES)):
+        try:
+            operation(migration)
+            break
+        except sqlstate.LockNotAvailable as error:
+            sessions = sessions_with_locks(conninfo)
+            if not tries_left:
+                raise MigrationFailed(
+                    f"{name}: other sessions hold locks on its tables: {sessions}. Run the same command again when "
+                    "they have ended; earlier migrations stay applied"
+                ) from error
+            listener.note(f"{name} waits for a lock: {sessions}")
+            sleep(LOCK_PAUSE_S)
+        except psycopg.Error as error:
+            hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""
+            raise MigrationFailed(f"{name}: {error.diag.message_primary or error}{hint}") from error
+    listener.done(name)
+    return name
+
+
+def _owner(connection: psycopg.Connection) -> str:
+    """The role that migrated this database."""
+    row = connection.execute(
+        "select nspowner::pg_catalog.regrole::pg_catalog.text from pg_catalog.pg_namespace"
+        " where nspname operator(pg_catalog.=) %s::pg_catalog.name",
+        [SCHEMA],
+    ).fetchone()
+    return f"{row[0]}, which migrates" if row else "the role that migrates"

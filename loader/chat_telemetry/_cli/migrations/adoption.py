@@ -1,0 +1,74 @@
+"""What takes long on a log that is older than the project. Chat requests go on meanwhile.
+
+A migration is one transaction, and would stop them for as long as it takes. These steps use many transactions, so they
+run before the migration that would do the same. They can be interrupted: the next `migrate` continues.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from uuid import UUID
+
+import psycopg
+
+from chat_telemetry._cli.migrations.connections import connect, short_transaction
+from chat_telemetry._cli.sql_project import project_directory
+
+BATCH_ROWS = 5_000
+NOTE_EVERY_ROWS = 100_000
+
+INDEXES_FILE = "*_create_log_indexes.sql"
+IS_NOT_EMPTY = "select exists (select from public.chat_telemetry_log)"
+# What a `create index concurrently` left that was interrupted.
+INVALID_INDEXES = """
+    select indexrelid::regclass::text from pg_index
+    where not indisvalid and indrelid = 'public.chat_telemetry_log'::regclass
+        and indexrelid::regclass::text like 'public.idx\\_chat\\_telemetry\\_%'
+"""
+EXISTS = "select to_regclass(%s) is not null"
+CORRECT = "select next_id, corrected from chat_rollups.correct_fingerprints(%s, %s)"
+ESTIMATE = "select reltuples::bigint from pg_class where oid = 'public.chat_telemetry_log'::regclass"
+
+
+def build_indexes(conninfo: str, note: Callable[[str], object]) -> None:
+    """Build the missing indexes of a log with rows, without a lock that stops writers. Raises psycopg.Error."""
+    with connect(conninfo) as connection:
+        if not _value(connection, IS_NOT_EMPTY):
+            return
+        with short_transaction(connection):
+            invalid = [name for (name,) in connection.execute(INVALID_INDEXES)]
+        for name in invalid:
+            connection.execute(f"drop index concurrently {name}")
+        for name, statement in _indexes():
+            if not _value(connection, EXISTS, f"public.{name}"):
+                note(f"building the index {name}; chat requests go on")
+                connection.execute(statement)
+
+
+def correct_fingerprints(conninfo: str, note: Callable[[str], object]) -> None:
+    """Correct wrong fingerprints in short transactions. Raises psycopg.Error."""
+    next_id: UUID | None = UUID(int=0)
+    rows = corrected = 0
+    with connect(conninfo) as connection:
+        total = _value(connection, ESTIMATE)
+        while next_id is not None:
+            with short_transaction(connection):
+                next_id, count = connection.execute(CORRECT, [next_id, BATCH_ROWS]).fetchone() or (None, 0)
+            corrected += count
+            rows += BATCH_ROWS
+            if rows % NOTE_EVERY_ROWS == 0:
+                note(f"sql_fingerprint: {rows:,} of about {total:,} rows checked, {corrected:,} corrected")
+
+
+def _indexes() -> list[tuple[str, str]]:
+    """The name of each index, and the statement that builds it concurrently, from the file of the migration."""
+    (path,) = (path for path in (project_directory() / "migrations").glob(INDEXES_FILE))
+    found = re.findall(r"^create index if not exists (\w+)\n([^;]*);", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return [(name, f"create index concurrently {name} {definition}") for name, definition in found]
+
+
+def _value(connection: psycopg.Connection, query: str, *parameters: object) -> int:
+    with short_transaction(connection):
+        row = connection.execute(query, parameters).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,159 @@
+"""What the role that migrates lacks, and which rights an existing log loses. Both are found before anything changes."""
+
+from __future__ import annotations
+
+from chat_telemetry._cli.migrations.connections import connect, short_transaction
+
+# One row per missing right: what is wrong, and the statement that gives the right. A superuser lacks none of them, but
+# may still find objects of others.
+MISSING_RIGHTS = """
+with me as (
+    select rolname as name, rolsuper, rolcreaterole from pg_roles where rolname = current_user
+),
+
+users as (
+    select c.oid, c.relowner::regrole::text as owner, n.oid as namespace, u.rolsuper
+    from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid
+    inner join pg_roles as u on c.relowner = u.oid
+    where n.nspname = 'auth' and c.relname = 'users'
+),
+
+conversations as (
+    select c.oid from pg_class as c where c.relname = 'chat_conversations' and c.relnamespace = 'public'::regnamespace
+),
+
+foreign_objects as (
+    select o.what, o.owner, o.change
+    from (
+        select format('the schema %I', nspname), nspowner, format('alter schema %I owner to', nspname)
+        from pg_namespace
+        where nspname in ('chat_reports', 'chat_rollups', 'chat_prices', 'chat_telemetry_migrations')
+        union all
+        select format('public.%I', relname), relowner, format('alter table public.%I owner to', relname)
+        from pg_class
+        where relnamespace = 'public'::regnamespace
+            and relname in ('chat_telemetry_log', 'chat_telemetry_changes', 'chat_telemetry_erased_users')
+        union all
+        select
+            format('the function public.%s', oid::regprocedure), proowner,
+            format('alter function public.%s owner to', oid::regprocedure)
+        from pg_proc
+        where pronamespace = 'public'::regnamespace
+            and proname in (
+                'compute_sql_fingerprint', 'chat_telemetry_feed_changes', 'chat_telemetry_refuse_truncate',
+                'chat_telemetry_note_erased_users', 'chat_telemetry_sql_shape'
+            )
+    ) as o (what, owner, change)
+    inner join pg_roles as r on o.owner = r.oid
+    inner join pg_database as d on d.datname = current_database()
+    cross join me
+    where r.rolname <> me.name
+        and case
+            when me.rolsuper then not r.rolsuper and o.owner <> d.datdba
+            else not pg_has_role(o.owner, 'usage')
+        end
+)
+
+select
+    format('permission denied to create the roles %s', string_agg(missing.name, ', ')),
+    format('alter role %I createrole', me.name)
+from unnest(array['service_role', 'telemetry_writer', 'telemetry_transformer', 'telemetry_reader']) as missing (name)
+cross join me
+where to_regrole(missing.name) is null and not me.rolcreaterole and not me.rolsuper
+group by me.name
+union all
+select
+    format(
+        'permission denied for database %I: connect as the owner of the database with the privilege to create roles',
+        current_database()
+    ),
+    format('grant create on database %I to %I', current_database(), me.name)
+from me
+where not has_database_privilege(current_database(), 'create') and exists (
+    select from unnest(array['auth', 'chat_reports', 'chat_rollups', 'chat_prices', 'chat_telemetry_migrations']) as s
+    where to_regnamespace(s) is null
+)
+union all
+select
+    'permission denied for schema public, in which the log is created',
+    format('grant create on schema public to %I', me.name)
+from me
+where not has_schema_privilege('public', 'create')
+union all
+select
+    'permission denied for schema auth, which has the users', format('grant usage on schema auth to %I', me.name)
+from me
+where to_regnamespace('auth') is not null and not has_schema_privilege('auth', 'usage')
+union all
+select
+    'permission denied for table auth.users, to which the log refers',
+    format('grant references on table auth.users to %I', me.name)
+from users cross join me
+where not has_column_privilege(users.oid, 'id', 'references')
+union all
+select
+    format('%s, the owner of auth.users, has no usage on the schema auth, which foreign keys need', users.owner),
+    format('grant usage on schema auth to %s', users.owner)
+from users
+where not has_schema_privilege(users.owner, users.namespace, 'usage')
+union all
+select
+    'permission denied for table public.chat_conversations, to which the log refers',
+    format('grant references, select on table public.chat_conversations to %I with grant option', me.name)
+from conversations cross join me
+where not has_column_privilege(conversations.oid, 'conversation_id', 'references')
+    or not has_column_privilege(conversations.oid, 'conversation_id', 'select with grant option')
+union all
+select
+    format('%s belongs to another role, %s: connect as that role', f.what, f.owner::regrole),
+    format('%s %I (if you trust that role; otherwise drop it)', f.change, me.name)
+from foreign_objects as f cross join me
+"""
+
+# What a log that is older than the project grants, without what the project grants itself.
+LOST_RIGHTS = """
+with log as (
+    select c.oid, c.relacl, c.relowner from pg_class as c
+    where c.relname = 'chat_telemetry_log' and c.relnamespace = 'public'::regnamespace
+),
+
+rights as (
+    select r.grantee, r.privilege_type from log cross join aclexplode(log.relacl) as r where r.grantee <> log.relowner
+    union
+    select r.grantee, format('%s (%I)', r.privilege_type, a.attname)
+    from log inner join pg_attribute as a on a.attrelid = log.oid cross join aclexplode(a.attacl) as r
+    where r.grantee <> log.relowner
+)
+
+select format(
+    '%s: %s', case grantee when 0 then 'public' else grantee::regrole::text end,
+    lower(string_agg(privilege_type, ', ' order by privilege_type))
+)
+from rights
+where not exists (
+    select from (values ('service_role', '{SELECT,INSERT,DELETE}'::text[]), ('telemetry_writer', '{INSERT}'))
+        as kept (role_name, privileges)
+    where to_regrole(role_name) = grantee and privilege_type = any(privileges)
+)
+group by grantee
+union all
+select format(
+    'policy %I: %s for %s to %s%s%s', policyname, lower(permissive), lower(cmd), array_to_string(roles, ', '),
+    ' using (' || qual || ')', ' with check (' || with_check || ')'
+)
+from pg_policies
+where schemaname = 'public' and tablename = 'chat_telemetry_log'
+"""
+
+
+def missing_rights(conninfo: str) -> list[str]:
+    """What the role lacks to migrate this database, each with the statement that helps. Raises psycopg.Error."""
+    with connect(conninfo) as connection, short_transaction(connection):
+        missing = connection.execute(MISSING_RIGHTS).fetchall()
+    return [f"{problem}, or run `{statement}` as a role that may" for problem, statement in missing]
+
+
+def lost_rights(conninfo: str) -> list[str]:
+    """The grants and policies of the log that the project does not have. Raises psycopg.Error."""
+    with connect(conninfo) as connection, short_transaction(connection):
+        return [line for (line,) in connection.execute(LOST_RIGHTS)]
