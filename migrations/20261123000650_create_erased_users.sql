@@ -9,6 +9,8 @@ create table if not exists public.chat_telemetry_erased_users (
     constraint chat_telemetry_erased_users_pkey primary key (user_digest)
 );
 
+call chat_rollups.make_private('table public.chat_telemetry_erased_users');
+
 comment on table public.chat_telemetry_erased_users is
 'Users who were deleted from auth.users, so that records that arrive late do not bring them back: one row per user.';
 comment on column public.chat_telemetry_erased_users.user_digest is
@@ -19,8 +21,6 @@ comment on column public.chat_telemetry_erased_users.erased_at is
 alter table public.chat_telemetry_erased_users alter column user_digest set statistics 0;
 
 alter table public.chat_telemetry_erased_users enable row level security;
-
-call chat_rollups.make_private('table public.chat_telemetry_erased_users');
 
 grant select on table public.chat_telemetry_erased_users to service_role, telemetry_writer;
 

@@ -35,6 +35,8 @@ create table if not exists public.chat_telemetry_changes (
     autovacuum_analyze_threshold = 100000
 );
 
+call chat_rollups.make_private('table public.chat_telemetry_changes');
+
 -- The table has no key. Without this, no drain could delete rows if there is a publication for all tables.
 alter table public.chat_telemetry_changes replica identity full;
 -- Statistics would keep the ids of erased users.
@@ -47,8 +49,6 @@ comment on column public.chat_telemetry_changes.sign is
 '1 if the row was added to the log, -1 if it was removed. The other columns are those of the log.';
 
 alter table public.chat_telemetry_changes enable row level security;
-
-call chat_rollups.make_private('table public.chat_telemetry_changes');
 
 grant select, delete on table public.chat_telemetry_changes to telemetry_transformer;
 

@@ -9,18 +9,8 @@ import pytest
 
 from chat_telemetry._cli.migrations import MigrationFailed, apply_migrations
 from tests.conftest import Database
-from tests.migrations.catalog import MIGRATIONS
+from tests.migrations.existing_log import create_log
 
-SURROUNDINGS = """
-create schema auth;
-create table auth.users (id uuid primary key default gen_random_uuid());
-create table public.chat_conversations (conversation_id uuid primary key);
-"""
-ROWS = """
-with person as (insert into auth.users default values returning id)
-insert into public.chat_telemetry_log (user_id, user_question, generated_sql)
-select id, 'the secret of one person', 'select secret' from person cross join generate_series(1, 50)
-"""
 # A change that makes an existing log unfit, and what the refused migration says is missing.
 UNFIT = {
     "alter created_at drop not null": "created_at timestamp with time zone not null",
@@ -48,12 +38,9 @@ FILE_NODE = "select pg_relation_filenode('public.chat_telemetry_log')"
 def adopted(empty_database: Database) -> Iterator[psycopg.Connection]:
     """A log with fifty rows, analysed with PostgreSQL's default statistics targets, without migrations."""
     with empty_database.connect() as connection:
-        connection.execute(SURROUNDINGS)
-        (path,) = [path for path in MIGRATIONS if path.name.endswith("_create_chat_telemetry_log.sql")]
-        connection.execute(path.read_text())
+        create_log(connection, 50)
         for column in ("user_id", "user_question", "generated_sql"):
             connection.execute(f"alter table public.chat_telemetry_log alter {column} set statistics -1")
-        connection.execute(ROWS)
         connection.execute("analyze public.chat_telemetry_log")
         assert "the secret of one person" in statistics(connection)
         yield connection

@@ -29,7 +29,8 @@ from chat_telemetry._errors import TelemetryError
 LOCK_TRIES = 5
 LOCK_PAUSE_S = 1.0
 
-MAKE_PRIVATE = f"call chat_rollups.make_private('schema {SCHEMA}')"
+MARKS = [f"table {SCHEMA}.{name}" for name in ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock")]
+MAKE_PRIVATE = "call chat_rollups.make_private({})".format(", ".join(f"'{o}'" for o in (f"schema {SCHEMA}", *MARKS)))
 
 
 class MigrationFailed(TelemetryError):
@@ -87,13 +88,14 @@ def roll_back_last(conninfo: str, listener: Listener = Listener()) -> str | None
 def migration_status(conninfo: str) -> list[MigrationStatus]:
     """All migrations, oldest first. Only reads: in a new database none of them is applied."""
     with connect(conninfo) as connection:
-        table = f"{SCHEMA}.{default_migration_table}"
-        applied: set[str] = set()
         try:
-            if connection.execute("select pg_catalog.to_regclass(%s)", [table]).fetchone() != (None,):
-                applied = {row[0] for row in connection.execute(f"select migration_hash from {table}")}  # noqa: S608
+            applied = _applied_hashes(connection)
         except sqlstate.InsufficientPrivilege as error:
-            raise DatabaseFailed(f"{error.diag.message_primary}: connect as {_owner(connection)}") from error
+            owner = _owner(connection)
+            raise DatabaseFailed(
+                f"{error.diag.message_primary}, which belongs to another role, {owner}: connect as {owner} if it "
+                "migrates this database, otherwise drop the schema"
+            ) from error
     return [MigrationStatus(m.id, m.hash in applied) for m in _read()]
 
 
@@ -124,6 +126,14 @@ def _prepared(conninfo: str, listener: Listener, *, keep_rights: bool = False) -
 def _create_schema(connection: psycopg.Connection) -> None:
     with short_transaction(connection):
         connection.execute(f"create schema if not exists {SCHEMA}")
+
+
+def _applied_hashes(connection: psycopg.Connection) -> set[str]:
+    table = f"{SCHEMA}.{default_migration_table}"
+    with short_transaction(connection):
+        if connection.execute("select to_regclass(%s)", [table]).fetchone() == (None,):
+            return set()
+        return {row[0] for row in connection.execute(f"select migration_hash from {table}")}  # noqa: S608
 
 
 def _read() -> list[Migration]:
@@ -167,9 +177,8 @@ def _run(operation: Callable[[Migration], None], conninfo: str, migration: Migra
 
 def _owner(connection: psycopg.Connection) -> str:
     """The role that migrated this database."""
-    row = connection.execute(
-        "select nspowner::pg_catalog.regrole::pg_catalog.text from pg_catalog.pg_namespace"
-        " where nspname operator(pg_catalog.=) %s::pg_catalog.name",
-        [SCHEMA],
-    ).fetchone()
-    return f"{row[0]}, which migrates" if row else "the role that migrates"
+    with short_transaction(connection):
+        row = connection.execute(
+            "select nspowner::regrole::text from pg_namespace where nspname = %s", [SCHEMA]
+        ).fetchone()
+    return str(row and row[0])

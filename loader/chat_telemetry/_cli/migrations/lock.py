@@ -25,7 +25,7 @@ NO_TIME_LIMITS = """
 """
 # application_name and usename can be seen by every role.
 SESSION = "format('pid %s (role %s, application %s)', a.pid, a.usename, coalesce(nullif(a.application_name, ''), '?'))"
-# Without parameters, so that the transaction keeps no snapshot while it is idle: `create index concurrently` would wait.
+# Without parameters: otherwise the idle transaction keeps a snapshot, and `create index concurrently` waits for it.
 TRY = f"select pg_try_advisory_xact_lock({ADVISORY_LOCK})"
 HOLDERS = f"""
     select string_agg({SESSION}, ', ')

@@ -1,0 +1,169 @@
+"""What a role lacks to migrate is named before anything changes, with the statement that gives it."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
+from chat_telemetry._cli.errors import DatabaseFailed
+from chat_telemetry._cli.migrations import MigrationFailed, apply_migrations, migration_status
+from tests.conftest import FAST_AND_LOOSE
+from tests.migrations.catalog import MIGRATIONS, snapshot
+
+# As an application may have it: its own users and conversations, which belong to other roles.
+APPLICATION = """
+create role application;
+create schema auth authorization application;
+create table auth.users (id uuid primary key);
+alter table auth.users owner to application;
+create table public.chat_conversations (conversation_id uuid primary key);
+alter table public.chat_conversations owner to application;
+revoke create on schema public from public;
+"""
+
+
+@pytest.fixture(scope="module", params=[16, 18])
+def cluster(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
+    """A cluster in which no migration has created roles yet."""
+    with tempfile.TemporaryDirectory(prefix="ctpg-") as directory:
+        server = EmbeddedPostgres(Path(directory), version=request.param, settings=FAST_AND_LOOSE)
+        server.start()
+        yield server
+        server.stop("immediate")
+
+
+@pytest.fixture
+def administrator(cluster: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
+    """A superuser in a database in which the login `deployer` has no rights."""
+    with psycopg.connect(cluster.conninfo(), autocommit=True) as connection:
+        connection.execute("create database chat")
+        connection.execute("create role deployer login")
+    with psycopg.connect(cluster.conninfo("chat"), autocommit=True) as connection:
+        yield connection
+    with psycopg.connect(cluster.conninfo("chat"), autocommit=True) as connection:
+        connection.execute("reassign owned by deployer to postgres; drop owned by deployer cascade")
+    with psycopg.connect(cluster.conninfo(), autocommit=True) as connection:
+        connection.execute("drop database chat with (force)")
+        for role in ("deployer", "application", "stranger"):
+            connection.execute(f"drop role if exists {role}")
+
+
+def statements(conninfo: str) -> list[str]:
+    """The statements that the refusal of a migration asks for."""
+    with pytest.raises(MigrationFailed) as failure:
+        apply_migrations(conninfo)
+    assert "\n" not in str(failure.value)
+    assert str(failure.value).startswith("nothing was changed: ")
+    return re.findall(r"`([^`]*)`", str(failure.value))
+
+
+def test_the_statements_of_one_refusal_are_all_that_is_missing(
+    cluster: EmbeddedPostgres, administrator: psycopg.Connection
+) -> None:
+    administrator.execute(APPLICATION)
+    administrator.execute("revoke usage on schema auth from application")
+    before = snapshot(administrator)
+    advice = statements(cluster.conninfo("chat", "deployer"))
+    assert advice == [
+        "alter role deployer createrole",
+        "grant create on database chat to deployer",
+        "grant create on schema public to deployer",
+        "grant usage on schema auth to deployer",
+        "grant references on table auth.users to deployer",
+        "grant usage on schema auth to application",
+        "grant references, select on table public.chat_conversations to deployer with grant option",
+    ]
+    assert snapshot(administrator) == before
+    for statement in advice:
+        administrator.execute(statement)
+    assert len(apply_migrations(cluster.conninfo("chat", "deployer"))) == len(MIGRATIONS)
+
+
+def test_a_right_that_is_no_longer_needed_is_not_asked_for(
+    cluster: EmbeddedPostgres, administrator: psycopg.Connection
+) -> None:
+    administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
+    assert apply_migrations(cluster.conninfo("chat", "deployer"))
+    administrator.execute("alter role deployer nocreaterole; revoke create on schema public from public")
+    assert apply_migrations(cluster.conninfo("chat", "deployer")) == []
+
+
+def test_the_status_names_the_role_that_may_see_it(
+    cluster: EmbeddedPostgres, administrator: psycopg.Connection
+) -> None:
+    administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
+    apply_migrations(cluster.conninfo("chat", "deployer"))
+    administrator.execute("create role stranger login")
+    with pytest.raises(DatabaseFailed, match="connect as deployer if it migrates"):
+        migration_status(cluster.conninfo("chat", "stranger"))
+    with pytest.raises(DatabaseFailed, match="connect as deployer if it migrates"):
+        apply_migrations(cluster.conninfo("chat", "stranger"))
+
+
+FOREIGN = [
+    "create table public.chat_telemetry_changes (log_id uuid)",
+    "create view public.chat_telemetry_erased_users as select 1 as n",
+    "create function public.compute_sql_fingerprint() returns trigger language plpgsql as 'begin return new; end'",
+    "create function public.chat_telemetry_feed_changes() returns trigger language plpgsql as 'begin return null; end'",
+    "create function public.chat_telemetry_note_erased_users() returns trigger language plpgsql"
+    " as 'begin return null; end'",
+    "create function public.chat_telemetry_sql_shape(query text) returns text language sql immutable as 'select query'",
+    "create schema chat_rollups",
+    "create schema chat_telemetry_migrations",
+]
+
+
+def as_stranger(administrator: psycopg.Connection, statement: str) -> None:
+    """Run the statement as a role that may create, but is nobody to the project."""
+    administrator.execute("create role stranger")
+    administrator.execute("grant create on database chat to stranger; grant create on schema public to stranger")
+    administrator.execute("set role stranger")
+    administrator.execute(statement)
+    administrator.execute("reset role")
+
+
+@pytest.mark.parametrize("object_of_a_stranger", FOREIGN)
+@pytest.mark.parametrize("role", ["postgres", "deployer"])
+def test_an_object_that_a_stranger_made_before_is_refused(
+    cluster: EmbeddedPostgres, administrator: psycopg.Connection, object_of_a_stranger: str, role: str
+) -> None:
+    administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
+    as_stranger(administrator, object_of_a_stranger)
+    with pytest.raises((MigrationFailed, DatabaseFailed), match="belongs to another role, stranger"):
+        apply_migrations(cluster.conninfo("chat", role))
+    assert administrator.execute("select to_regclass('public.chat_telemetry_log')").fetchone() == (None,)
+
+
+def apply_all(administrator: psycopg.Connection) -> None:
+    for path in MIGRATIONS:
+        administrator.execute(path.read_bytes())
+
+
+@pytest.mark.parametrize("object_of_a_stranger", FOREIGN[:-1])
+def test_the_files_themselves_refuse_it_too(
+    cluster: EmbeddedPostgres, administrator: psycopg.Connection, object_of_a_stranger: str
+) -> None:
+    """As psql or another tool applies them, as a superuser, who may replace everything."""
+    as_stranger(administrator, object_of_a_stranger)
+    with pytest.raises(psycopg.errors.RaiseException, match=r"belongs? to another role"):
+        apply_all(administrator)
+
+
+def test_a_log_of_the_owner_of_the_database_is_adopted_by_a_superuser(
+    cluster: EmbeddedPostgres, administrator: psycopg.Connection
+) -> None:
+    administrator.execute("alter database chat owner to deployer; grant create on schema public to deployer")
+    (path,) = [path for path in MIGRATIONS if path.name.endswith("_create_chat_telemetry_log.sql")]
+    administrator.execute(
+        "create schema auth; create table auth.users (id uuid primary key);"
+        "create table public.chat_conversations (conversation_id uuid primary key);"
+    )
+    administrator.execute(path.read_bytes())
+    administrator.execute("alter table public.chat_telemetry_log owner to deployer")
+    assert apply_migrations(cluster.conninfo("chat"))
