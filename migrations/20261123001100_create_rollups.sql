@@ -353,5 +353,8 @@ call chat_rollups.make_private(
 );
 grant select, insert, update, delete on all tables in schema chat_rollups to telemetry_transformer;
 grant execute on function chat_rollups.without_blanks to telemetry_transformer;
--- Only the role that migrates sets own prices.
-revoke insert, update, delete on table chat_rollups.own_prices from telemetry_transformer;
+-- Only the role that migrates sets own prices, and nobody writes to a view.
+revoke insert, update, delete on table
+chat_rollups.own_prices,
+chat_rollups.log_as_drained
+from telemetry_transformer;
