@@ -33,6 +33,11 @@ SETUP_ERRORS = {
     "42": "run `chat-telemetry migrate`",
     "3F": "run `chat-telemetry migrate`",
 }
+# The server checks a foreign key as the owner of the table that the key refers to.
+KEY_CHECK = "FOR KEY SHARE"
+KEY_CHECK_ADVICE = (
+    "the owner of auth.users needs this privilege, for example by `grant usage on schema auth to <owner>`"
+)
 # If a connection ends after it was idle for this long, a server or pooler ended it for that: it is no outage.
 IDLE_S = 1.0
 # After this long it may also be dead without a sign: a proxy forgot it, or the process was frozen. It has to answer a
@@ -226,6 +231,10 @@ def _is_time_limit(error: psycopg.Error) -> bool:
 def _unavailable(error: psycopg.Error, *, is_slow: bool, is_lost: bool) -> DatabaseUnavailable:
     for prefix, advice in SETUP_ERRORS.items():
         if error.sqlstate and error.sqlstate.startswith(prefix):
-            return DatabaseNotReady(f"the database rejects telemetry, {_reason(error)}: {advice}")
+            is_key_check = KEY_CHECK in f"{error.diag.internal_query}{error.diag.context}"
+            what_to_do = KEY_CHECK_ADVICE if is_key_check else advice
+            # Of these errors the server's text names objects and quotes no contents.
+            text = f", {error.diag.message_primary}" if error.sqlstate == "42501" else ""
+            return DatabaseNotReady(f"the database rejects telemetry, {_reason(error)}{text}: {what_to_do}")
     kind = _TooSlow if is_slow else _ConnectionLost if is_lost else DatabaseUnavailable
     return kind(f"the database cannot accept telemetry now, {_reason(error)}: it will be sent again")

@@ -175,8 +175,20 @@ def test_the_error_of_a_missing_table_says_run_migrate(log: Log, store: Store) -
 
 def test_the_error_of_a_missing_privilege_says_which_role_to_grant(log: Log, store: Store) -> None:
     log.execute("revoke insert on public.chat_telemetry_log from service_role")
-    with pytest.raises(DatabaseNotReady, match=r"\(42501\): .*`grant telemetry_writer to <role>`"):
+    with pytest.raises(DatabaseNotReady, match=r"\(42501\), permission denied .*`grant telemetry_writer to <role>`"):
         store.insert(lines(log.record()))
+
+
+def test_a_foreign_key_that_the_server_cannot_check_is_not_blamed_on_the_role(log: Log, store: Store) -> None:
+    owner = f"keyless_{log.database.name}"
+    log.execute(f"create role {owner}")
+    try:
+        log.execute(f"alter table auth.users owner to {owner}")
+        with pytest.raises(DatabaseNotReady, match=r"for schema auth: the owner of auth\.users needs"):
+            store.insert(lines(log.record()))
+    finally:
+        log.execute(f"reassign owned by {owner} to current_user")
+        log.execute(f"drop role {owner}")
 
 
 def test_after_a_read_only_error_the_next_insert_opens_a_new_connection(log: Log, store: Store) -> None:
