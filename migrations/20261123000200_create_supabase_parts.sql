@@ -46,17 +46,21 @@ begin
         'Made by chat-telemetry, whose log refers to it: one row per conversation.';
         alter table public.chat_conversations
         alter column conversation_id set statistics 0, alter column user_id set statistics 0;
-        call chat_rollups.make_private('table public.chat_conversations');
-        grant select, insert, delete on table public.chat_conversations to service_role;
-        -- Supabase serves every table of public to API clients, and a table without row level security is open to them
-        -- as soon as they have a grant.
-        if pg_catalog.to_regrole('anon') is not null then
+        -- If default privileges grant new tables to others, as on Supabase, which serves every table of public to API
+        -- clients, only row level security keeps the table closed after the next grant.
+        if exists (
+            select from pg_catalog.pg_class as c
+            cross join pg_catalog.aclexplode(c.relacl) as r
+            where c.oid = 'public.chat_conversations'::regclass and r.grantee <> c.relowner
+        ) then
             alter table public.chat_conversations enable row level security;
             create policy service_role_does_all on public.chat_conversations
             to service_role using (true) with check (true);
             create policy telemetry_writer_selects on public.chat_conversations
             for select to telemetry_writer using (true);
         end if;
+        call chat_rollups.make_private('table public.chat_conversations');
+        grant select, insert, delete on table public.chat_conversations to service_role;
     end if;
 end
 $$;
