@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-dbt-1.11 test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-shapes lint docs format lock prices prices-check build clean
+.PHONY: help demo demo-stop test test-postgres-15 test-dbt-1.11 test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-shapes lint docs format lock prices prices-check build clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ demo-stop: $(VENV)/installed ## Stop the demo's PostgreSQL and delete its data
 
 test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 (or CHAT_TELEMETRY_TEST_DATABASE_URL)
 	@$(BIN)/pytest -n $(TEST_WORKERS)
+
+test-postgres-15: $(VENV)/installed ## Run the tests of migrations and access on Debian's PostgreSQL 15 (package postgresql-15)
+	@CHAT_TELEMETRY_TEST_DATABASE_URL= CHAT_TELEMETRY_TEST_SERVERS=postgres15 $(BIN)/pytest -n $(TEST_WORKERS) \
+		tests/migrations tests/reports/test_access.py $(addprefix tests/cli/test_,migrate.py load.py prices.py report.py)
 
 $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
 	@$(PYTHON) -c 'import sys; sys.exit("dbt 1.11 needs Python 3.13 or older: run make PYTHON=python3.12" if sys.version_info >= (3, 14) else 0)'
