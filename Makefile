@@ -10,10 +10,10 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-postgres-15 test-dbt-1.11 test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-shapes lint docs format lock prices prices-check build clean
+.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-shapes lint docs format lock prices prices-check build clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("chat-telemetry needs Python 3.11 to 3.14, this is %d.%d: run make PYTHON=python3.12" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 15) else 0)'
@@ -35,6 +35,9 @@ test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 
 test-postgres-15: $(VENV)/installed ## Run the tests of migrations and access on Debian's PostgreSQL 15 (package postgresql-15)
 	@CHAT_TELEMETRY_TEST_DATABASE_URL= CHAT_TELEMETRY_TEST_SERVERS=postgres15 $(BIN)/pytest -n $(TEST_WORKERS) \
 		tests/migrations tests/reports/test_access.py $(addprefix tests/cli/test_,migrate.py load.py prices.py report.py)
+
+test-docs: $(VENV)/installed ## Run the commands of docs/set-up.md and docs/operating.md on Debian's PostgreSQL 15, with TLS
+	@CHAT_TELEMETRY_TEST_DATABASE_URL= CHAT_TELEMETRY_TEST_SERVERS=postgres15 $(BIN)/pytest -m docs -s tests/docs
 
 $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
 	@$(PYTHON) -c 'import sys; sys.exit("dbt 1.11 needs Python 3.13 or older: run make PYTHON=python3.12" if sys.version_info >= (3, 14) else 0)'
