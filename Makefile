@@ -10,10 +10,10 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-dbt-1.11 test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-shapes lint docs format lock prices prices-check build clean
+.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-shapes lint docs format lock prices prices-check licences sbom build clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("chat-telemetry needs Python 3.11 to 3.14, this is %d.%d: run make PYTHON=python3.12" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 15) else 0)'
@@ -31,6 +31,13 @@ demo-stop: $(VENV)/installed ## Stop the demo's PostgreSQL and delete its data
 
 test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 (or CHAT_TELEMETRY_TEST_DATABASE_URL)
 	@$(BIN)/pytest -n $(TEST_WORKERS)
+
+test-postgres-15: $(VENV)/installed ## Run the tests of migrations and access on Debian's PostgreSQL 15 (package postgresql-15)
+	@CHAT_TELEMETRY_TEST_DATABASE_URL= CHAT_TELEMETRY_TEST_SERVERS=postgres15 $(BIN)/pytest -n $(TEST_WORKERS) \
+		tests/migrations tests/reports/test_access.py $(addprefix tests/cli/test_,migrate.py load.py prices.py report.py)
+
+test-docs: $(VENV)/installed ## Run the commands of docs/operating.md on Debian's PostgreSQL 15, with TLS
+	@CHAT_TELEMETRY_TEST_DATABASE_URL= CHAT_TELEMETRY_TEST_SERVERS=postgres15 $(BIN)/pytest -m docs -s tests/docs
 
 $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
 	@$(PYTHON) -c 'import sys; sys.exit("dbt 1.11 needs Python 3.13 or older: run make PYTHON=python3.12" if sys.version_info >= (3, 14) else 0)'
@@ -115,6 +122,7 @@ lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; 
 	$(LOCK) benchmarks/requirements.in $(UPGRADE) -o benchmarks/requirements.txt
 	$(LOCK) pyproject.toml --extra cli tests/integrations/requirements.in $(UPGRADE) -o tests/integrations/requirements.txt
 	$(LOCK) tests/shapes/requirements.in $(UPGRADE) -o tests/shapes/requirements.txt
+	$(LOCK) tools/sbom/requirements.in $(UPGRADE) -o tools/sbom/requirements.txt
 	$(LOCK) --no-deps tools/prices/requirements.in $(UPGRADE) -o tools/prices/requirements.txt
 
 $(VENV)/price-list/downloaded: $(VENV)/installed tools/prices/requirements.txt
@@ -128,6 +136,27 @@ prices: $(VENV)/price-list/downloaded ## Update the token prices from genai-pric
 
 prices-check: $(VENV)/price-list/downloaded ## Compare the two price lists and change nothing: fails if make prices would
 	@$(BIN)/python -m tools.prices $(VENV)/price-list --check
+
+licences: $(VENV)/installed ## Write docs/licences.md: the licence of every package that a user installs
+	@$(BIN)/python -m tools.licences
+
+$(VENV)/sbom/installed: tools/sbom/requirements.txt
+	@echo "==> Installing the tool for SBOMs, $$(grep -c == tools/sbom/requirements.txt) locked packages, into $(VENV)/sbom (once)"
+	@$(PYTHON) -m venv --clear $(VENV)/sbom
+	@$(VENV)/sbom/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r tools/sbom/requirements.txt
+	@touch $@
+
+# An environment that has what a user installs with all extras and nothing else, not even pip.
+sbom: $(VENV)/installed $(VENV)/sbom/installed ## Write a CycloneDX SBOM of what a user installs into dist/
+	@rm -rf $(VENV)/user && mkdir -p $(VENV)/user dist
+	@$(PYTHON) -m venv --without-pip $(VENV)/user/venv
+	@$(BIN)/python -m tools.licences --locked > $(VENV)/user/requirements.txt
+	@$(BIN)/hatchling build -t wheel -d $(VENV)/user >/dev/null 2>&1
+	@$(BIN)/python -m pip --python $(VENV)/user/venv/bin/python install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r $(VENV)/user/requirements.txt
+	@$(BIN)/python -m pip --python $(VENV)/user/venv/bin/python install --disable-pip-version-check --no-input --quiet --no-deps $(VENV)/user/*.whl
+	@sbom=dist/chat-telemetry-$$($(BIN)/hatchling version).cdx.json && \
+		$(VENV)/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible -o $$sbom $(VENV)/user/venv && \
+		$(BIN)/python -m tools.licences --compare $$sbom
 
 build: $(VENV)/installed ## Build the wheel and the source distribution into dist/
 	@$(BIN)/hatchling build

@@ -1,15 +1,16 @@
 """A real PostgreSQL for every test: the embedded 16 and 18, or the server in CHAT_TELEMETRY_TEST_DATABASE_URL.
 
+CHAT_TELEMETRY_TEST_SERVERS names others: `make test-postgres-15` sets it to postgres15, which is Debian's.
 Each worker migrates one template database per server. Each test gets a copy of it.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,32 +21,63 @@ from psycopg.conninfo import make_conninfo
 
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.migrations import apply_migrations
+from chat_telemetry._cli.postgres_cluster import PostgresCluster
+from tests.debian_postgres import DebianPostgres, require_debian_postgres
 
 # dbt 1.12 reads a .env file into the environment of this process. One in the clone must not reach the tests.
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+EMBEDDED = {"postgres16": 16, "postgres18": 18}
+DEBIAN = "postgres15"
+# The servers that the tests start, and those of which each test gets one.
+CLUSTERS = os.environ.get("CHAT_TELEMETRY_TEST_SERVERS", "").split() or list(EMBEDDED)
 EXTERNAL_URL = os.environ.get("CHAT_TELEMETRY_TEST_DATABASE_URL")
-SERVERS = ["external"] if EXTERNAL_URL else ["postgres16", "postgres18"]
+SERVERS = ["external"] if EXTERNAL_URL else CLUSTERS
 # A test database lives for seconds, so it does not have to survive a power cut.
 FAST_AND_LOOSE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 
 
-class Server:
-    """A PostgreSQL server on which tests create databases. `embedded` is None for an external one."""
+def pytest_configure() -> None:
+    """Raise UsageError, which ends the run with one line, if a server cannot be had."""
+    unknown = set(CLUSTERS) - {*EMBEDDED, DEBIAN}
+    if unknown:
+        raise pytest.UsageError(f"CHAT_TELEMETRY_TEST_SERVERS: {unknown.pop()} is not {', '.join([*EMBEDDED, DEBIAN])}")
+    if DEBIAN in SERVERS:
+        require_debian_postgres()
 
-    def __init__(self, admin_conninfo: str, embedded: EmbeddedPostgres | None = None) -> None:
-        self.embedded = embedded
+
+@contextmanager
+def running_cluster(name: str) -> Iterator[PostgresCluster]:
+    """A new cluster of one of CLUSTERS, in which no migration has created roles yet."""
+    with tempfile.TemporaryDirectory(prefix="ctpg-") as directory:
+        cluster: PostgresCluster
+        if name == DEBIAN:
+            cluster = DebianPostgres(Path(directory), settings=FAST_AND_LOOSE)
+        else:
+            cluster = EmbeddedPostgres(Path(directory), version=EMBEDDED[name], settings=FAST_AND_LOOSE)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop("immediate")
+
+
+class Server:
+    """A PostgreSQL server on which tests create databases. `cluster` is None for an external one."""
+
+    def __init__(self, admin_conninfo: str, cluster: PostgresCluster | None = None) -> None:
+        self.cluster = cluster
         self._admin_conninfo = admin_conninfo
         self._template: str | None = None
 
     def conninfo(self, dbname: str, user: str | None = None) -> str:
-        if self.embedded:
-            return self.embedded.conninfo(dbname, user or "postgres")
+        if self.cluster:
+            return self.cluster.conninfo(dbname, user or "postgres")
         return make_conninfo(self._admin_conninfo, dbname=dbname, **({"user": user} if user else {}))
 
     def address(self) -> tuple[str, int]:
         """Host and port for TCP. An external server that is reached by a Unix socket has to listen on 127.0.0.1 too."""
-        if self.embedded:
-            return "127.0.0.1", self.embedded.port
+        if self.cluster:
+            return "127.0.0.1", self.cluster.port
         with psycopg.connect(self._admin_conninfo) as connection:
             host = connection.info.host
             return "127.0.0.1" if host.startswith("/") else host, connection.info.port
@@ -76,7 +108,7 @@ class Server:
             self.drop_database(self._template)
 
     def _admin(self) -> str:
-        return self.embedded.conninfo() if self.embedded else self._admin_conninfo
+        return self.cluster.conninfo() if self.cluster else self._admin_conninfo
 
 
 @dataclass(frozen=True)
@@ -92,7 +124,7 @@ class Database:
         return self.server.conninfo(self.name)
 
     def conninfo_as(self, user: str) -> str:
-        """The connection string of another role, without a password: only an embedded server accepts that."""
+        """The connection string of another role, without a password: only a server of the tests accepts that."""
         return self.server.conninfo(self.name, user)
 
     def connect(self) -> psycopg.Connection:
@@ -131,13 +163,8 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield server
         server.drop_template()
         return
-    directory = Path(tempfile.mkdtemp(prefix="ctpg-"))
-    version = int(request.param.removeprefix("postgres"))
-    embedded = EmbeddedPostgres(directory, version=version, settings=FAST_AND_LOOSE)
-    embedded.start()
-    yield Server(embedded.conninfo(), embedded)
-    embedded.stop("immediate")
-    shutil.rmtree(directory)
+    with running_cluster(request.param) as cluster:
+        yield Server(cluster.conninfo(), cluster)
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ import pytest
 
 from chat_telemetry import Stats, _default_client
 from chat_telemetry._cli.demo import run, server
-from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres, EmbeddedServerError
+from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.errors import CommandError
+from chat_telemetry._cli.postgres_cluster import ClusterError
 
 
 def test_an_incomplete_cluster_is_replaced_and_its_server_stopped(tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_an_incomplete_cluster_is_replaced_and_its_server_stopped(tmp_path: Path
 def test_the_data_of_another_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(EmbeddedServerError, match="holds PostgreSQL 16, not 18: delete that directory"):
+    with pytest.raises(ClusterError, match="holds PostgreSQL 16, not 18: delete that directory"):
         EmbeddedPostgres(tmp_path)
 
 
@@ -47,7 +48,7 @@ def test_a_dead_server_that_pg_ctl_cannot_stop_is_deleted_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(mode: str) -> None:
-        raise EmbeddedServerError("the embedded PostgreSQL did not stop")
+        raise ClusterError("PostgreSQL did not stop")
 
     incomplete = EmbeddedPostgres(tmp_path)
     incomplete.data.mkdir()

@@ -137,8 +137,8 @@ def test_two_deployments_at_once_apply_each_file_once(empty_database: Database) 
 
 def test_psql_can_apply_the_same_files(empty_database: Database, database: Database) -> None:
     psql = "psql"
-    if empty_database.server.embedded:
-        psql = str(empty_database.server.embedded.bin_path / "psql")
+    if empty_database.server.cluster:
+        psql = str(empty_database.server.cluster.bin_path / "psql")
     for path in MIGRATIONS:
         command = [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", str(path), empty_database.conninfo]
         subprocess.run(command, check=True, capture_output=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import errors as sqlstate
 
-from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.migrations import apply_migrations, roll_back_last
-from tests.conftest import FAST_AND_LOOSE, Database
+from chat_telemetry._cli.postgres_cluster import PostgresCluster
+from tests.conftest import CLUSTERS, Database, running_cluster
 from tests.migrations.catalog import MIGRATIONS, snapshot
 
 # As a Supabase project has it: three API roles, its own auth schema, and default privileges that grant all of public.
@@ -134,17 +132,13 @@ def test_a_log_with_rows_is_adopted_and_its_fingerprints_are_corrected(
             assert log_of(snapshot(connection)) == log_of(snapshot(fresh))
 
 
-@pytest.fixture(params=[16, 18])
-def server_of_its_own(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
-    """A cluster in which no migration has created roles yet."""
-    with tempfile.TemporaryDirectory(prefix="ctpg-") as directory:
-        server = EmbeddedPostgres(Path(directory), version=request.param, settings=FAST_AND_LOOSE)
-        server.start()
-        yield server
-        server.stop("immediate")
+@pytest.fixture(params=CLUSTERS)
+def server_of_its_own(request: pytest.FixtureRequest) -> Iterator[PostgresCluster]:
+    with running_cluster(request.param) as cluster:
+        yield cluster
 
 
-def test_an_administrator_who_is_no_superuser_can_migrate(server_of_its_own: EmbeddedPostgres) -> None:
+def test_an_administrator_who_is_no_superuser_can_migrate(server_of_its_own: PostgresCluster) -> None:
     with psycopg.connect(server_of_its_own.conninfo(), autocommit=True) as connection:
         connection.execute("create role administrator login createrole")
         connection.execute("create database chat owner administrator")

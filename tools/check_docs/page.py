@@ -35,11 +35,21 @@ class Text:
     language: str | None = None
 
 
+@dataclass(frozen=True)
+class Heading:
+    """A heading, its line, and its level: 1 is the title of the page."""
+
+    line: int
+    level: int
+    content: str
+
+
 @dataclass
 class Page:
     """One page; `path` is relative to the root of the repository."""
 
     path: Path
+    headings: list[Heading] = field(default_factory=list)
     anchors: set[str] = field(default_factory=set)
     links: list[Text] = field(default_factory=list)
     images: list[Text] = field(default_factory=list)
@@ -66,6 +76,7 @@ def read_page(path: Path, text: str) -> Page:
         elif token.type == "inline":
             _read_inline(page, token, line)
             if before is not None and before.type == "heading_open":
+                page.headings.append(Heading(line, int(before.tag.removeprefix("h")), _text_of(token)))
                 page.anchors.add(_anchor(token, page.anchors))
     return page
 
@@ -80,9 +91,12 @@ def _read_inline(page: Page, token: Token, line: int) -> None:
             places[child.type].append(Text(line, str(target or child.content)))
 
 
+def _text_of(heading: Token) -> str:
+    return "".join(child.content for child in heading.children or [] if child.type in {"text", "code_inline"})
+
+
 def _anchor(heading: Token, taken: set[str]) -> str:
-    text = "".join(child.content for child in heading.children or [] if child.type in {"text", "code_inline"})
-    slug = NOT_IN_ANCHORS.sub("", text.lower()).replace(" ", "-")
+    slug = NOT_IN_ANCHORS.sub("", _text_of(heading).lower()).replace(" ", "-")
     return next(anchor for anchor in _numbered(slug) if anchor not in taken)
 
 

@@ -45,7 +45,7 @@ FITTING: dict[str, tuple[str, ...]] = {
     f"{LOADER}__init__.py": ("tests/loader",),
     f"{LOADER}__main__.py": ("tests/test_public_surface.py",),
     # The command line: 40 s, the demo 80 s.
-    f"{LOADER}_cli/embedded_postgres.py": (
+    f"{LOADER}_cli/*postgres*.py": (
         "tests/cli/test_demo_server.py",
         "tests/cli/test_demo.py",
         "tests/loader/delivery/test_thread.py",

@@ -106,7 +106,7 @@ def test_a_locked_table_does_not_collect_the_sessions_of_earlier_attempts(
 
 
 def test_a_stopped_server_process_does_not_stop_delivery(log: Log, postgres: Server) -> None:
-    if postgres.embedded is None:
+    if postgres.cluster is None:
         pytest.skip("the processes of another server cannot be stopped")
     with log.client(batch_timeout=TIMEOUT_S) as client:
         client.persist(log.record())

@@ -127,7 +127,7 @@ def test_an_insert_commits_by_itself(log: Log, store: Store) -> None:
 @pytest.fixture
 def standby(log: Log, postgres: Server) -> Iterator[EmbeddedPostgres]:
     """A server that accepts the same login, and no writes."""
-    if postgres.embedded is None:
+    if postgres.cluster is None:
         pytest.skip("this needs a second server")
     directory = Path(tempfile.mkdtemp(prefix="ctpg-"))
     server = EmbeddedPostgres(directory, version=18)

@@ -22,10 +22,10 @@ def test_every_record_is_stored_once_when_the_server_crashes_and_restarts(log: L
     with log.client() as client:
         with under_load(client, log, accepted):
             wait_until(lambda: client.stats().stored > 50)
-            if postgres.embedded:
-                postgres.embedded.stop("immediate")
+            if postgres.cluster:
+                postgres.cluster.stop("immediate")
                 wait_until(lambda: client.stats().pending > 100)
-                postgres.embedded.start()
+                postgres.cluster.start()
             else:
                 log.cut_connections()
             before = client.stats().accepted

@@ -19,12 +19,12 @@ faults = pytest.mark.faults
 
 
 def crash(workers: Workers, postgres: Server) -> None:
-    if postgres.embedded:
-        postgres.embedded.stop("immediate")
+    if postgres.cluster:
+        postgres.cluster.stop("immediate")
         try:
             wait_for_more(workers, 50)
         finally:
-            postgres.embedded.start()
+            postgres.cluster.start()
     else:
         workers.log.cut_connections()
 
@@ -112,16 +112,16 @@ def test_an_exit_during_an_outage_ends_in_time_and_loses_nothing(workers: Worker
 
 
 def test_without_a_journal_the_counters_say_how_many_records_are_lost(workers: Workers, postgres: Server) -> None:
-    if not postgres.embedded:
+    if not postgres.cluster:
         pytest.skip("only the embedded server can be stopped")
     workers.start(3, settings={"journal_dir": None}, close_timeout=1)
     wait_for_more(workers, 200)
-    postgres.embedded.stop("immediate")
+    postgres.cluster.stop("immediate")
     try:
         wait_for_more(workers)
         workers.end()
     finally:
-        postgres.embedded.start()
+        postgres.cluster.start()
     accepted, stored, lost = (workers.sum(counter) for counter in ("accepted", "stored", "discarded_at_exit"))
     assert lost > 50
     # A batch that was being sent during the crash may be stored without a reply: at most one for each process.

@@ -19,8 +19,8 @@ SUFFIX = "_restored"
 
 def client_programs(database: Database) -> Path | None:
     """The directory of pg_dump and pg_restore, or None if this version is not installed."""
-    if database.server.embedded:
-        return database.server.embedded.bin_path
+    if database.server.cluster:
+        return database.server.cluster.bin_path
     with database.connect() as connection:
         version = connection.info.server_version // 10_000
     places = [*(place.format(version) for place in PLACES), *os.environ["PATH"].split(os.pathsep)]

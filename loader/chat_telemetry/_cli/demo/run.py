@@ -40,7 +40,7 @@ Stop, or stop and delete  {cli} demo{where} --stop, {cli} demo{where} --delete""
 
 
 def run(directory: Path, port: int, requests: int) -> None:
-    """Server, chat requests, dbt, reports. Raises CommandError, EmbeddedServerError."""
+    """Server, chat requests, dbt, reports. Raises CommandError, ClusterError."""
     with server.only_one(directory) as lock:
         with _stage("PostgreSQL 18 with the database `chat`"):
             postgres = server.start(directory, port)

@@ -14,10 +14,11 @@ import psutil  # type: ignore[import-untyped]  # the embedded PostgreSQL needs i
 import psycopg
 from psycopg import sql
 
-from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres, EmbeddedServerError
+from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.errors import CommandError
 from chat_telemetry._cli.migrations import apply_migrations
 from chat_telemetry._cli.options import connect
+from chat_telemetry._cli.postgres_cluster import ClusterError
 
 DATABASE = "chat"
 PASSWORD = "demo"  # noqa: S105 - of a server that only this machine reaches
@@ -88,7 +89,7 @@ def _clear(server: EmbeddedPostgres) -> None:
     while _initdb_runs(server.data) and time.monotonic() < deadline:
         time.sleep(0.1)
     # The server that initdb started is dead, but until its parent reaps it pg_ctl considers it alive.
-    with suppress(EmbeddedServerError):
+    with suppress(ClusterError):
         server.stop("immediate")
     shutil.rmtree(server.data, ignore_errors=True)
 
