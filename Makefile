@@ -34,7 +34,8 @@ test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 
 
 test-postgres-15: $(VENV)/installed ## Run the tests of migrations and access on Debian's PostgreSQL 15 (package postgresql-15)
 	@CHAT_TELEMETRY_TEST_DATABASE_URL= CHAT_TELEMETRY_TEST_SERVERS=postgres15 $(BIN)/pytest -n $(TEST_WORKERS) \
-		tests/migrations tests/reports/test_access.py $(addprefix tests/cli/test_,migrate.py load.py prices.py report.py)
+		tests/migrations $(addprefix tests/reports/test_access,.py _table.py) \
+		$(addprefix tests/cli/test_,migrate.py load.py prices.py report.py)
 
 test-docs: $(VENV)/installed ## Run the commands of docs/operating.md on Debian's PostgreSQL 15, with TLS
 	@CHAT_TELEMETRY_TEST_DATABASE_URL= CHAT_TELEMETRY_TEST_SERVERS=postgres15 $(BIN)/pytest -m docs -s tests/docs
