@@ -18,7 +18,6 @@ from chat_telemetry._cli.report import show
 from tests.cli.conftest import Cli
 from tests.cli.hostile_reports import REPORTS, calls_and_loot, put_code
 from tests.conftest import FAST_AND_LOOSE, Database
-from tests.loader.faults.pgbouncer import pgbouncer
 
 PASSWORD = "secret"  # noqa: S105 - of logins of these tests
 # None of them is a superuser. The transactions of the analyst are read-only by default.
@@ -203,17 +202,3 @@ def test_without_the_role_the_error_says_to_migrate(cli: Cli, server: EmbeddedPo
     outcome = cli("report", "off_topic", "--database-url", server.conninfo())
     assert outcome.code == 4
     assert outcome.err == "error: the server has no role telemetry_reader: run `chat-telemetry migrate`\n"
-
-
-def test_a_report_can_be_read_through_a_pooler_in_transaction_mode(
-    cli: Cli, database: Database, logins: dict[str, str]
-) -> None:
-    create_report(database)
-    login = logins["owner"].strip(chr(34))
-    with pgbouncer(*database.server.address(), user=login, password=PASSWORD, pool_size=1) as port:
-        url = make_conninfo(host="127.0.0.1", port=port, dbname=database.name, user=login, password=PASSWORD)
-        for _ in range(7):  # psycopg prepares what it executes often, unless it is told not to
-            assert cli("report", "off_topic", "-f", "json", "--database-url", url).out == JSON
-        with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
-            kept = connection.execute("select current_user, current_setting('search_path')").fetchall()
-    assert kept == [(login, '"$user", public')]
