@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
+import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import termios
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from chat_telemetry import user_key
@@ -18,7 +25,8 @@ from tests.conftest import FAST_AND_LOOSE
 
 ROOT = Path(__file__).parents[1]
 USE_IT = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Use it")[2].partition("\n## ")[0]
-OWNERS_URL = "postgresql://owner@db.example.com/app"
+OWNERS_URL = "postgresql://owner@db.example.com/app?sslmode=verify-full"
+PASSWORD = secrets.token_hex(16)
 # What an application has when it persists a record.
 APPLICATION = """
 class user:
@@ -41,44 +49,61 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", USE_IT, re.MULTILINE | re.DOTALL)
 
 
+def shell(script: str, environment: Mapping[str, str]) -> str:
+    """Run the script on a terminal on which somebody answers each question with PASSWORD. Returns what it printed."""
+    own_end, its_end = pty.openpty()
+    with subprocess.Popen(
+        ["bash", "-euc", script],
+        env=environment,
+        cwd=ROOT,
+        stdin=its_end,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(its_end, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - a single system call
+    ) as process:
+        threading.Thread(target=answer, args=[own_end], daemon=True).start()
+        os.close(its_end)
+        said, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    return said
+
+
+def answer(terminal: int) -> None:
+    """Until the program has ended. Then the terminal cannot be read any more."""
+    said = b""
+    with suppress(OSError), open(terminal, "rb+", buffering=0) as stream:
+        while block := stream.read(4096):
+            said += block
+            if said.rstrip().endswith(b":"):
+                stream.write(f"{PASSWORD}\n".encode())
+                said = b""
+
+
 def test_the_steps_end_with_the_record_in_a_report(server: EmbeddedPostgres, tmp_path: Path) -> None:
     programs = os.pathsep.join([str(Path(sys.executable).parent), str(server.bin_path), os.environ["PATH"]])
     environment = {**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT / "loader"), "DBT_TARGET_PATH": str(tmp_path)}
     environment |= {"DBT_LOG_PATH": str(tmp_path), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-
-    def shell(script: str, **variables: str) -> str:
-        command = ["bash", "-euc", script]
-        finished = subprocess.run(
-            command,
-            env={**environment, **variables},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
-        return finished.stdout
-
+    environment.pop("CHAT_TELEMETRY_DATABASE_URL", None)
     set_up, schedule = blocks("sh")
     (chat_code,) = blocks("python")
     assert OWNERS_URL in set_up
     install, _, steps = set_up.partition("\n")
     assert install.startswith("pip install ")
-    url = server.conninfo()
-    shell(steps.replace(OWNERS_URL, f"'{url}'"))
-    shell(
-        f"{sys.executable} - <<'PROGRAM'\n{APPLICATION}{chat_code}\nPROGRAM",
-        CHAT_TELEMETRY_DATABASE_URL=server.conninfo(user="chat_app"),
-    )
-    connection = dict(re.findall(r"(\w+)=(\S+)", url))
-    shell(
-        schedule,
-        CHAT_TELEMETRY_DBT_HOST=connection["host"],
-        CHAT_TELEMETRY_DBT_PORT=connection.get("port", "5432"),
-        CHAT_TELEMETRY_DBT_DATABASE=connection["dbname"],
-        DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD="…",  # noqa: S106 - as in the README
-    )
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute("create role owner login createrole; alter database postgres owner to owner")
+    exported = shell(f"{steps.replace(OWNERS_URL, server.conninfo(user='owner'))}\nenv", environment)
+    assert "user=owner" not in exported.rpartition("\nPATH=")[2]  # chat code that starts here has no URL of the owner
+
+    host, port = "127.0.0.1", str(server.port)
+    url = f"postgresql://chat_app:{PASSWORD}@{host}:{port}/postgres"
+    program = f"{sys.executable} - <<'PROGRAM'\n{APPLICATION}{chat_code}\nPROGRAM"
+    shell(program, {**environment, "CHAT_TELEMETRY_DATABASE_URL": url})
+    dbt = {"HOST": host, "PORT": port, "DATABASE": "postgres"}
+    connection_of_dbt = {f"CHAT_TELEMETRY_DBT_{name}": value for name, value in dbt.items()}
+    shell(schedule, {**environment, **connection_of_dbt, "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD": PASSWORD})
     query = "select user_id, request_count from chat_reports.user_usage"
-    report = shell(f"psql -XAt -c '{query}' \"$READER\"", READER=server.conninfo(user="telemetry_reader"))
+    reader = {"PGHOST": host, "PGPORT": port, "PGDATABASE": "postgres", "PGPASSWORD": PASSWORD}
+    report = shell(f"psql -U telemetry_reader -XAtc '{query}'", {**environment, **reader})
     assert report == f"{user_key(42)}|1\n"

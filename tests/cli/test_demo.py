@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import socket
 import subprocess
@@ -58,8 +59,14 @@ def first(directory: Path, taken_port: int) -> Outcome:
         text=True,
     ) as killed:
         assert killed.stderr
-        assert any("accepted=" in text for text in killed.stderr)
+        said = []
+        for text in killed.stderr:
+            said.append(text)
+            if "accepted=" in text:
+                break
         killed.kill()
+    assert "accepted=" in said[-1]
+    assert any(f"telemetry_reader has the password {password(directory, 'telemetry_reader')}," in text for text in said)
     # Its dbt may run on for some seconds.
     while (outcome := demo(directory, *arguments(taken_port)[1:])).err.startswith("error: another demo"):
         time.sleep(0.5)
@@ -75,9 +82,37 @@ def demo(directory: Path, *options: str) -> Outcome:
 
 
 def reader_url(outcome: Outcome) -> str:
-    found = re.search(r"postgresql://telemetry_reader:demo@127\.0\.0\.1:\d+/chat", outcome.out)
+    """The address for a BI tool."""
+    found = re.search(r"postgresql://telemetry_reader@127\.0\.0\.1:\d+/chat(?=  )", outcome.out)
     assert found
     return found.group()
+
+
+def passfile(directory: Path) -> Path:
+    return directory / ".demo" / "pgpass"
+
+
+def password(directory: Path, role: str) -> str:
+    found = re.search(f"^127.0.0.1:[*]:chat:{role}:(.{{24}})$", passfile(directory).read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def printed(outcome: Outcome, label: str) -> str:
+    """The command that the demo printed with this label."""
+    found = re.search(f"^{label}  +(.*)$", outcome.out, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def shell(command: str, cwd: Path, scratch: Path, *, code: int = 0) -> str:
+    """Run the command as a user who copies it. Returns what it printed."""
+    files = {"DBT_TARGET_PATH": str(scratch / "target"), "DBT_LOG_PATH": str(scratch / "logs")}
+    finished = subprocess.run(
+        ["sh", "-c", command], cwd=cwd, env={**os.environ, **files}, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == code, finished.stdout + finished.stderr
+    return finished.stdout + finished.stderr
 
 
 def test_the_demo_prints_seven_reports_with_rows_and_the_next_steps(first: Outcome) -> None:
@@ -103,8 +138,36 @@ def test_if_the_port_is_taken_the_next_free_one_is_used_and_printed(first: Outco
     assert f"it listens on port {port}, because {taken_port} was in use when it started" in first.err
 
 
-def test_a_bi_tool_can_read_only_the_reports(first: Outcome) -> None:
-    with psycopg.connect(reader_url(first), autocommit=True) as connection:
+def test_the_passwords_are_random_and_in_a_file_that_others_cannot_read(first: Outcome, directory: Path) -> None:
+    file = passfile(directory)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert f"Its password              is in {file}\n" in first.out
+    passwords = [password(directory, role) for role in ("telemetry_reader", "telemetry_transformer")]
+    assert len(set(passwords)) == 2
+    assert not any(each in first.out + first.err for each in passwords)  # the first run printed it
+    logs = [path for path in (directory / ".demo").rglob("*") if path.is_file() and path.suffix in (".log", ".json")]
+    assert logs
+    assert not any(each in path.read_text(errors="replace") for each in passwords for path in logs)
+
+
+def test_what_the_demo_prints_works_when_it_is_copied(first: Outcome, directory: Path, tmp_path: Path) -> None:
+    assert "cost" in shell(printed(first, "A whole report"), directory, tmp_path)
+    count = "select count(*) > 0 from chat_reports.off_topic"
+    assert shell(f'{printed(first, "psql")} -XAtc "{count}"', directory, tmp_path) == "t\n"
+    by_itself = printed(first, "dbt by itself")
+    assert "ERROR=0" in shell(by_itself, directory, tmp_path)
+
+    missing, wrong, own = tmp_path / "missing", tmp_path / "wrong", str(passfile(directory))
+    wrong.write_text("*:*:*:*:demo\n")
+    wrong.chmod(0o600)
+    for file, said in ((missing, "no password supplied"), (wrong, "password authentication failed")):
+        assert own in by_itself
+        assert said in shell(by_itself.replace(own, str(file)), directory, tmp_path, code=2)
+
+
+def test_a_bi_tool_can_read_only_the_reports(first: Outcome, directory: Path) -> None:
+    own = password(directory, "telemetry_reader")
+    with psycopg.connect(reader_url(first), password=own, autocommit=True) as connection:
         for name in REPORTS:
             assert connection.execute(f"select from chat_reports.{name} limit 1").rowcount == 1
         with pytest.raises(sqlstate.InsufficientPrivilege):
@@ -114,11 +177,13 @@ def test_a_bi_tool_can_read_only_the_reports(first: Outcome) -> None:
 def test_the_second_run_adds_only_new_requests_and_keeps_its_address(
     first: Outcome, directory: Path, taken_port: int
 ) -> None:
+    before = password(directory, "telemetry_reader")
     second = demo(directory, *arguments(taken_port)[1:])
     assert second.code == 0, second.err
     stats = dict(re.findall(r"(\w+)=(\d+)", second.err))
     assert int(stats["stored"]) < 20
     assert reader_url(second) == reader_url(first)
+    assert password(directory, "telemetry_reader") == before
 
 
 def test_a_second_demo_at_the_same_time_is_an_error(first: Outcome, directory: Path) -> None:

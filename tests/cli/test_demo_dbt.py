@@ -12,6 +12,7 @@ import pytest
 
 from chat_telemetry._cli.demo import dbt
 from chat_telemetry._cli.errors import CommandError
+from tests.loader.conftest import wait_until
 
 MODEL = {
     "info": {"name": "LogModelResult", "level": "info", "msg": "OK"},
@@ -39,7 +40,7 @@ def test_each_finished_node_is_shown_and_the_errors_are_in_the_message(events: P
     events.write_text("\n".join(json.dumps(event) for event in (OTHER, MODEL, TEST)) + "\nTraceback\n")
     shown: list[tuple[str, int, int]] = []
     with pytest.raises(CommandError) as failure:
-        dbt.build(tmp_path, 5432, lambda *node: shown.append(node), 0)
+        dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda *node: shown.append(node), 0)
     assert shown == [("off_topic", 3, 9), ("unique", 4, 9)]
     assert str(failure.value) == f"dbt build failed: FAIL 2; Traceback (see {tmp_path}/logs/dbt.log)"
 
@@ -48,19 +49,19 @@ def test_each_finished_node_is_shown_and_the_errors_are_in_the_message(events: P
 def test_a_line_that_is_no_event_is_a_reason(events: Path, tmp_path: Path, line: str) -> None:
     events.write_text(f"{line}\n")
     with pytest.raises(CommandError, match=f"dbt build failed: {line} "):
-        dbt.build(tmp_path, 5432, lambda *node: None, 0)
+        dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda *node: None, 0)
 
 
 def test_a_build_that_fails_silently_says_that_it_gave_no_reason(events: Path, tmp_path: Path) -> None:
     events.write_text("")
     with pytest.raises(CommandError, match="dbt build failed: dbt gave no reason"):
-        dbt.build(tmp_path, 5432, lambda *node: None, 0)
+        dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda *node: None, 0)
 
 
 def test_the_finished_nodes_of_a_build_that_passed_are_counted(events: Path, tmp_path: Path) -> None:
     events.write_text("\n".join(json.dumps(event) for event in (OTHER, MODEL, MODEL)) + "\n")
     (tmp_path / "end").write_text("exit 0\n")
-    assert dbt.build(tmp_path, 5432, lambda *node: None, 0) == 2
+    assert dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda *node: None, 0) == 2
 
 
 def test_dbt_ends_with_an_interrupted_demo(events: Path, tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_dbt_ends_with_an_interrupted_demo(events: Path, tmp_path: Path) -> None
 
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        dbt.build(tmp_path, 5432, interrupt, 0)
+        dbt.build(tmp_path, 5432, tmp_path / "pgpass", interrupt, 0)
     assert time.monotonic() - started < 30
 
 
@@ -89,6 +90,14 @@ def test_the_lock_of_a_killed_demo_lasts_until_its_dbt_has_ended(events: Path, t
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(KeyboardInterrupt):
-            dbt.build(tmp_path, 5432, lose_the_lock, lock.fileno())
-    with (tmp_path / "lock").open() as other:
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            dbt.build(tmp_path, 5432, tmp_path / "pgpass", lose_the_lock, lock.fileno())
+    wait_until(lambda: is_free(tmp_path / "lock"))  # a program that dbt started may end a little later
+
+
+def is_free(lock: Path) -> bool:
+    with lock.open() as other:
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

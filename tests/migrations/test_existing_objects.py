@@ -132,25 +132,91 @@ def test_a_log_with_rows_is_adopted_and_its_fingerprints_are_corrected(
             assert log_of(snapshot(connection)) == log_of(snapshot(fresh))
 
 
+(CREATE_ROLES,) = (path for path in MIGRATIONS if path.name.endswith("_create_roles.sql"))
+
+
 @pytest.fixture(params=CLUSTERS)
 def server_of_its_own(request: pytest.FixtureRequest) -> Iterator[PostgresCluster]:
+    """A cluster in which no migration has created roles yet."""
     with running_cluster(request.param) as cluster:
         yield cluster
 
 
-def test_an_administrator_who_is_no_superuser_can_migrate(server_of_its_own: PostgresCluster) -> None:
+@pytest.fixture
+def administrator(server_of_its_own: PostgresCluster) -> str:
+    """The connection string of the owner of a database, who may create roles and is no superuser."""
     with psycopg.connect(server_of_its_own.conninfo(), autocommit=True) as connection:
         connection.execute("create role administrator login createrole")
         connection.execute("create database chat owner administrator")
-    conninfo = server_of_its_own.conninfo("chat", "administrator")
-    names = apply_migrations(conninfo)
-    with psycopg.connect(conninfo) as connection:
+    return server_of_its_own.conninfo("chat", "administrator")
+
+
+def test_an_administrator_who_is_no_superuser_can_migrate(administrator: str) -> None:
+    names = apply_migrations(administrator)
+    with psycopg.connect(administrator) as connection:
         migrated = snapshot(connection)
-    while roll_back_last(conninfo):
+    while roll_back_last(administrator):
         pass
-    assert apply_migrations(conninfo) == names
-    with psycopg.connect(conninfo) as connection:
+    assert apply_migrations(administrator) == names
+    with psycopg.connect(administrator) as connection:
         assert snapshot(connection) == migrated
+
+
+MEMBERS = """
+select member::regrole::text, grantor::regrole::text, admin_option, inherit_option, set_option
+from pg_auth_members where roleid = 'telemetry_reader'::regrole
+"""
+
+
+def test_the_role_that_migrates_may_set_the_role_of_readers(administrator: str) -> None:
+    apply_migrations(administrator)
+    with psycopg.connect(administrator, autocommit=True) as connection:
+        members = connection.execute(MEMBERS).fetchall()
+        assert ("administrator", "administrator", False, False, True) in members
+        connection.execute(CREATE_ROLES.read_text())
+        assert connection.execute(MEMBERS).fetchall() == members
+        connection.execute("set role telemetry_reader")
+        connection.execute("select from chat_reports.report_freshness")
+        connection.execute("reset role")
+        inherits = "select pg_has_role('telemetry_reader', 'usage'), pg_has_role('telemetry_reader', 'set')"
+        assert connection.execute(inherits).fetchone() == (False, True)
+    while roll_back_last(administrator):
+        pass
+    with psycopg.connect(administrator, autocommit=True) as connection:
+        assert connection.execute(MEMBERS).fetchall() == members
+        connection.execute("drop role telemetry_writer, telemetry_transformer, telemetry_reader")
+
+
+def test_a_superuser_needs_no_membership(server_of_its_own: PostgresCluster) -> None:
+    apply_migrations(server_of_its_own.conninfo())
+    with psycopg.connect(server_of_its_own.conninfo()) as connection:
+        assert connection.execute(MEMBERS).fetchall() == []
+
+
+def test_if_another_role_created_the_roles_a_warning_names_the_grant(
+    server_of_its_own: PostgresCluster, administrator: str
+) -> None:
+    with psycopg.connect(server_of_its_own.conninfo(), autocommit=True) as connection:
+        connection.execute(CREATE_ROLES.read_text())
+        apply_migrations(administrator)
+        assert connection.execute(MEMBERS).fetchall() == []
+        warnings: list[tuple[str | None, str | None, str | None]] = []
+        with psycopg.connect(administrator, autocommit=True) as migrating:
+            migrating.add_notice_handler(
+                lambda found: warnings.append((found.severity, found.message_primary, found.message_hint))
+            )
+            migrating.execute(CREATE_ROLES.read_text())
+        grant = "grant telemetry_reader to administrator with set true, inherit false;"
+        assert warnings == [
+            (
+                "WARNING",
+                "administrator may not read the reports as telemetry_reader",
+                f"The creator of telemetry_reader, or a superuser, can allow it: {grant}",
+            )
+        ]
+        connection.execute(grant)
+    with psycopg.connect(administrator) as connection:
+        connection.execute("set role telemetry_reader")
 
 
 def log_of(objects: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:

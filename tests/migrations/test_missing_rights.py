@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.errors import DatabaseFailed
 from chat_telemetry._cli.migrations import MigrationFailed, apply_migrations, migration_status
-from tests.conftest import FAST_AND_LOOSE
+from chat_telemetry._cli.postgres_cluster import PostgresCluster
+from tests.conftest import CLUSTERS, running_cluster
 from tests.migrations.catalog import MIGRATIONS, snapshot
 
 # As an application may have it: its own users and conversations, which belong to other roles.
@@ -28,18 +26,15 @@ revoke create on schema public from public;
 """
 
 
-@pytest.fixture(scope="module", params=[16, 18])
-def cluster(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
+@pytest.fixture(scope="module", params=CLUSTERS)
+def cluster(request: pytest.FixtureRequest) -> Iterator[PostgresCluster]:
     """A cluster in which no migration has created roles yet."""
-    with tempfile.TemporaryDirectory(prefix="ctpg-") as directory:
-        server = EmbeddedPostgres(Path(directory), version=request.param, settings=FAST_AND_LOOSE)
-        server.start()
-        yield server
-        server.stop("immediate")
+    with running_cluster(request.param) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def administrator(cluster: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
+def administrator(cluster: PostgresCluster) -> Iterator[psycopg.Connection]:
     """A superuser in a database in which the login `deployer` has no rights."""
     with psycopg.connect(cluster.conninfo(), autocommit=True) as connection:
         connection.execute("create database chat")
@@ -64,7 +59,7 @@ def statements(conninfo: str) -> list[str]:
 
 
 def test_the_statements_of_one_refusal_are_all_that_is_missing(
-    cluster: EmbeddedPostgres, administrator: psycopg.Connection
+    cluster: PostgresCluster, administrator: psycopg.Connection
 ) -> None:
     administrator.execute(APPLICATION)
     administrator.execute("revoke usage on schema auth from application")
@@ -86,7 +81,7 @@ def test_the_statements_of_one_refusal_are_all_that_is_missing(
 
 
 def test_a_right_that_is_no_longer_needed_is_not_asked_for(
-    cluster: EmbeddedPostgres, administrator: psycopg.Connection
+    cluster: PostgresCluster, administrator: psycopg.Connection
 ) -> None:
     administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
     assert apply_migrations(cluster.conninfo("chat", "deployer"))
@@ -94,9 +89,7 @@ def test_a_right_that_is_no_longer_needed_is_not_asked_for(
     assert apply_migrations(cluster.conninfo("chat", "deployer")) == []
 
 
-def test_the_status_names_the_role_that_may_see_it(
-    cluster: EmbeddedPostgres, administrator: psycopg.Connection
-) -> None:
+def test_the_status_names_the_role_that_may_see_it(cluster: PostgresCluster, administrator: psycopg.Connection) -> None:
     administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
     apply_migrations(cluster.conninfo("chat", "deployer"))
     administrator.execute("create role stranger login")
@@ -131,7 +124,7 @@ def as_stranger(administrator: psycopg.Connection, statement: str) -> None:
 @pytest.mark.parametrize("object_of_a_stranger", FOREIGN)
 @pytest.mark.parametrize("role", ["postgres", "deployer"])
 def test_an_object_that_a_stranger_made_before_is_refused(
-    cluster: EmbeddedPostgres, administrator: psycopg.Connection, object_of_a_stranger: str, role: str
+    cluster: PostgresCluster, administrator: psycopg.Connection, object_of_a_stranger: str, role: str
 ) -> None:
     administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
     as_stranger(administrator, object_of_a_stranger)
@@ -147,7 +140,7 @@ def apply_all(administrator: psycopg.Connection) -> None:
 
 @pytest.mark.parametrize("object_of_a_stranger", FOREIGN[:-1])
 def test_the_files_themselves_refuse_it_too(
-    cluster: EmbeddedPostgres, administrator: psycopg.Connection, object_of_a_stranger: str
+    cluster: PostgresCluster, administrator: psycopg.Connection, object_of_a_stranger: str
 ) -> None:
     """As psql or another tool applies them, as a superuser, who may replace everything."""
     as_stranger(administrator, object_of_a_stranger)
@@ -156,7 +149,7 @@ def test_the_files_themselves_refuse_it_too(
 
 
 def test_a_log_of_the_owner_of_the_database_is_adopted_by_a_superuser(
-    cluster: EmbeddedPostgres, administrator: psycopg.Connection
+    cluster: PostgresCluster, administrator: psycopg.Connection
 ) -> None:
     administrator.execute("alter database chat owner to deployer; grant create on schema public to deployer")
     (path,) = [path for path in MIGRATIONS if path.name.endswith("_create_chat_telemetry_log.sql")]

@@ -39,7 +39,8 @@ select sum(cost_usd) as cost_usd from {{ ref('token_cost') }} where day >= date 
 ```
 
 ```sh
-export CHAT_TELEMETRY_DATABASE_URL=postgresql://owner@db.example.com/app
+export CHAT_TELEMETRY_DATABASE_URL='postgresql://owner@db.example.com/app?sslmode=verify-full'
+psql postgresql://me:secret@localhost:5432/app || psql postgresql:///app || psql 'host=127.0.0.1 user=me'
 for file in *.jsonl; do LC_ALL=C chat-telemetry load "$file" \\
     --rejected bad.jsonl && make lint; done   # then make tea
 ```
@@ -121,6 +122,21 @@ FAULTY_PAGES = {
         1,
         "chat-telemetry prices set has no option --json",
     ),
+    "a URL without TLS": (
+        "```sh\n\npsql 'postgresql://me@db.example.com:5432/app?sslmode=require'\n```",
+        3,
+        "postgresql://me@db.example.com:5432/app?sslmode=require: a connection to another machine needs sslmode=verify",
+    ),
+    "a URL of two hosts": (
+        "in `postgres://localhost,db2/app`",
+        1,
+        "postgres://localhost,db2/app: a connection to another machine needs sslmode=verify-full",
+    ),
+    "a connection string without TLS": (
+        "`psql 'user=me host=db.example.com'`",
+        1,
+        "host=db.example.com': a connection to another machine needs sslmode=verify-full",
+    ),
     "an option of the program": ("`chat-telemetry --verbose`", 1, "chat-telemetry has no option --verbose"),
 }
 
@@ -190,6 +206,16 @@ def test_a_workflow_names_make_targets_that_exist(find: Find, run: str) -> None:
 
 def test_the_script_of_ci_names_make_targets_that_exist(find: Find) -> None:
     assert find(**{".ci/run": "#!/bin/sh\nmake lint\nmake tea\n"}) == [".ci/run:3: make tea: no such target"]
+
+
+def test_connections_of_examples_and_in_docstrings_verify_the_other_machine(find: Find) -> None:
+    url = "postgresql+psycopg://me@db.example.com/app"
+    documented = f'class A:\n    """One.\n\n    {url}?x=1\n    """\n    b = "{url}"\n    "{url}?sslmode=verify-full"\n'
+    problem = "a connection to another machine needs sslmode=verify-full"
+    assert find(**{"examples/one/chat.py": f"# {url}\n", "loader/a/b.py": documented}) == [
+        f"examples/one/chat.py:1: {url}: {problem}",
+        f"loader/a/b.py:4: {url}?x=1: {problem}",
+    ]
 
 
 def test_every_page_for_people_is_checked() -> None:

@@ -1,4 +1,7 @@
-"""`make docs`: check the Markdown pages and what CI calls. Prints one line a problem; exits with 1 if there is one."""
+"""`make docs`: check the Markdown pages, what CI calls, and the connection strings of examples.
+
+Prints one line a problem; exits with 1 if there is one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from tools.check_docs.code_blocks import check_blocks
 from tools.check_docs.commands import read_makefile
+from tools.check_docs.connections import check_connections, check_programs
 from tools.check_docs.links import check_links, check_paths
 from tools.check_docs.page import Problem, read_page
 from tools.check_docs.workflows import check_workflows
@@ -28,8 +32,9 @@ def find_problems(root: Path) -> Iterator[Problem]:
     makefile = read_makefile(root)
     for page in pages.values():
         problems = [*check_links(root, page, pages), *check_paths(root, page), *check_blocks(root, page, makefile)]
-        yield from sorted(problems, key=lambda problem: problem.line)
+        yield from sorted([*problems, *check_connections(page)], key=lambda problem: problem.line)
     yield from check_workflows(root, makefile)
+    yield from check_programs(root)
 
 
 def main() -> int:

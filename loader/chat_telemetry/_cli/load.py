@@ -43,7 +43,7 @@ def load(
     """Load JSON lines whose keys are the columns of the log. Loading a file again stores nothing twice."""
     _check(files, rejected)
     with connect(database_url) as connection, closing(Store(database_url, inserts_users=False)) as store:
-        if connection.execute("select to_regclass('public.chat_telemetry_log')").fetchone() == (None,):
+        if connection.execute("select pg_catalog.to_regclass('public.chat_telemetry_log')").fetchone() == (None,):
             raise NotReady("the database has no public.chat_telemetry_log: run `chat-telemetry migrate`")
         complete = [
             FileLoad(name, store, connection if create_parents else None).run(rejected or default_path(name))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import psycopg
@@ -53,7 +54,28 @@ def checked_of_group(conninfo: str | None) -> str:
 
 
 def connect(conninfo: str) -> psycopg.Connection:
-    """A connection in autocommit. Raises psycopg.OperationalError within 10 s if the server does not answer."""
+    """A connection in autocommit. Raises psycopg.OperationalError within 10 s if the server does not answer.
+
+    The search_path of the login may begin with a schema in which others create functions and operators. A statement
+    either qualifies all its names, or is in a `transaction`. Nothing is set for the session and no statement is
+    prepared, because a pooler gives its sessions to other applications.
+    """
     return psycopg.connect(
-        conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, application_name="chat-telemetry"
+        conninfo,
+        autocommit=True,
+        prepare_threshold=None,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        application_name="chat-telemetry",
+        client_encoding="utf8",
     )
+
+
+@contextmanager
+def transaction(connection: psycopg.Connection, *, rolls_back: bool = False) -> Iterator[None]:
+    """A transaction in which names without a schema are those of PostgreSQL. With `rolls_back`, it changes nothing.
+
+    Not for a table of others: its triggers may need the search_path of the login.
+    """
+    with connection.transaction(force_rollback=rolls_back):
+        connection.execute("set local search_path = pg_catalog, pg_temp")
+        yield

@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 
 from chat_telemetry._cli.errors import NOT_BUILT, CommandError, DatabaseFailed, NotReady, UsageError, one_line
 from chat_telemetry._cli.logged_models import LoggedModel, logged_models
-from chat_telemetry._cli.options import DatabaseUrl, DatabaseUrlOfGroup, checked_of_group, connect
+from chat_telemetry._cli.options import DatabaseUrl, DatabaseUrlOfGroup, checked_of_group, connect, transaction
 from chat_telemetry._cli.price_advice import advice, lines_to_add, number
 from chat_telemetry._cli.price_file import BLANKS, Price, read_prices, write_prices
 from chat_telemetry._cli.tables import print_table
@@ -71,7 +71,7 @@ def show(
         return
     if missing and as_json:
         raise UsageError("--missing and --json exclude each other")
-    with connect(checked_of_group(database_url)) as connection:
+    with connect(checked_of_group(database_url)) as connection, transaction(connection):
         try:
             models = logged_models(connection, days)
         except NOT_BUILT as error:
@@ -136,13 +136,13 @@ def _refuse_options(context: typer.Context) -> None:
 
 @contextmanager
 def _own_prices(database_url: str) -> Iterator[psycopg.Connection]:
-    """A connection that may wait for the table of own prices for some seconds.
+    """A connection in a transaction that waits for the table of own prices for some seconds at most.
 
     Raises NotReady if the table does not exist, or is that of another version, and DatabaseFailed if it stays locked.
     """
     try:
-        with connect(database_url) as connection:
-            connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT_S}s'")
+        with connect(database_url) as connection, transaction(connection):
+            connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT_S}s'")
             yield connection
     except NOT_BUILT as error:
         raise NotReady("the database has no table of own prices: run `chat-telemetry migrate`") from error

@@ -9,16 +9,19 @@ import psycopg
 from chat_telemetry._cli.errors import CommandError
 from chat_telemetry._record import TelemetryRecord
 
-# In the order of the keys, so that two loads at the same time do not deadlock.
+# In the order of the keys, so that two loads at the same time do not deadlock. All names are qualified, because the
+# triggers of the application on these tables may need the search_path of the login.
 INSERT_USERS = """
     insert into auth.users (id)
-    select distinct unnest(%s::uuid[]) as id order by id
+    select distinct pg_catalog.unnest(%s::pg_catalog.uuid[]) as id order by id
     on conflict do nothing
 """
 INSERT_CONVERSATIONS = """
     insert into public.chat_conversations (conversation_id, user_id)
     select distinct on (conversation_id) conversation_id, user_id
-    from unnest(%s::uuid[], %s::uuid[]) as pair (conversation_id, user_id)
+    from rows from (
+        pg_catalog.unnest(%s::pg_catalog.uuid[]), pg_catalog.unnest(%s::pg_catalog.uuid[])
+    ) as pair (conversation_id, user_id)
     order by conversation_id
     on conflict do nothing
 """

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, LiteralString, NamedTuple
 
+import msgspec
 import psycopg
 import typer
-from psycopg import sql
+from psycopg import errors as sqlstate
 
-from chat_telemetry._cli.errors import NOT_BUILT, NotReady, UsageError
+from chat_telemetry._cli.errors import NOT_BUILT, DatabaseFailed, NotReady, UsageError
 from chat_telemetry._cli.options import DatabaseUrl, connect
+from chat_telemetry._cli.report_rows import READER, SCHEMA, Row, columns_of, identifier, open_rows
 from chat_telemetry._cli.tables import print_table
 
-SCHEMA = "chat_reports"
 TABLE_ROWS = 20
+INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)  # of at most 8 bytes, as PostgreSQL has them
 PERIODS: LiteralString = "'last_7_days', 'last_30_days', 'last_7_complete_days', 'previous_7_complete_days'"
+
+
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Layout(NamedTuple):
@@ -78,55 +89,98 @@ def report(
 ) -> None:
     """Print one of the reports, newest or largest first."""
     with connect(database_url) as connection:
-        if name not in REPORTS and name not in _reports(connection):
-            raise UsageError(f"there is no report {name!r}: choose one of {', '.join(REPORTS)}")
         try:
             if output is Format.TABLE:
                 show(connection, name, limit or TABLE_ROWS)
-            else:
-                _write(connection, name, output, limit)
+                return
+            columns = _columns(connection, name)
+            with _open(connection, name, columns, limit) as rows:
+                if output is Format.CSV:
+                    _write_csv(columns, rows)
+                else:
+                    _write_json(rows)
         except NOT_BUILT as error:
-            raise NotReady(f"the report {name} is not built: run `chat-telemetry migrate`, then `dbt build`") from error
+            raise _not_built(name) from error
+        except sqlstate.InsufficientPrivilege as error:
+            grant = f"grant select on {SCHEMA}.{identifier(name)} to {READER}"
+            raise DatabaseFailed(f"{error.diag.message_primary}: `{grant}` allows it") from error
 
 
 def show(connection: psycopg.Connection, name: str, limit: int) -> None:
     """Print the first `limit` rows as a table, with a note if there are more."""
-    counted = sql.SQL("select *, count(*) over () from ({}) as report {}").format(_rows(name), _limit(limit))
-    cursor = connection.execute(counted)
-    rows = cursor.fetchall()
-    columns = [column.name for column in cursor.description or ()][:-1]
-    narrow_columns = REPORTS[name].narrow_columns if name in REPORTS else tuple(columns)
-    print_table(columns, [row[:-1] for row in rows], narrow_columns)
-    total = rows[0][-1] if rows else 0
-    if total > len(rows):
-        typer.echo(f"{len(rows)} of {total:,} rows: --limit shows more")
-    elif not rows:
+    columns = _columns(connection, name)
+    with _open(connection, name, columns, limit) as rows:
+        found = list(rows)
+    objects = [_decode(row.object) for row in found]
+    names = [*(objects[0] if objects else columns)]
+    narrow_columns = REPORTS[name].narrow_columns if name in REPORTS else names
+    print_table(names, [[_value(each[n], columns.get(n, False)) for n in names] for each in objects], narrow_columns)
+    total = found[0].total if found else 0
+    if total > len(found):
+        typer.echo(f"{len(found)} of {total:,} rows: --limit shows more")
+    elif not found:
         typer.echo("no rows: the log has no chat requests in the days of this report")
 
 
-def _write(connection: psycopg.Connection, name: str, output: Format, limit: int | None) -> None:
-    """PostgreSQL formats the rows, so that no number is rounded by a float."""
-    rows = sql.SQL("{} {}").format(_rows(name), _limit(limit))
+def _columns(connection: psycopg.Connection, name: str) -> dict[str, bool]:
+    """The columns of a report, and whether their numbers have decimals. The rows that are read next may have others.
+
+    Raises UsageError if there is no report of this name, and NotReady if it is not built.
+    """
+    columns = columns_of(connection, name, of_any_kind=name in REPORTS)
+    if not columns and name in REPORTS:
+        raise _not_built(name)
+    if not columns:
+        raise UsageError(f"there is no report {name!r}: choose one of {', '.join(REPORTS)}")
+    return columns
+
+
+def _open(
+    connection: psycopg.Connection, name: str, columns: dict[str, bool], limit: int | None
+) -> AbstractContextManager[Iterator[Row]]:
+    of_a_user = "1, 2" if len(columns) > 1 else "1"
+    return open_rows(connection, name, REPORTS[name].order_by if name in REPORTS else of_a_user, limit)
+
+
+def _not_built(name: str) -> NotReady:
+    return NotReady(f"the report {name} is not built: run `chat-telemetry migrate`, then `dbt build`")
+
+
+def _write_csv(columns: dict[str, bool], rows: Iterator[Row]) -> None:
+    writer = csv.writer(codecs.getwriter("utf-8")(sys.stdout.buffer), lineterminator="\n")
+    objects = (_decode(row.object) for row in rows)
+    first = next(objects, None)
+    writer.writerow(first or columns)
+    if first:
+        writer.writerow(map(_text, first.values()))
+    writer.writerows(map(_text, each.values()) for each in objects)
+
+
+def _write_json(rows: Iterator[Row]) -> None:
     stdout = sys.stdout.buffer
-    if output is Format.CSV:
-        copy = sql.SQL("copy ({}) to stdout with (format csv, header)").format(rows)
-        with connection.cursor() as cursor, cursor.copy(copy) as blocks:
-            stdout.writelines(blocks)
-        return
-    objects = connection.execute(sql.SQL("select to_json(report)::text from ({}) as report").format(rows))
-    stdout.write(b"[" + b",\n".join(row[0].encode() for row in objects) + b"]\n")
+    before = b"["
+    for row in rows:
+        stdout.write(before + row.object.encode())
+        before = b",\n"
+    stdout.write(b"]\n" if before != b"[" else b"[]\n")
 
 
-def _reports(connection: psycopg.Connection) -> set[str]:
-    """The reports in this database, including those that users added."""
-    rows = connection.execute("select matviewname from pg_catalog.pg_matviews where schemaname = %s", [SCHEMA])
-    return {name for (name,) in rows}
+def _text(value: msgspec.Raw) -> str | None:
+    """The characters of a string, None for null, and the JSON of anything else: a number has all its digits."""
+    content = bytes(value)
+    if content == b"null" or content.startswith(b'"'):
+        text: str | None = msgspec.json.decode(content)
+        return text
+    return content.decode()
 
 
-def _rows(name: str) -> sql.Composable:
-    order_by = sql.SQL(REPORTS[name].order_by if name in REPORTS else "1, 2")
-    return sql.SQL("select * from {} order by {}").format(sql.Identifier(SCHEMA, name), order_by)
-
-
-def _limit(limit: int | None) -> sql.Composable:
-    return sql.SQL("limit {}").format(limit) if limit else sql.SQL("")
+def _value(value: msgspec.Raw, has_decimals: bool) -> object:
+    """A value of a table. A number is exact, an array or an object is its JSON."""
+    content = bytes(value)
+    if content in (b"true", b"false"):
+        return content == b"true"
+    text = _text(value)
+    if text is None or content.startswith((b'"', b"[", b"{")):
+        return text
+    is_integer = not has_decimals and INTEGER.fullmatch(text)
+    return int(text) if is_integer else Decimal(text)

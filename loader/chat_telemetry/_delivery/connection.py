@@ -96,9 +96,11 @@ _connect_until: ContextVar[float] = ContextVar("_connect_until", default=_NEVER)
 # connection cancels it. Without a cancelled statement each attempt at a locked table would leave a session that waits.
 _CANCEL_ABANDONED = b"""
     select pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity
-    where pid = %s and usename = current_user and state = 'active'
-        and application_name = pg_catalog.current_setting('application_name')
-        and query like '%%insert into public.chat_telemetry_log %%'
+    where pid operator(pg_catalog.=) %s::pg_catalog.int4
+        and usename operator(pg_catalog.=) current_user
+        and state operator(pg_catalog.=) 'active'
+        and application_name operator(pg_catalog.=) pg_catalog.current_setting('application_name')
+        and query operator(pg_catalog.~~) '%%insert into public.chat_telemetry_log %%'
 """
 
 

@@ -1,4 +1,8 @@
-"""The statements that insert lines into `public.chat_telemetry_log`, made of its columns, and their parameter."""
+"""The statements that insert lines into `public.chat_telemetry_log`, made of its columns, and their parameter.
+
+The search_path of the login may begin with a schema in which others create functions and operators. Therefore every
+name is qualified: a type, a function, an operator. NULLIF is not used, because it calls the first `=` in that path.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from chat_telemetry._record import COLUMNS, TelemetryRecord
 
 # The type that the text of a JSON value is cast to; a type that is not listed is text. Integers are cast to numeric,
 # which the assignment to an integer column rounds: a cast of the text 12.5 to integer would fail.
-_SQL_TYPES = {UUID: "uuid", datetime: "timestamptz", bool: "boolean", int: "numeric"}
+_SQL_TYPES = {UUID: "uuid", datetime: "timestamptz", bool: "bool", int: "numeric"}
 
 # A NUL character in JSON, behind an even number of backslashes.
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
@@ -36,8 +40,10 @@ def _value(position: int, annotation: Any) -> str:
     """The SQL expression for the value at this position of a line, from 0."""
     (plain,) = {*(get_args(annotation) or [annotation])} - {NoneType}
     if get_origin(plain) is list:
-        return f"nullif(line -> {position}, 'null')"
-    return f"(line ->> {position})::{_SQL_TYPES[plain]}" if plain in _SQL_TYPES else f"line ->> {position}"
+        array = f"(line operator(pg_catalog.->) {position})"
+        return f"case when {array} operator(pg_catalog.<>) 'null'::pg_catalog.jsonb then {array} end"
+    text = f"(line operator(pg_catalog.->>) {position})"
+    return f"{text}::pg_catalog.{_SQL_TYPES[plain]}" if plain in _SQL_TYPES else text
 
 
 _TYPES = get_type_hints(TelemetryRecord)
@@ -66,19 +72,22 @@ INSERT_WITHOUT_CONVERSATION = _statement("null")
 INSERT_KNOWN_CONVERSATIONS = _statement(f"""
     case when pg_catalog.row_security_active('public.chat_conversations') then {_CONVERSATION_ID} else (
         select known.conversation_id from public.chat_conversations as known
-        where known.conversation_id = {_CONVERSATION_ID}
+        where known.conversation_id operator(pg_catalog.=) {_CONVERSATION_ID}
     ) end
 """)  # noqa: S608 - made of column names
 
-_USER_DIGEST = f"pg_catalog.sha256(pg_catalog.convert_to(({_VALUES['user_id']})::text, 'UTF8'))"
+_USER_DIGEST = f"pg_catalog.sha256(pg_catalog.convert_to({_VALUES['user_id']}::pg_catalog.text, 'UTF8'))"
 # The users of the lines, into the table that the migrations made. A user who was erased stays erased.
 INSERT_USERS = f"""
     insert into auth.users (id)
     select distinct {_VALUES["user_id"]} as user_id
     from pg_catalog.jsonb_array_elements(%s) as line
-    where pg_catalog.obj_description('auth.users'::pg_catalog.regclass, 'pg_class') like 'Made by chat-telemetry%%'
+    where pg_catalog.starts_with(
+            pg_catalog.obj_description('auth.users'::pg_catalog.regclass, 'pg_class'), 'Made by chat-telemetry'
+        )
         and not exists (
-            select from public.chat_telemetry_erased_users as erased where erased.user_digest = {_USER_DIGEST}
+            select from public.chat_telemetry_erased_users as erased
+            where erased.user_digest operator(pg_catalog.=) {_USER_DIGEST}
         )
     order by user_id
     on conflict do nothing
@@ -86,7 +95,8 @@ INSERT_USERS = f"""
 """.encode()  # noqa: S608 - made of column names
 # For a line whose user was erased: whether the line is from before that.
 IS_OF_ERASED_USER = f"""
-    select erased.erased_at >= {_VALUES["created_at"]}
+    select erased.erased_at operator(pg_catalog.>=) {_VALUES["created_at"]}
     from pg_catalog.jsonb_array_elements(%s) as line
-    inner join public.chat_telemetry_erased_users as erased on erased.user_digest = {_USER_DIGEST}
+    inner join public.chat_telemetry_erased_users as erased
+        on erased.user_digest operator(pg_catalog.=) {_USER_DIGEST}
 """.encode()  # noqa: S608 - made of column names

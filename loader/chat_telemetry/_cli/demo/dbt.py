@@ -16,19 +16,15 @@ from chat_telemetry._cli.sql_project import project_directory
 # The events of dbt for a finished seed, model or test.
 FINISHED = ("LogSeedResult", "LogModelResult", "LogTestResult")
 
-PORT = "CHAT_TELEMETRY_DBT_PORT"
-# dbt 1.12 reads a .env file in the working directory or above it, which may belong to an application.
-NO_DOTENV = {"PYTHON_DOTENV_DISABLED": "1"}
-
 Notify = Callable[[str, int, int], None]
 
 
-def build(directory: Path, port: int, notify: Notify, lock: int) -> int:
+def build(directory: Path, port: int, passfile: Path, notify: Notify, lock: int) -> int:
     """Run `dbt build` as telemetry_transformer. Returns how many seeds, models and tests it ran.
 
-    dbt keeps the descriptor of the lock open: if the demo is killed, no other begins before this dbt has ended. Calls
-    `notify` for each finished node with its name, its number and the total. Raises CommandError with the messages of
-    dbt if one fails.
+    `passfile` has its password. dbt keeps the descriptor of the lock open: if the demo is killed, no other begins
+    before this dbt has ended. Calls `notify` for each finished node with its name, its number and the total. Raises
+    CommandError with the messages of dbt if one fails.
     """
     arguments = [
         "build",
@@ -38,7 +34,7 @@ def build(directory: Path, port: int, notify: Notify, lock: int) -> int:
     ]
     with subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments],
-        env={**os.environ, **NO_DOTENV, PORT: str(port)},
+        env={**os.environ, **_variables(port, passfile)},
         pass_fds=[lock],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -57,10 +53,19 @@ def build(directory: Path, port: int, notify: Notify, lock: int) -> int:
     return finished
 
 
-def command(port: int) -> str:
+def command(port: int, passfile: Path) -> str:
     """The shell command that runs dbt on this database again."""
-    dbt = Path(sys.executable).with_name("dbt")
-    return f"{PORT}={port} {shlex.join([str(dbt), 'build', *_paths()])}"
+    dbt = str(Path(sys.executable).with_name("dbt"))
+    assignments = [f"{name}={shlex.quote(text)}" for name, text in _variables(port, passfile).items()]
+    return " ".join([*assignments, shlex.join([dbt, "build", *_paths()])])
+
+
+def _variables(port: int, passfile: Path) -> dict[str, str]:
+    return {
+        "PYTHON_DOTENV_DISABLED": "1",  # dbt 1.12 reads a .env file in the working directory, perhaps of an application
+        "PGPASSFILE": str(passfile),  # libpq reads it, because the target `demo` has an empty password
+        "CHAT_TELEMETRY_DBT_PORT": str(port),
+    }
 
 
 def _paths() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -18,6 +19,7 @@ from rich.console import Console
 from chat_telemetry import _default_client
 from chat_telemetry._cli.demo import dbt, server
 from chat_telemetry._cli.demo.generator import generate
+from chat_telemetry._cli.demo.passwords import READER, read_or_create_passwords
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.errors import CommandError, UsageError
 from chat_telemetry._cli.options import connect
@@ -31,7 +33,8 @@ FLUSH_TIMEOUT_S = 60.0
 
 GOODBYE = """\
 
-A BI tool connects with   {url}  (schema chat_reports)
+A BI tool connects with   {address}  (schema chat_reports)
+Its password              is in {file}
 A whole report            {cli} report token_cost --database-url {url}
 psql                      {psql} {url}
 New requests, and dbt     {cli} demo{where}
@@ -44,16 +47,20 @@ def run(directory: Path, port: int, requests: int) -> None:
     with server.only_one(directory) as lock:
         with _stage("PostgreSQL 18 with the database `chat`"):
             postgres = server.start(directory, port)
-            server.prepare(postgres)
+            passwords = read_or_create_passwords(directory)
+            server.prepare(postgres, passwords.by_role)
         if postgres.port != port:
             typer.echo(f"    it listens on port {postgres.port}, because {port} was in use when it started", err=True)
+        if passwords.are_new:
+            typer.echo(f"    {READER} has the password {passwords.by_role[READER]}, kept in {passwords.file}", err=True)
         with _stage("chat requests of the last 30 days through persist_telemetry"):
             _send(postgres, requests)
         typer.echo(f"    {_default_client.stats()}", err=True)
         with _stage("dbt build") as progress:
-            count = dbt.build(directory, postgres.port, progress, lock)
+            count = dbt.build(directory, postgres.port, passwords.file, progress, lock)
         typer.echo(f"    {count} seeds, models and tests, all passed", err=True)
-        _show(postgres, directory)
+        _show(server.url(postgres, READER, passwords.file))
+        _say_goodbye(postgres, directory, passwords.file)
 
 
 def end(directory: Path, delete: bool) -> None:
@@ -78,8 +85,8 @@ def _stage(name: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _send(postgres: EmbeddedPostgres, count: int) -> None:
-    """The chat application of the demo: it calls persist_telemetry as service_role."""
-    os.environ[DATABASE_URL] = postgres.conninfo(server.DATABASE, "service_role")
+    """The chat application of the demo: it calls persist_telemetry as telemetry_writer."""
+    os.environ[DATABASE_URL] = postgres.conninfo(server.DATABASE, "telemetry_writer")
     records = generate(count, datetime.now(UTC))
     with connect(postgres.conninfo(server.DATABASE)) as connection:
         while burst := list(islice(records, BURST)):
@@ -90,19 +97,24 @@ def _send(postgres: EmbeddedPostgres, count: int) -> None:
                 raise CommandError(f"not every record was stored: {_default_client.stats()}; run the demo again")
 
 
-def _show(postgres: EmbeddedPostgres, directory: Path) -> None:
-    with connect(postgres.conninfo(server.DATABASE)) as connection:
+def _show(url: str) -> None:
+    with connect(url) as connection:
         for name in REPORTS:
             typer.echo(f"\n{name}")
             show(connection, name, REPORT_ROWS)
-    where = "" if directory == Path(".demo") else f" --directory {directory}"
+
+
+def _say_goodbye(postgres: EmbeddedPostgres, directory: Path, passfile: Path) -> None:
+    """Each command can be copied into a shell."""
     typer.echo(
         GOODBYE.format(
-            url=server.reader_url(postgres),
-            psql=postgres.bin_path / "psql",
-            dbt=dbt.command(postgres.port),
-            cli=_own_command(),
-            where=where,
+            address=server.url(postgres, READER),
+            file=passfile,
+            url=shlex.quote(server.url(postgres, READER, passfile)),
+            psql=shlex.quote(str(postgres.bin_path / "psql")),
+            dbt=dbt.command(postgres.port, passfile),
+            cli=shlex.quote(_own_command()),
+            where="" if directory == Path(".demo") else f" --directory {shlex.quote(str(directory))}",
         )
     )
 

@@ -6,9 +6,10 @@ import fcntl
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil  # type: ignore[import-untyped]  # the embedded PostgreSQL needs it too
 import psycopg
@@ -17,11 +18,10 @@ from psycopg import sql
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.errors import CommandError
 from chat_telemetry._cli.migrations import apply_migrations
-from chat_telemetry._cli.options import connect
+from chat_telemetry._cli.options import connect, transaction
 from chat_telemetry._cli.postgres_cluster import ClusterError
 
 DATABASE = "chat"
-PASSWORD = "demo"  # noqa: S105 - of a server that only this machine reaches
 LOCK_FILE = "demo.lock"
 INITIALISED = "initialised"
 PORTS_TRIED = 100
@@ -56,21 +56,24 @@ def start(directory: Path, port: int) -> EmbeddedPostgres:
     return server
 
 
-def prepare(server: EmbeddedPostgres) -> None:
-    """Create and migrate the database `chat`, and let the three roles log in."""
+def prepare(server: EmbeddedPostgres, passwords: Mapping[str, str]) -> None:
+    """Create and migrate the database `chat`, and let its roles log in: these ones by TCP, telemetry_writer locally."""
     with connect(server.conninfo()) as connection:
-        if not connection.execute("select from pg_database where datname = %s", [DATABASE]).fetchall():
+        with transaction(connection):
+            found = connection.execute("select from pg_database where datname = %s", [DATABASE]).fetchall()
+        if not found:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
     apply_migrations(server.conninfo(DATABASE))
     with connect(server.conninfo(DATABASE)) as connection:
-        connection.execute("alter role service_role login")
-        for role in ("telemetry_reader", "telemetry_transformer"):
-            _let_log_in(connection, role)
+        connection.execute("alter role telemetry_writer login")
+        for role, password in passwords.items():
+            _let_log_in(connection, role, password)
 
 
-def reader_url(server: EmbeddedPostgres) -> str:
-    """The connection string for a BI tool."""
-    return f"postgresql://telemetry_reader:{PASSWORD}@127.0.0.1:{server.port}/{DATABASE}"
+def url(server: EmbeddedPostgres, role: str, passfile: Path | None = None) -> str:
+    """The connection string of a role. With `passfile`, libpq finds the password there."""
+    parameters = f"?passfile={quote(str(passfile))}" if passfile else ""
+    return f"postgresql://{role}@127.0.0.1:{server.port}/{DATABASE}{parameters}"
 
 
 def stop(directory: Path) -> bool:
@@ -99,9 +102,10 @@ def _initdb_runs(data: Path) -> bool:
     return any(p.info["name"] == "initdb" and str(data) in (p.info["cmdline"] or ()) for p in processes)
 
 
-def _let_log_in(connection: psycopg.Connection, role: str) -> None:
-    statement = sql.SQL("alter role {} login password {}").format(sql.Identifier(role), sql.Literal(PASSWORD))
-    connection.execute(statement)
+def _let_log_in(connection: psycopg.Connection, role: str, password: str) -> None:
+    """As psql's \\password: only a hash is sent, so that no log of the server can have the password."""
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    connection.execute(sql.SQL("alter role {} login password {}").format(sql.Identifier(role), sql.Literal(verifier)))
 
 
 def _free_port(wanted: int) -> int:
