@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from chat_telemetry._cli.errors import CommandError, UsageError
+from chat_telemetry._cli.errors import UsageError
 from chat_telemetry._cli.migrations import apply_migrations, hand_over, migration_status, roll_back_last
-from chat_telemetry._cli.options import DatabaseUrl
+from chat_telemetry._cli.options import DatabaseUrl, ask
 
 
 def migrate(
@@ -63,8 +62,5 @@ def _roll_back(conninfo: str, yes: bool) -> None:
     if newest is None:
         typer.echo("nothing to do: no migration is applied")
         return
-    if not yes and not sys.stdin.isatty():
-        raise UsageError("--rollback asks for confirmation and there is no terminal: add --yes")
-    if not yes and not typer.confirm(f"Undo {newest}?", err=True):
-        raise CommandError("nothing was rolled back")
+    ask(f"Undo {newest}?", what="--rollback", yes=yes, if_no="nothing was rolled back")
     roll_back_last(conninfo, lambda name: typer.echo(f"rolled back {name}"))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, LiteralString
 
 import psycopg
 import typer
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
-from chat_telemetry._cli.errors import UsageError
+from chat_telemetry._cli.errors import CommandError, UsageError
 from chat_telemetry._database_url import EXPECTED, fault, normalized
 
 CONNECT_TIMEOUT_S = 10
+# `set local`, so that a pooler hands none of them to another client.
+OWN_SETTINGS: LiteralString = "set local search_path = pg_catalog, pg_temp; set local lock_timeout = '10s'"
 
 
 def _checked(conninfo: str) -> str:
@@ -41,12 +45,12 @@ def _database_url(check: Callable[[str], str] | None) -> Any:
 
 
 DatabaseUrl = Annotated[str, _database_url(_checked)]
-# For a command that has subcommands, which check their own option: without a value, and not checked.
-DatabaseUrlOfGroup = Annotated[str | None, _database_url(None)]
+# For a command that does not always need a database, or has subcommands: it may be missing, and is not checked.
+DatabaseUrlIfNeeded = Annotated[str | None, _database_url(None)]
 
 
-def checked_of_group(conninfo: str | None) -> str:
-    """The checked value of DatabaseUrlOfGroup. Raises UsageError if there is none."""
+def needed(conninfo: str | None) -> str:
+    """The checked value of DatabaseUrlIfNeeded. Raises UsageError if there is none."""
     if conninfo is None:
         raise UsageError("Missing option '--database-url' (see chat-telemetry --help)")
     return _checked(conninfo)
@@ -55,5 +59,28 @@ def checked_of_group(conninfo: str | None) -> str:
 def connect(conninfo: str) -> psycopg.Connection:
     """A connection in autocommit. Raises psycopg.OperationalError within 10 s if the server does not answer."""
     return psycopg.connect(
-        conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, application_name="chat-telemetry"
+        conninfo,
+        autocommit=True,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        application_name="chat-telemetry",
+        # A pooler runs each transaction in another session, where a prepared statement does not exist.
+        prepare_threshold=None,
     )
+
+
+@contextmanager
+def transaction(connection: psycopg.Connection) -> Iterator[None]:
+    """A transaction that waits for no lock for long, and in which names are PostgreSQL's, whatever the search_path."""
+    with connection.transaction():
+        connection.execute(OWN_SETTINGS)
+        yield
+
+
+def ask(question: str, *, what: str, yes: bool, if_no: str) -> None:
+    """Ask on the terminal, unless `yes`. Raises UsageError without a terminal, and CommandError if the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{what} asks for confirmation and there is no terminal: add --yes")
+    if not typer.confirm(question, err=True):
+        raise CommandError(if_no)
