@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -147,6 +148,17 @@ def test_the_question_names_users_rows_and_database(
     assert cli("erase", *map(str, users), "--no-dbt").err.endswith("error: nothing was erased\n")
     assert questions[0].startswith(f"Erase 2 users with 14 rows of the log of {database.name} on ")
     assert (count(database), query(database, ERASED, "")) == (14, [])
+
+
+def test_a_batch_reads_only_its_own_rows_by_the_index(database: Database, users: list[uuid.UUID]) -> None:
+    with database.connect() as connection:
+        connection.execute(ASK, {"user": users[0], "conversation": None, "rows": 2000})
+        connection.execute("vacuum analyze public.chat_telemetry_log")
+        connection.execute(log.IN_ORDER.replace("local", ""))
+        batch = {"user": users[0], "until": "infinity", "most": 10}
+        plan = "\n".join(row for (row,) in connection.execute(f"explain (analyze) {log.DELETE_ROWS}", batch))
+    assert re.search("Index Scan using idx_chat_telemetry_user_id .* rows=10", plan), plan
+    assert "Sort" not in plan
 
 
 def test_the_user_is_noted_before_a_row_is_deleted(

@@ -85,8 +85,8 @@ def _erase(erasure: Erasure, conninfo: str, *, runs_dbt: bool, yes: bool) -> Non
             with stage("dbt run") as show:
                 erasure.models = reports.run(show)
         dbt = None if reports is None else reports.connection
-        with stage("statistics"):
-            erasure.left += clean_statistics(log.connection, dbt, tables_of(log))
+        with stage("dead rows and statistics") as show:
+            erasure.left += clean_statistics(log.connection, dbt, tables_of(log), show)
         erasure.left += _clean_files(erasure)
         erasure.left += find_remains(log, dbt, users)
         for user in erasure.users:

@@ -58,23 +58,31 @@ insert into public.chat_telemetry_erased_users as erased (user_digest)
 select sha256(convert_to(id::text, 'UTF8')) from unnest(%s::uuid[]) as id
 on conflict (user_digest) do update set erased_at = excluded.erased_at
 """
-# In the order of the index, because without statistics the planner cannot know that a user has few rows.
+# From the newest row to the oldest one: a batch begins where the last one ended, and reads no dead rows again. Without
+# statistics the planner cannot know that a user may have many rows, and would sort all of them for each batch.
+IN_ORDER: LiteralString = "set local enable_sort = off"
 DELETE_ROWS: LiteralString = """
-delete from public.chat_telemetry_log
-where user_id = %(user)s and log_id = any(array(
-    select log_id from public.chat_telemetry_log where user_id = %(user)s order by created_at desc limit %(most)s
-))
+with batch as materialized (
+    select log_id, created_at from public.chat_telemetry_log
+    where user_id = %(user)s and created_at <= %(until)s
+    order by created_at desc
+    limit %(most)s
+),
+
+deleted as (
+    delete from public.chat_telemetry_log
+    where log_id = any(array(select log_id from batch)) and user_id = %(user)s
+    returning 1
+)
+
+select (select count(*) from deleted), min(created_at)::text from batch
 """
-DELETE_CONVERSATIONS: LiteralString = """
-delete from public.chat_conversations
-where user_id = %(user)s and conversation_id = any(array(
-    select conversation_id from public.chat_conversations where user_id = %(user)s limit %(most)s
-))
-"""
+CONVERSATIONS_OF: LiteralString = "select conversation_id from public.chat_conversations where user_id = any(%s)"
+DELETE_CONVERSATIONS: LiteralString = "delete from public.chat_conversations where conversation_id = any(%s)"
 # The loader inserts unknown users, but none who was noted. The lock waits for its statements that began before the
 # note. Inserts into the log do not wait for it.
 LOCK_USERS: LiteralString = "lock table auth.users in share row exclusive mode"
-DELETE_USER: LiteralString = "delete from auth.users where id = %(user)s"
+DELETE_USER: LiteralString = "delete from auth.users where id = %s"
 
 Show = Callable[[str], object]
 
@@ -126,10 +134,10 @@ class Log:
         """Raises CommandError if rows of an application refer to the users: they would be deleted or changed, too."""
         with transaction(self.connection):
             for schema, table, column, is_to_users in self.connection.execute(REFERENCES, {"own": self.own_tables}):
-                ids = sql.SQL("unnest({}::uuid[])" if is_to_users else _CONVERSATIONS_OF).format(list(users))
-                query = sql.SQL("select from {} where {} in (select {}) limit 1")
-                where = (sql.Identifier(schema, table), sql.Identifier(column), ids)
-                if self.connection.execute(query.format(*where)).rowcount:
+                ids = sql.SQL("select unnest(%s::uuid[])" if is_to_users else CONVERSATIONS_OF)
+                query = sql.SQL("select from {} where {} in ({}) limit 1")
+                query_of_users = query.format(sql.Identifier(schema, table), sql.Identifier(column), ids)
+                if self.connection.execute(query_of_users, [list(users)]).rowcount:
                     raise CommandError(
                         f"rows of {schema}.{table} refer to the user, and only tables of chat-telemetry are changed: "
                         "delete the user as your application does, then run this command again"
@@ -142,18 +150,16 @@ class Log:
 
     def delete(self, user: ErasedUser, show: Show) -> None:
         """Delete what the log and the tables that the migrations made have of the user."""
-        while deleted := self._delete(DELETE_ROWS, user, BATCH_ROWS):
-            user.log_rows += deleted
-            show(f"{user.log_rows:,} rows of the log")
+        while self._delete_rows(user, show):
+            pass
         if CONVERSATIONS in self.own_tables:
-            while deleted := self._delete(DELETE_CONVERSATIONS, user, BATCH_CONVERSATIONS):
-                user.conversations += deleted
-                show(f"{user.conversations:,} conversations")
+            while self._delete_conversations(user, show):
+                pass
         if self.has_own_users:
             with transaction(self.connection):
                 self.connection.execute(LOCK_USERS)
                 # A foreign key deletes the rows of the log that were added meanwhile.
-                user.auth_users += self.connection.execute(DELETE_USER, {"user": user.user_id}).rowcount
+                user.auth_users += self.connection.execute(DELETE_USER, [user.user_id]).rowcount
 
     def is_in_users_of_others(self, user: UUID) -> bool:
         """Whether auth.users is the application's or Supabase's, and may have the user: this role may not see it."""
@@ -166,9 +172,24 @@ class Log:
         except sqlstate.InsufficientPrivilege:
             return True
 
-    def _delete(self, statement: LiteralString, user: ErasedUser, most: int) -> int:
+    def _delete_rows(self, user: ErasedUser, show: Show) -> bool:
+        """Delete the rows that are there now, batch by batch. Returns whether there were any."""
+        before, until = user.log_rows, "infinity"
+        while until:
+            with transaction(self.connection):
+                self.connection.execute(IN_ORDER)
+                batch = {"user": user.user_id, "until": until, "most": BATCH_ROWS}
+                deleted, until = self.connection.execute(DELETE_ROWS, batch).fetchone() or (0, None)
+            user.log_rows += deleted
+            show(f"{user.log_rows:,} rows of the log")
+        return user.log_rows > before
+
+    def _delete_conversations(self, user: ErasedUser, show: Show) -> bool:
         with transaction(self.connection):
-            return self.connection.execute(statement, {"user": user.user_id, "most": most}).rowcount
-
-
-_CONVERSATIONS_OF: LiteralString = "conversation_id from public.chat_conversations where user_id = any({}::uuid[])"
+            ids = [found for (found,) in self.connection.execute(CONVERSATIONS_OF, [[user.user_id]])]
+        for start in range(0, len(ids), BATCH_CONVERSATIONS):
+            with transaction(self.connection):
+                batch = ids[start : start + BATCH_CONVERSATIONS]
+                user.conversations += self.connection.execute(DELETE_CONVERSATIONS, [batch]).rowcount
+            show(f"{user.conversations:,} conversations")
+        return bool(ids)

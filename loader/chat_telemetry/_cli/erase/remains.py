@@ -20,9 +20,7 @@ IDS = {LOG: "user_id", **dict.fromkeys(COUNTED, "user_id"), CONVERSATIONS: "user
 ARRIVED = "something wrote it meanwhile: records of the user, or the application. Stop that and run this command again"
 NO_DBT = "the next whole `dbt run` removes it; run this command again after it"
 COUNTED_AFTER_DBT = "requests of the user arrived, or another run of dbt was at work: run this command again"
-REPORT_AFTER_DBT = (
-    "not of the installed dbt project: run dbt in its own project, or drop it, then run this command again"
-)
+REPORT_AFTER_DBT = "the installed dbt project did not refresh it: run dbt in the project that makes it, or drop it"
 
 # A report that was made from the rollups as they are now has no other users than these. Its last day may be that of
 # the last run.

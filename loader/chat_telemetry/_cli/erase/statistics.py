@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors as sqlstate
 from psycopg import sql
 
+from chat_telemetry._cli.erase.log import Show
 from chat_telemetry._cli.erase.remains import Remains
 from chat_telemetry._cli.options import transaction
 
@@ -20,7 +21,7 @@ LOCK_TRIES = 20
 LOCK_PAUSE_S = 1.0
 
 TABLES: LiteralString = """
-select n.nspname, c.relname, c.relkind = 'm', pg_has_role(c.relowner, 'usage') or pg_has_role(d.datdba, 'usage')
+select n.nspname, c.relname, pg_has_role(c.relowner, 'usage') or pg_has_role(d.datdba, 'usage')
 from pg_class as c
 inner join pg_namespace as n on n.oid = c.relnamespace
 inner join pg_database as d on d.datname = current_database()
@@ -52,19 +53,26 @@ group by 1, 2
 
 
 def clean_statistics(
-    owner: psycopg.Connection, dbt: psycopg.Connection | None, tables: Sequence[str]
+    owner: psycopg.Connection, dbt: psycopg.Connection | None, tables: Sequence[str], show: Show
 ) -> Iterator[Remains]:
     """Vacuum and analyze the tables and all reports, each as a role that may. Yields what could not be done."""
-    with transaction(owner):
-        relations = owner.execute(TABLES, {"tables": list(tables)}).fetchall()
-    for schema, name, is_report, owner_may in relations:
-        role = dbt if dbt is not None and is_report else owner
-        may = role is dbt or owner_may
-        reason = _vacuum(role, sql.Identifier(schema, name)) if may else "this role may not vacuum it"
+    roles = _roles(owner, tables)
+    if dbt is not None:
+        roles |= {table: dbt for table, role in _roles(dbt, []).items() if role and not roles.get(table)}
+    for (schema, name), role in roles.items():
+        show(f"{schema}.{name}")
+        reason = _vacuum(role, sql.Identifier(schema, name)) if role else "this role may not vacuum it"
         if reason:
             advice = f"{reason}: run `vacuum (analyze) {schema}.{name}` as its owner"
             yield Remains(f"dead rows and statistics of {schema}.{name}", advice)
     yield from _refresh_stale(owner, tables)
+
+
+def _roles(connection: psycopg.Connection, tables: Sequence[str]) -> dict[tuple[str, str], psycopg.Connection | None]:
+    """The tables and reports, each with this connection if its role may vacuum it."""
+    with transaction(connection):
+        rows = connection.execute(TABLES, {"tables": list(tables)}).fetchall()
+    return {(schema, name): connection if may else None for schema, name, may in rows}
 
 
 def _vacuum(connection: psycopg.Connection, table: sql.Identifier) -> str | None:
