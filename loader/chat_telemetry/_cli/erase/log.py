@@ -16,6 +16,8 @@ from chat_telemetry._cli.options import transaction
 
 # Each batch is a transaction: nobody waits long for its locks, and a killed command loses one of them at most.
 BATCH_ROWS = 5000
+# The second pass deletes the rows that were added during the first one. More could never end, if the user chats on.
+PASSES = 2
 # If the log has no index by conversation, each conversation costs a scan of the log.
 BATCH_CONVERSATIONS = 20
 
@@ -150,15 +152,14 @@ class Log:
 
     def delete(self, user: ErasedUser, show: Show) -> None:
         """Delete what the log and the tables that the migrations made have of the user."""
-        while self._delete_rows(user, show):
-            pass
+        for _ in range(PASSES):
+            self._delete_rows(user, show)
         if CONVERSATIONS in self.own_tables:
-            while self._delete_conversations(user, show):
-                pass
+            self._delete_conversations(user, show)
         if self.has_own_users:
             with transaction(self.connection):
                 self.connection.execute(LOCK_USERS)
-                # A foreign key deletes the rows of the log that were added meanwhile.
+                # Foreign keys delete what was added since the last batch.
                 user.auth_users += self.connection.execute(DELETE_USER, [user.user_id]).rowcount
 
     def is_in_users_of_others(self, user: UUID) -> bool:
@@ -172,9 +173,9 @@ class Log:
         except sqlstate.InsufficientPrivilege:
             return True
 
-    def _delete_rows(self, user: ErasedUser, show: Show) -> bool:
-        """Delete the rows that are there now, batch by batch. Returns whether there were any."""
-        before, until = user.log_rows, "infinity"
+    def _delete_rows(self, user: ErasedUser, show: Show) -> None:
+        """Delete the rows that are there now, batch by batch."""
+        until = "infinity"
         while until:
             with transaction(self.connection):
                 self.connection.execute(IN_ORDER)
@@ -182,9 +183,8 @@ class Log:
                 deleted, until = self.connection.execute(DELETE_ROWS, batch).fetchone() or (0, None)
             user.log_rows += deleted
             show(f"{user.log_rows:,} rows of the log")
-        return user.log_rows > before
 
-    def _delete_conversations(self, user: ErasedUser, show: Show) -> bool:
+    def _delete_conversations(self, user: ErasedUser, show: Show) -> None:
         with transaction(self.connection):
             ids = [found for (found,) in self.connection.execute(CONVERSATIONS_OF, [[user.user_id]])]
         for start in range(0, len(ids), BATCH_CONVERSATIONS):
@@ -192,4 +192,3 @@ class Log:
                 batch = ids[start : start + BATCH_CONVERSATIONS]
                 user.conversations += self.connection.execute(DELETE_CONVERSATIONS, [batch]).rowcount
             show(f"{user.conversations:,} conversations")
-        return bool(ids)
