@@ -12,7 +12,7 @@ create table if not exists public.chat_telemetry_erased_users (
 call chat_rollups.make_private('table public.chat_telemetry_erased_users');
 
 comment on table public.chat_telemetry_erased_users is
-'Users who were deleted from auth.users, so that records that arrive late do not bring them back: one row per user.';
+'Users who were erased, so that records that arrive late do not bring them back: one row per user.';
 comment on column public.chat_telemetry_erased_users.user_digest is
 'sha256 of the text of the id, so that no id of an erased user is left.';
 comment on column public.chat_telemetry_erased_users.erased_at is

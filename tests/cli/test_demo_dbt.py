@@ -38,10 +38,10 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_each_finished_node_is_shown_and_the_errors_are_in_the_message(events: Path, tmp_path: Path) -> None:
     events.write_text("\n".join(json.dumps(event) for event in (OTHER, MODEL, TEST)) + "\nTraceback\n")
-    shown: list[tuple[str, int, int]] = []
+    shown: list[str] = []
     with pytest.raises(CommandError) as failure:
-        dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda *node: shown.append(node), 0)
-    assert shown == [("off_topic", 3, 9), ("unique", 4, 9)]
+        dbt.build(tmp_path, 5432, tmp_path / "pgpass", shown.append, 0)
+    assert shown == ["3 of 9, off_topic", "4 of 9, unique"]
     assert str(failure.value) == f"dbt build failed: FAIL 2; Traceback (see {tmp_path}/logs/dbt.log)"
 
 
@@ -49,26 +49,26 @@ def test_each_finished_node_is_shown_and_the_errors_are_in_the_message(events: P
 def test_a_line_that_is_no_event_is_a_reason(events: Path, tmp_path: Path, line: str) -> None:
     events.write_text(f"{line}\n")
     with pytest.raises(CommandError, match=f"dbt build failed: {line} "):
-        dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda *node: None, 0)
+        dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda text: None, 0)
 
 
 def test_a_build_that_fails_silently_says_that_it_gave_no_reason(events: Path, tmp_path: Path) -> None:
     events.write_text("")
     with pytest.raises(CommandError, match="dbt build failed: dbt gave no reason"):
-        dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda *node: None, 0)
+        dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda text: None, 0)
 
 
 def test_the_finished_nodes_of_a_build_that_passed_are_counted(events: Path, tmp_path: Path) -> None:
     events.write_text("\n".join(json.dumps(event) for event in (OTHER, MODEL, MODEL)) + "\n")
     (tmp_path / "end").write_text("exit 0\n")
-    assert dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda *node: None, 0) == 2
+    assert dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda text: None, 0) == 2
 
 
 def test_dbt_ends_with_an_interrupted_demo(events: Path, tmp_path: Path) -> None:
     events.write_text(json.dumps(MODEL) + "\n")
     (tmp_path / "end").write_text("exec sleep 60\n")
 
-    def interrupt(*node: object) -> None:
+    def interrupt(text: str) -> None:
         raise KeyboardInterrupt
 
     started = time.monotonic()
@@ -81,7 +81,7 @@ def test_the_lock_of_a_killed_demo_lasts_until_its_dbt_has_ended(events: Path, t
     events.write_text(json.dumps(MODEL) + "\n")
     (tmp_path / "end").write_text("exec sleep 60\n")
 
-    def lose_the_lock(*node: object) -> None:
+    def lose_the_lock(text: str) -> None:
         lock.close()
         with (tmp_path / "lock").open() as other, pytest.raises(BlockingIOError):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,7 +16,10 @@ from chat_telemetry._cli.app import app
 from tests.cli.conftest import Cli, count, line, process
 from tests.conftest import Database
 
-COMMANDS = [("migrate",), ("report", "token_cost"), ("load", "in.jsonl"), ("prices",), ("prices", "unset", "gpt-4o")]
+COMMANDS = [
+    *[("migrate",), ("report", "token_cost"), ("load", "in.jsonl"), ("prices",), ("prices", "unset", "gpt-4o")],
+    ("erase", "6f0f6a3e-3f7b-5a0e-9d2e-0c7d8a4b1f00", "--yes"),
+]
 
 
 def test_version_and_help_succeed(cli: Cli) -> None:
@@ -29,6 +32,7 @@ def test_version_and_help_succeed(cli: Cli) -> None:
         assert code in overview.out
     assert {command.callback.__name__ for command in app.registered_commands if command.callback} == {
         "demo",
+        "erase",
         "load",
         "migrate",
         "replay",
@@ -91,6 +95,7 @@ def test_without_arguments_the_help_is_printed(cli: Cli) -> None:
         ("report", "token_cost", "--limit", "0"),
         ("demo", "--port", "99"),
         ("migrate",),
+        ("erase", "6f0f6a3e-3f7b-5a0e-9d2e-0c7d8a4b1f00"),
     ],
     ids=" ".join,
 )

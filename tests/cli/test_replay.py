@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chat_telemetry import TelemetryRecord
-from chat_telemetry._cli import replay
+from chat_telemetry._cli import journal_directory
 from chat_telemetry._delivery.segment import Segment
 from chat_telemetry._encoding import encode
 from tests.cli.conftest import Cli, count
@@ -157,7 +157,7 @@ def test_another_user_is_told_the_command_and_nothing_is_opened_or_created(
     journal = tmp_path / "the journal"
     leave(journal, line(user), line(uuid.uuid4())).release()
     before = {path.name: path.stat() for path in journal.iterdir()}
-    monkeypatch.setattr(replay, "current_user", lambda: os.geteuid() + 1)
+    monkeypatch.setattr(journal_directory, "current_user", lambda: os.geteuid() + 1)
     outcome = cli("replay", "--journal-dir", "the journal", database=database)
     owner = pwd.getpwuid(os.geteuid()).pw_name
     assert (outcome.code, outcome.out, outcome.err) == (
@@ -172,7 +172,7 @@ def test_another_user_is_told_the_command_and_nothing_is_opened_or_created(
 
 def test_a_user_without_a_name_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
-    assert replay._user_name(1234) == "'#1234'"
+    assert journal_directory.user_name(1234) == "'#1234'"
 
 
 def test_a_directory_that_other_users_can_write_to_is_refused(

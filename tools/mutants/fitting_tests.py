@@ -56,6 +56,14 @@ FITTING: dict[str, tuple[str, ...]] = {
         "tests/cli/test_demo_server.py",
         "tests/cli/test_demo.py",
     ),
+    f"{LOADER}_cli/dbt_runner.py": ("tests/cli/test_demo_dbt.py", "tests/cli/test_erase_dbt.py"),
+    f"{LOADER}_cli/journal_directory.py": ("tests/cli/test_replay.py", "tests/cli/test_erase_journals.py"),
+    f"{LOADER}_cli/erase/*": (
+        "tests/cli/test_erase_journals.py",
+        "tests/cli/test_erase.py",
+        "tests/cli/test_erase_dbt.py",
+        "tests/reports/test_erasure.py",
+    ),
     f"{LOADER}_cli/price*.py": ("tests/cli/test_prices.py",),
     f"{LOADER}_cli/logged_models.py": ("tests/cli/test_prices.py",),
     f"{LOADER}_cli/*": (

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from chat_telemetry._cli.demo import demo
+from chat_telemetry._cli.erase import erase
 from chat_telemetry._cli.errors import ExitCode, explain
 from chat_telemetry._cli.load import load
 from chat_telemetry._cli.migrate import migrate
@@ -21,7 +22,7 @@ EXIT_CODES = "\n\n".join(
     [
         "Exit codes:",
         "0: all done",
-        "1: incomplete: lines or records were rejected, a migration or a dbt node failed",
+        "1: incomplete: lines or records were rejected, a migration or a dbt node failed, something of a user is left",
         "2: usage error",
         "3: the database cannot be reached, or rejects the command",
         "4: a requirement is missing: migrations, `dbt build`, an extra of the package",
@@ -37,7 +38,7 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (migrate, load, replay, report, demo):
+for command in (migrate, load, replay, report, erase, demo):
     app.command()(command)
 app.add_typer(prices, name="prices")
 

@@ -97,6 +97,8 @@ def _explain_database(error: psycopg.Error) -> Explained:
             return Explained(
                 f"{message}: connect as a role that is allowed to (docs/cli.md lists them)", ExitCode.DATABASE
             )
+        case sqlstate.LockNotAvailable():
+            return Explained(f"{message}: another session holds the lock", ExitCode.DATABASE)
         case psycopg.OperationalError():
             return Explained(f"{message}: check --database-url and the server", ExitCode.DATABASE)
     return Explained(message, ExitCode.DATABASE)

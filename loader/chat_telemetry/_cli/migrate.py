@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from chat_telemetry._cli.errors import CommandError, ExitCode, UsageError, one_line
+from chat_telemetry._cli.errors import ExitCode, UsageError, one_line
 from chat_telemetry._cli.migrations import Listener, apply_migrations, hand_over, migration_status, roll_back_last
 from chat_telemetry._cli.migrations.rights import lost_rights
-from chat_telemetry._cli.options import DatabaseUrl
+from chat_telemetry._cli.options import DatabaseUrl, ask
 
 RESTRICTS = "_restrict_log_access"
 
@@ -57,8 +57,8 @@ def _apply(conninfo: str, keep_rights: bool, yes: bool) -> None:
         for line in lost:
             typer.echo(f"    {line}", err=True)
         typer.echo("--keep-rights keeps them", err=True)
-        if sys.stdin.isatty() and not yes and not typer.confirm("Remove them?", err=True):
-            raise CommandError("nothing was changed")
+        if sys.stdin.isatty():
+            ask("Remove them?", what="migrate", yes=yes, if_no="nothing was changed")
     applied = apply_migrations(conninfo, _listener("applied"), keep_rights=keep_rights)
     typer.echo(f"{len(applied)} applied, the database is up to date" if applied else "nothing to do: up to date")
 
@@ -100,10 +100,7 @@ def _roll_back(conninfo: str, yes: bool) -> None:
     if newest is None:
         typer.echo("nothing to do: no migration is applied")
         return
-    if not yes and not sys.stdin.isatty():
-        raise UsageError("--rollback asks for confirmation and there is no terminal: add --yes")
-    if not yes and not typer.confirm(f"Undo {newest}?", err=True):
-        raise CommandError("nothing was rolled back")
+    ask(f"Undo {newest}?", what="--rollback", yes=yes, if_no="nothing was rolled back")
     roll_back_last(conninfo, _listener("rolled back"))
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, LiteralString
 
 import psycopg
 import typer
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
-from chat_telemetry._cli.errors import UsageError
+from chat_telemetry._cli.errors import CommandError, UsageError
 from chat_telemetry._database_url import EXPECTED, fault, normalized
 
 CONNECT_TIMEOUT_S = 10
+# `set local`, so that a pooler hands none of them to another client.
+OWN_SETTINGS: LiteralString = "set local search_path = pg_catalog, pg_temp; set local lock_timeout = '10s'"
 
 
 def _checked(conninfo: str) -> str:
@@ -42,12 +45,12 @@ def _database_url(check: Callable[[str], str] | None) -> Any:
 
 
 DatabaseUrl = Annotated[str, _database_url(_checked)]
-# For a command that has subcommands, which check their own option: without a value, and not checked.
-DatabaseUrlOfGroup = Annotated[str | None, _database_url(None)]
+# For a command that does not always need a database, or has subcommands: it may be missing, and is not checked.
+DatabaseUrlIfNeeded = Annotated[str | None, _database_url(None)]
 
 
-def checked_of_group(conninfo: str | None) -> str:
-    """The checked value of DatabaseUrlOfGroup. Raises UsageError if there is none."""
+def needed(conninfo: str | None) -> str:
+    """The checked value of DatabaseUrlIfNeeded. Raises UsageError if there is none."""
     if conninfo is None:
         raise UsageError("Missing option '--database-url' (see chat-telemetry --help)")
     return _checked(conninfo)
@@ -72,10 +75,21 @@ def connect(conninfo: str) -> psycopg.Connection:
 
 @contextmanager
 def transaction(connection: psycopg.Connection, *, rolls_back: bool = False) -> Iterator[None]:
-    """A transaction in which names without a schema are those of PostgreSQL. With `rolls_back`, it changes nothing.
+    """A transaction in which names without a schema are those of PostgreSQL, and which waits for no lock for long.
 
-    Not for a table of others: its triggers may need the search_path of the login.
+    With `rolls_back`, it changes nothing. Not for a table of others, whose triggers may need the search_path of the
+    login.
     """
     with connection.transaction(force_rollback=rolls_back):
-        connection.execute("set local search_path = pg_catalog, pg_temp")
+        connection.execute(OWN_SETTINGS)
         yield
+
+
+def ask(question: str, *, what: str, yes: bool, if_no: str) -> None:
+    """Ask on the terminal, unless `yes`. Raises UsageError without a terminal, and CommandError if the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{what} asks for confirmation and there is no terminal: add --yes")
+    if not typer.confirm(question, err=True):
+        raise CommandError(if_no)

@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from chat_telemetry._cli.logged_models import UNCONFIRMED_DAYS, LoggedModel, State
 from chat_telemetry._cli.price_file import can_be_set, can_be_shown, write_prices
+from chat_telemetry._cli.tables import number
 
 NO_NAME = ("unknown", "")  # the reports call the model of a call unknown if it was logged without one
 NO_PRICES_YET = (None, None, None, None)
@@ -35,12 +36,6 @@ def lines_to_add(models: Sequence[LoggedModel]) -> list[Line]:
 def _named(models: Sequence[LoggedModel]) -> list[LoggedModel]:
     """The unpriced models whose calls have a name."""
     return [model for model in models if model.state is State.UNPRICED and model.name not in NO_NAME]
-
-
-def number(of: int | Sequence[object], noun: str) -> str:
-    """`1 price`, `1,000 prices`."""
-    count = of if isinstance(of, int) else len(of)
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _unpriced(models: Sequence[LoggedModel]) -> Iterator[str]:

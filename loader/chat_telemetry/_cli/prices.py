@@ -17,10 +17,10 @@ from psycopg.rows import class_row
 
 from chat_telemetry._cli.errors import NOT_BUILT, CommandError, DatabaseFailed, NotReady, UsageError, one_line
 from chat_telemetry._cli.logged_models import LoggedModel, logged_models
-from chat_telemetry._cli.options import DatabaseUrl, DatabaseUrlOfGroup, checked_of_group, connect, transaction
-from chat_telemetry._cli.price_advice import advice, lines_to_add, number
+from chat_telemetry._cli.options import DatabaseUrl, DatabaseUrlIfNeeded, connect, needed, transaction
+from chat_telemetry._cli.price_advice import advice, lines_to_add
 from chat_telemetry._cli.price_file import BLANKS, Price, read_prices, write_prices
-from chat_telemetry._cli.tables import print_table
+from chat_telemetry._cli.tables import number, print_table
 
 FAULTS_SHOWN = 20
 LOCK_TIMEOUT_S: Final = 5
@@ -56,7 +56,7 @@ prices = typer.Typer(invoke_without_command=True)
 @prices.callback()
 def show(
     context: typer.Context,
-    database_url: DatabaseUrlOfGroup = None,
+    database_url: DatabaseUrlIfNeeded = None,
     days: Annotated[
         int, typer.Option(min=1, max=36500, metavar="DAYS", help="Show the models of the calls of the last DAYS days.")
     ] = 30,
@@ -71,7 +71,7 @@ def show(
         return
     if missing and as_json:
         raise UsageError("--missing and --json exclude each other")
-    with connect(checked_of_group(database_url)) as connection, transaction(connection):
+    with connect(needed(database_url)) as connection, transaction(connection):
         try:
             models = logged_models(connection, days)
         except NOT_BUILT as error:

@@ -1,8 +1,10 @@
-"""Progress of a load on stderr: a bar with rate and time left on a terminal, otherwise a line every ten seconds."""
+"""Progress on stderr: a bar or a changing line on a terminal, otherwise a line every ten seconds."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -12,8 +14,26 @@ from rich.text import Text
 LINE_EVERY_S = 10.0
 
 
+@contextmanager
+def stage(name: str) -> Iterator[Callable[[str], None]]:
+    """Show the name of a stage, and at its end how long it took. Yields a function that shows where it is."""
+    console = Console(stderr=True, highlight=False)
+    started = shown = time.monotonic()
+
+    def show(text: str) -> None:
+        nonlocal shown
+        status.update(Text(f"{name}: {text}"))
+        if not console.is_terminal and time.monotonic() - shown >= LINE_EVERY_S:
+            shown = time.monotonic()
+            console.print(f"    {name}: {text}", markup=False, soft_wrap=True)
+
+    with console.status(Text(name)) as status:
+        yield show
+    console.print(f"==> {name} ({time.monotonic() - started:.1f} s)", markup=False, soft_wrap=True)
+
+
 class LoadProgress:
-    """The progress of one input. `size` is its length in bytes, None for a pipe."""
+    """The progress of one input of a load. `size` is its length in bytes, None for a pipe."""
 
     def __init__(self, name: str, size: int | None) -> None:
         self._console = Console(stderr=True, highlight=False)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from chat_telemetry._cli.errors import DatabaseFailed, ExitCode, UsageError, one_line
+from chat_telemetry._cli.errors import DatabaseFailed, ExitCode, one_line
+from chat_telemetry._cli.journal_directory import usable
 from chat_telemetry._cli.options import DatabaseUrl, connect
 from chat_telemetry._delivery.dead_letters import FILE_NAME, DeadLetters
-from chat_telemetry._delivery.locked_files import HAS_LOCKS, NEEDS_LOCKS
-from chat_telemetry._delivery.private_files import check_directory, current_user, files_named
+from chat_telemetry._delivery.private_files import files_named
 from chat_telemetry._delivery.recovery import Recovery
 from chat_telemetry._delivery.segment import NAME
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._encoding import longest_line
 from chat_telemetry._errors import DatabaseUnavailable
-from chat_telemetry._settings import from_environment, journal_directory
+from chat_telemetry._settings import from_environment
 
 BATCH_LINES = 1000
 # Nobody's chat waits for this process, so it reads longer lines than a chat application.
@@ -35,9 +34,7 @@ def replay(
     dead_letters: Annotated[bool, typer.Option(help="Send the dead letters again, too.")] = True,
 ) -> None:
     """Send the dead letters and the journals of dead processes. Nothing is stored twice."""
-    if str(journal_dir).startswith("~"):  # as an env file passes it
-        journal_dir = journal_directory(journal_dir)
-    _check(journal_dir)
+    journal_dir = usable(journal_dir, "chat-telemetry replay")
     connect(database_url).close()  # its errors have more detail than those of a store, which must be safe to log
     with closing(Store(database_url)) as store:
         replay = Replay(store, journal_dir.absolute())
@@ -111,31 +108,3 @@ class Replay:
     def _warn(self, text: str) -> None:
         self.is_complete = False
         typer.echo(one_line(text), err=True)
-
-
-def _check(journal_dir: Path) -> None:
-    """Raises UsageError if the directory cannot be used, before anything in it is opened or created."""
-    if not HAS_LOCKS:
-        raise UsageError(NEEDS_LOCKS)
-    if not journal_dir.is_dir():
-        raise UsageError(f"{journal_dir}: no such directory")
-    owner = journal_dir.stat().st_uid
-    if owner != current_user():
-        directory = shlex.quote(str(journal_dir.absolute()))
-        command = f"sudo -u {_user_name(owner)} chat-telemetry replay --journal-dir {directory}"
-        raise UsageError(f"{journal_dir} belongs to another user: run `{command}`")
-    try:
-        check_directory(journal_dir)
-        files_named(NAME, journal_dir)
-    except OSError as error:
-        raise UsageError(error.strerror) from error
-
-
-def _user_name(user: int) -> str:
-    """As `sudo -u` expects it. A user of another container has no name here."""
-    import pwd  # noqa: PLC0415  # Windows has none
-
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return f"'#{user}'"

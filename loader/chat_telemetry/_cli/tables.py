@@ -56,6 +56,12 @@ def format_value(column: str, value: object) -> str:
     return one_line(str(value))
 
 
+def number(of: int | Sequence[object], noun: str) -> str:
+    """`1 price`, `1,000 prices`."""
+    count = of if isinstance(of, int) else len(of)
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _decimals(column: str) -> int:
     if column.endswith("_per_request_usd"):
         return 6

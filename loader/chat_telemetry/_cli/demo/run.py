@@ -6,15 +6,11 @@ import os
 import shlex
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from chat_telemetry import _default_client
 from chat_telemetry._cli.demo import dbt, server
@@ -23,6 +19,7 @@ from chat_telemetry._cli.demo.passwords import READER, read_or_create_passwords
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.errors import CommandError, UsageError
 from chat_telemetry._cli.options import connect
+from chat_telemetry._cli.progress import stage
 from chat_telemetry._cli.referenced_rows import create_referenced_rows
 from chat_telemetry._cli.report import REPORTS, show
 from chat_telemetry._settings import DATABASE_URL
@@ -45,7 +42,7 @@ Stop, or stop and delete  {cli} demo{where} --stop, {cli} demo{where} --delete""
 def run(directory: Path, port: int, requests: int) -> None:
     """Server, chat requests, dbt, reports. Raises CommandError, ClusterError."""
     with server.only_one(directory) as lock:
-        with _stage("PostgreSQL 18 with the database `chat`"):
+        with stage("PostgreSQL 18 with the database `chat`"):
             postgres = server.start(directory, port)
             passwords = read_or_create_passwords(directory)
             server.prepare(postgres, passwords.by_role)
@@ -53,10 +50,10 @@ def run(directory: Path, port: int, requests: int) -> None:
             typer.echo(f"    it listens on port {postgres.port}, because {port} was in use when it started", err=True)
         if passwords.are_new:
             typer.echo(f"    {READER} has the password {passwords.by_role[READER]}, kept in {passwords.file}", err=True)
-        with _stage("chat requests of the last 30 days through persist_telemetry"):
+        with stage("chat requests of the last 30 days through persist_telemetry"):
             _send(postgres, requests)
         typer.echo(f"    {_default_client.stats()}", err=True)
-        with _stage("dbt build") as progress:
+        with stage("dbt build") as progress:
             count = dbt.build(directory, postgres.port, passwords.file, progress, lock)
         typer.echo(f"    {count} seeds, models and tests, all passed", err=True)
         _show(server.url(postgres, READER, passwords.file))
@@ -72,16 +69,6 @@ def end(directory: Path, delete: bool) -> None:
         if delete:
             shutil.rmtree(directory)
             typer.echo(f"deleted {directory}")
-
-
-@contextmanager
-def _stage(name: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Show the name of a stage and how long it took. Yields a function that shows progress within it."""
-    console = Console(stderr=True, highlight=False)
-    started = time.monotonic()
-    with console.status(name) as status:
-        yield lambda what, number, total: status.update(f"{name}: {number} of {total}, {what}")
-    console.print(f"==> {name} ({time.monotonic() - started:.1f} s)", markup=False, soft_wrap=True)
 
 
 def _send(postgres: EmbeddedPostgres, count: int) -> None:

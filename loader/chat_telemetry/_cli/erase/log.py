@@ -1,0 +1,194 @@
+"""Deletes users from the log, and from the two tables that it refers to if the migrations made them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg import errors as sqlstate
+from psycopg import sql
+
+from chat_telemetry._cli.errors import CommandError, DatabaseFailed, NotReady
+from chat_telemetry._cli.options import transaction
+
+# Each batch is a transaction: nobody waits long for its locks, and a killed command loses one of them at most.
+BATCH_ROWS = 5000
+# The second pass deletes the rows that were added during the first one. More could never end, if the user chats on.
+PASSES = 2
+# If the log has no index by conversation, each conversation costs a scan of the log.
+BATCH_CONVERSATIONS = 20
+
+LOG = "public.chat_telemetry_log"
+USERS = "auth.users"
+CONVERSATIONS = "public.chat_conversations"
+TABLES = (
+    *(LOG, "public.chat_telemetry_changes", "public.chat_telemetry_erased_users"),
+    *("chat_rollups.progress", "chat_rollups.drained_changes", "chat_rollups.daily_users", "chat_rollups.report_state"),
+)
+
+# By the names in the catalog, because to_regclass() fails if a role may not use the schema.
+RIGHTS: LiteralString = """
+select
+    wanted.name,
+    c.oid is not null,
+    coalesce(obj_description(c.oid, 'pg_class') like 'Made by chat-telemetry%%', false),
+    coalesce(pg_has_role(c.relowner, 'usage') and not row_security_active(c.oid), false)
+from unnest(%s::text[]) with ordinality as wanted (name, place)
+left join (
+    pg_class as c inner join pg_namespace as n on n.oid = c.relnamespace
+) on n.nspname || '.' || c.relname = wanted.name
+order by wanted.place
+"""
+# Foreign keys of tables that the migrations did not make, to those that they made.
+REFERENCES: LiteralString = """
+select n.nspname, c.relname, a.attname, k.attname = 'id'
+from pg_constraint as f
+inner join pg_class as c on c.oid = f.conrelid
+inner join pg_namespace as n on n.oid = c.relnamespace
+inner join pg_attribute as k on k.attrelid = f.confrelid and k.attname in ('id', 'conversation_id')
+inner join pg_attribute as a on a.attrelid = f.conrelid and a.attnum = f.conkey[array_position(f.confkey, k.attnum)]
+where
+    f.contype = 'f' and f.conparentid = 0 and f.confrelid = any(%(own)s::regclass[])
+    and f.conrelid <> all(%(own)s::regclass[] || 'public.chat_telemetry_log'::regclass)
+order by 1, 2
+"""
+NOTE: LiteralString = """
+insert into public.chat_telemetry_erased_users as erased (user_digest)
+select sha256(convert_to(id::text, 'UTF8')) from unnest(%s::uuid[]) as id
+on conflict (user_digest) do update set erased_at = excluded.erased_at
+"""
+# From the newest row to the oldest one: a batch begins where the last one ended, and reads no dead rows again. Without
+# statistics the planner cannot know that a user may have many rows, and would sort all of them for each batch.
+IN_ORDER: LiteralString = "set local enable_sort = off"
+DELETE_ROWS: LiteralString = """
+with batch as materialized (
+    select log_id, created_at from public.chat_telemetry_log
+    where user_id = %(user)s and created_at <= %(until)s
+    order by created_at desc
+    limit %(most)s
+),
+
+deleted as (
+    delete from public.chat_telemetry_log
+    where log_id = any(array(select log_id from batch)) and user_id = %(user)s
+    returning 1
+)
+
+select (select count(*) from deleted), min(created_at)::text from batch
+"""
+CONVERSATIONS_OF: LiteralString = "select conversation_id from public.chat_conversations where user_id = any(%s)"
+DELETE_CONVERSATIONS: LiteralString = "delete from public.chat_conversations where conversation_id = any(%s)"
+# The loader inserts unknown users, but none who was noted. The lock waits for its statements that began before the
+# note. Inserts into the log do not wait for it.
+LOCK_USERS: LiteralString = "lock table auth.users in share row exclusive mode"
+DELETE_USER: LiteralString = "delete from auth.users where id = %s"
+
+Show = Callable[[str], object]
+
+
+@dataclass
+class ErasedUser:
+    """What was deleted of one user."""
+
+    user_id: UUID
+    log_rows: int = 0
+    conversations: int = 0
+    auth_users: int = 0
+    """Rows of auth.users, if the migrations made it."""
+    is_in_users_of_others: bool = False
+    """Whether the user is in auth.users of the application or of Supabase, which is not changed."""
+
+
+class Log:
+    """The log of a database, for the role that owns it."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        """Raises NotReady if the database is not migrated, and DatabaseFailed if this role is not its owner."""
+        self.connection = connection
+        with transaction(connection):
+            rights = connection.execute(RIGHTS, [[*TABLES, USERS, CONVERSATIONS]]).fetchall()
+        self.own_tables = [name for name, _, is_made, _ in rights if is_made]
+        """Those of USERS and CONVERSATIONS that the migrations made. The others are never changed."""
+        for name, exists, _, is_owner in rights:
+            if name in TABLES and not exists:
+                raise NotReady(f"the database has no {name}: run `chat-telemetry migrate`")
+            if not is_owner and (name in TABLES or name in self.own_tables):
+                raise DatabaseFailed(f"this role does not own {name}: connect as the role that migrates")
+
+    @property
+    def has_own_users(self) -> bool:
+        """Whether the migrations made auth.users."""
+        return USERS in self.own_tables
+
+    def count(self, users: Sequence[UUID]) -> int:
+        """The rows of the users in the log."""
+        with transaction(self.connection):
+            counted = self.connection.execute(
+                "select count(*) from public.chat_telemetry_log where user_id = any(%s)", [list(users)]
+            )
+            (count,) = counted.fetchone() or (0,)
+        return int(count)
+
+    def check_references(self, users: Sequence[UUID]) -> None:
+        """Raises CommandError if rows of an application refer to the users: they would be deleted or changed, too."""
+        with transaction(self.connection):
+            for schema, table, column, is_to_users in self.connection.execute(REFERENCES, {"own": self.own_tables}):
+                ids = sql.SQL("select unnest(%s::uuid[])" if is_to_users else CONVERSATIONS_OF)
+                query = sql.SQL("select from {} where {} in ({}) limit 1")
+                query_of_users = query.format(sql.Identifier(schema, table), sql.Identifier(column), ids)
+                if self.connection.execute(query_of_users, [list(users)]).rowcount:
+                    raise CommandError(
+                        f"rows of {schema}.{table} refer to the user, and only tables of chat-telemetry are changed: "
+                        "delete the user as your application does, then run this command again"
+                    )
+
+    def note(self, users: Sequence[UUID]) -> None:
+        """Note that the users are erased. From then on the loader does not insert them, wherever records come from."""
+        with transaction(self.connection):
+            self.connection.execute(NOTE, [list(users)])
+
+    def delete(self, user: ErasedUser, show: Show) -> None:
+        """Delete what the log and the tables that the migrations made have of the user."""
+        for _ in range(PASSES):
+            self._delete_rows(user, show)
+        if CONVERSATIONS in self.own_tables:
+            self._delete_conversations(user, show)
+        if self.has_own_users:
+            with transaction(self.connection):
+                self.connection.execute(LOCK_USERS)
+                # Foreign keys delete what was added since the last batch.
+                user.auth_users += self.connection.execute(DELETE_USER, [user.user_id]).rowcount
+
+    def is_in_users_of_others(self, user: UUID) -> bool:
+        """Whether auth.users is the application's or Supabase's, and may have the user: this role may not see it."""
+        if self.has_own_users:
+            return False
+        try:
+            with transaction(self.connection):
+                found = self.connection.execute("select from auth.users where id = %s", [user])
+                return found.rowcount > 0
+        except sqlstate.InsufficientPrivilege:
+            return True
+
+    def _delete_rows(self, user: ErasedUser, show: Show) -> None:
+        """Delete the rows that are there now, batch by batch."""
+        until = "infinity"
+        while until:
+            with transaction(self.connection):
+                self.connection.execute(IN_ORDER)
+                batch = {"user": user.user_id, "until": until, "most": BATCH_ROWS}
+                deleted, until = self.connection.execute(DELETE_ROWS, batch).fetchone() or (0, None)
+            user.log_rows += deleted
+            show(f"{user.log_rows:,} rows of the log")
+
+    def _delete_conversations(self, user: ErasedUser, show: Show) -> None:
+        with transaction(self.connection):
+            ids = [found for (found,) in self.connection.execute(CONVERSATIONS_OF, [[user.user_id]])]
+        for start in range(0, len(ids), BATCH_CONVERSATIONS):
+            with transaction(self.connection):
+                batch = ids[start : start + BATCH_CONVERSATIONS]
+                user.conversations += self.connection.execute(DELETE_CONVERSATIONS, [batch]).rowcount
+            show(f"{user.conversations:,} conversations")

@@ -1,0 +1,119 @@
+"""Runs dbt for an erasure, after checks that say beforehand what would stop the run."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import errors as sqlstate
+from psycopg.conninfo import make_conninfo
+
+from chat_telemetry._cli import dbt_runner
+from chat_telemetry._cli.dbt_runner import Target
+from chat_telemetry._cli.errors import DatabaseFailed, NotReady, explain
+from chat_telemetry._cli.options import connect, transaction
+
+ADVICE = "or add --no-dbt, if a schedule runs dbt"
+# The checks with which the run functions of dbt begin.
+CHECKS: LiteralString = """
+select
+    chat_rollups.assert_owner(%s),
+    chat_rollups.assert_log_is_visible(),
+    chat_rollups.assert_tables_have_rows(array['chat_prices.token_prices', 'chat_prices.model_aliases'])
+"""
+# A run with another time zone is refused. If the last run had another last day than its date, the schedule names it,
+# and it stays. Otherwise dbt chooses the day, as in the next run of the schedule.
+VARIABLES: LiteralString = """
+select
+    rollup.report_timezone,
+    case when newest.as_of <> (newest.refreshed_at at time zone newest.report_timezone)::date then newest.as_of end
+from chat_rollups.progress as rollup
+left join (
+    select * from chat_rollups.report_state where refreshed_at is not null order by refreshed_at desc limit 1
+) as newest on true
+where rollup.name = 'daily_requests'
+"""
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The reports, for the role that runs dbt."""
+
+    connection: psycopg.Connection
+    _variables: dict[str, str]
+    _files: Path
+
+    @classmethod
+    @contextmanager
+    def checked(cls, owner: psycopg.Connection) -> Iterator[Reports]:
+        """Connects as dbt does, and lets dbt read its project. dbt's files are deleted at the end.
+
+        Raises NotReady or DatabaseFailed if a run would stop, or is that of another database than that of `owner`.
+        """
+        if not dbt_runner.is_installed():
+            raise NotReady(f"dbt is not installed here: pip install 'chat-telemetry[cli,dbt]', {ADVICE}")
+        try:
+            target = Target.from_environment()
+        except NotReady as error:
+            raise NotReady(f"{error}, {ADVICE}") from None
+        with _connected(target) as connection, TemporaryDirectory(prefix="chat-telemetry-") as files:
+            _check_database(owner, connection)
+            reports = cls(connection, _variables(owner), Path(files))
+            _check_run(connection, target)
+            dbt_runner.run("parse", *reports._options(), files=reports._files)
+            yield reports
+
+    def run(self, notify: dbt_runner.Notify) -> int:
+        """One whole `dbt run`, with the variables of the schedule. Returns how many models ran. Raises DbtFailed."""
+        return dbt_runner.run("run", *self._options(), files=self._files, notify=notify)
+
+    def _options(self) -> list[str]:
+        return ["--target", "default", "--vars", json.dumps(self._variables)]
+
+
+@contextmanager
+def _connected(target: Target) -> Iterator[psycopg.Connection]:
+    try:
+        connection = connect(make_conninfo(**target.connection))
+    except psycopg.Error as error:
+        explained = explain(error)
+        reason = explained.message if explained else str(error)
+        raise DatabaseFailed(f"the variables CHAT_TELEMETRY_DBT_* do not connect dbt: {reason}, {ADVICE}") from error
+    with connection:
+        yield connection
+
+
+def _check_database(owner: psycopg.Connection, connection: psycopg.Connection) -> None:
+    """Both are connected to the same database if one waits for an advisory lock of the other."""
+    key = secrets.randbits(63)
+    with transaction(owner), transaction(connection):
+        owner.execute("select pg_advisory_xact_lock(%s)", [key])
+        if connection.execute("select pg_try_advisory_xact_lock(%s)", [key]).fetchone() != (False,):
+            raise DatabaseFailed("the variables CHAT_TELEMETRY_DBT_* are those of another database than --database-url")
+
+
+def _check_run(connection: psycopg.Connection, target: Target) -> None:
+    try:
+        with transaction(connection):
+            connection.execute(CHECKS, [target.schema])
+    except sqlstate.RaiseException as error:
+        hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""
+        raise NotReady(f"dbt cannot run: {error.diag.message_primary}{hint}") from error
+
+
+def _variables(owner: psycopg.Connection) -> dict[str, Any]:
+    """The variables of the last run that the next one has to have. Raises NotReady if dbt never ran."""
+    with transaction(owner):
+        timezone, as_of = owner.execute(VARIABLES).fetchone() or (None, None)
+    if timezone is None:
+        raise NotReady(
+            f"dbt never ran here, so its variables are not known: run `dbt seed` and `dbt run` once, {ADVICE}"
+        )
+    return {"report_timezone": timezone} | ({"report_as_of": as_of.isoformat()} if as_of else {})
