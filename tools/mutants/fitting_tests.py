@@ -73,7 +73,13 @@ FITTING: dict[str, tuple[str, ...]] = {
         "tests/cli/test_migrate.py",
         "tests/cli/test_report.py",
     ),
-    f"{LOADER}_cli/migrations.py": ("tests/migrations/test_apply.py",),
+    f"{LOADER}_cli/migrations/*.py": (
+        "tests/migrations/test_apply.py",
+        "tests/migrations/test_adoption_beside_chat.py",
+        "tests/migrations/test_missing_rights.py",
+        "tests/migrations/test_rights_of_an_existing_log.py",
+        "tests/migrations/test_sessions.py",
+    ),
     # A migration: tests of its objects and privileges take 90 s, tests of dbt runs take minutes.
     "migrations/*.rollback.sql": ("tests/migrations/test_apply.py",),
     "migrations/*_sql_fingerprint_trigger.sql": ("tests/migrations/test_sql_functions.py",),
