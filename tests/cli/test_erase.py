@@ -128,7 +128,7 @@ def test_several_users_are_erased_at_once_and_a_key_is_one(cli: Cli, database: D
     outcome = erase(cli, database, "--key", "alice@example.com", "42", 42, "--json")
     summary = json.loads(outcome.out)
     assert summary["users"] == [
-        {"user_id": str(user), "log_rows": 3, "conversations": 0, "auth_users": 1, "is_in_users_of_others": False}
+        {"user_id": str(user), "log_rows": 3, "conversations": 0, "auth_users": 1, "remains_in_auth_users": False}
         for user in users
     ]
     assert [left["place"] for left in summary["left"]] == ["public.chat_telemetry_changes (12 rows)"]
@@ -161,13 +161,21 @@ def test_a_batch_reads_only_its_own_rows_by_the_index(database: Database, users:
     assert "Sort" not in plan
 
 
-def test_the_user_is_noted_before_a_row_is_deleted(
-    cli: Cli, database: Database, users: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
+def test_the_user_is_noted_and_journals_are_cleaned_before_a_row_is_deleted(
+    cli: Cli, database: Database, users: list[uuid.UUID], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noted = []
-    monkeypatch.setattr(log.Log, "delete", lambda *_: noted.append(query(database, ERASED, str(users[0]))))
-    erase(cli, database, users[0])
-    assert noted == [[(True,)]]
+    """Otherwise the loader could insert the user again, and a process could send the journal."""
+    before: list[Any] = []
+
+    def look(*_: Any) -> None:
+        before.extend([query(database, ERASED, str(users[0])), [*directory.iterdir()]])
+
+    directory = tmp_path / "journal"
+    directory.mkdir(mode=0o700)
+    (directory / "dead-letters.jsonl").write_text(f'{{"record":{{"user_id":"{users[0]}"}}}}\n')
+    monkeypatch.setattr(log.Log, "delete", look)
+    erase(cli, database, users[0], "--journal-dir", directory)
+    assert before == [[(True,)], []]
 
 
 def test_a_loader_at_work_does_not_bring_the_user_back(

@@ -79,12 +79,14 @@ def test_records_of_the_user_go_and_those_of_others_stay_byte_for_byte(tmp_path:
 
 KEPT_LETTERS = [
     b"",
+    b"[]",
     b"\0\0\0\0 zeros of a crash",
     letter({"user_id": str(OTHER), "user_question": str(VICTIM)}),
     letter(json.dumps([str(uuid.uuid4()), str(OTHER), "cut"])[:-2]),
     letter([str(uuid.uuid4()), str(OTHER), str(VICTIM)]),
     letter({"user_id": None}),
     letter(5),
+    letter([5]),
     line(OTHER, user_question=str(VICTIM)),
     b"\xff\xfe not UTF-8",
     b'{"user_id":"' + str(OTHER).encode() + b'","user_question":"' + str(VICTIM).encode() + b'"}',
@@ -101,17 +103,18 @@ REMOVED_LETTERS = [
     b'{"user_id":"\\u0036f0f6a3e-3f7b-5a0e-9d2e-0c7d8a4b1f00","user_question":"escaped"}',
     line(VICTIM)[:90],
     b"\xff" + str(VICTIM).encode(),
+    b"[" + str(VICTIM).encode() + b"]",
 ]
 
 
 @pytest.mark.parametrize("ends_with_line_feed", [True, False])
 def test_lines_that_are_no_records_are_removed_if_they_have_the_id(tmp_path: Path, ends_with_line_feed: bool) -> None:
-    mixed = [text for pair in zip(KEPT_LETTERS, REMOVED_LETTERS, strict=False) for text in pair] + REMOVED_LETTERS[-1:]
-    mixed += [KEPT_LETTERS[1]]
+    mixed = [text for pair in zip(KEPT_LETTERS, REMOVED_LETTERS, strict=True) for text in pair]
+    mixed += [KEPT_LETTERS[2]]
     (tmp_path / LETTERS).write_bytes(b"\n".join(mixed) + b"\n" * ends_with_line_feed)
     cleaned = clean(tmp_path)
     assert cleaned.dead_letters == len(REMOVED_LETTERS)
-    kept = b"\n".join([*KEPT_LETTERS, KEPT_LETTERS[1]]) + b"\n" * ends_with_line_feed
+    kept = b"\n".join([*KEPT_LETTERS, KEPT_LETTERS[2]]) + b"\n" * ends_with_line_feed
     assert files(tmp_path) == {LETTERS: kept}
 
 
@@ -308,7 +311,7 @@ def test_links_and_special_files_are_named_and_not_followed(
     assert {path.name for path in directory.iterdir()} == {name, target.name}
 
 
-def test_another_user_is_told_the_command_that_cleans_only_files(
+def test_another_user_gets_the_command_that_cleans_only_files(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_directory, "current_user", lambda: os.geteuid() + 1)

@@ -16,8 +16,13 @@ from chat_telemetry._cli.errors import CommandError, UsageError
 from chat_telemetry._database_url import EXPECTED, fault, normalized
 
 CONNECT_TIMEOUT_S = 10
-# `set local`, so that a pooler hands none of them to another client.
-OWN_SETTINGS: LiteralString = "set local search_path = pg_catalog, pg_temp; set local lock_timeout = '10s'"
+# They end with the transaction, so that a pooler hands none of them to another client.
+OWN_SETTINGS: LiteralString = """
+    set transaction isolation level read committed;
+    set local search_path = pg_catalog, pg_temp;
+    set local lock_timeout = '10s';
+    set local statement_timeout = 0
+"""
 
 
 def _checked(conninfo: str) -> str:

@@ -78,7 +78,7 @@ def _erase(erasure: Erasure, conninfo: str, *, runs_dbt: bool, yes: bool) -> Non
         log.note(users)
         # Before the rows, because another process can send a journal at any time.
         _clean_files(erasure)
-        with stage("rows of the log") as show:
+        with stage("deletion") as show:
             for user in erasure.users:
                 log.delete(user, show)
         if reports is not None:
@@ -90,7 +90,7 @@ def _erase(erasure: Erasure, conninfo: str, *, runs_dbt: bool, yes: bool) -> Non
         erasure.left += _clean_files(erasure)
         erasure.left += find_remains(log, dbt, users)
         for user in erasure.users:
-            user.is_in_users_of_others = log.is_in_users_of_others(user.user_id)
+            user.remains_in_auth_users = log.remains_in_auth_users(user.user_id)
 
 
 def _clean_files(erasure: Erasure) -> list[Remains]:

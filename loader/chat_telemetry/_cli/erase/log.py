@@ -98,8 +98,8 @@ class ErasedUser:
     conversations: int = 0
     auth_users: int = 0
     """Rows of auth.users, if the migrations made it."""
-    is_in_users_of_others: bool = False
-    """Whether the user is in auth.users of the application or of Supabase, which is not changed."""
+    remains_in_auth_users: bool = False
+    """Whether auth.users is the application's or Supabase's, so that it is not changed, and may have the user."""
 
 
 class Log:
@@ -162,8 +162,8 @@ class Log:
                 # Foreign keys delete what was added since the last batch.
                 user.auth_users += self.connection.execute(DELETE_USER, [user.user_id]).rowcount
 
-    def is_in_users_of_others(self, user: UUID) -> bool:
-        """Whether auth.users is the application's or Supabase's, and may have the user: this role may not see it."""
+    def remains_in_auth_users(self, user: UUID) -> bool:
+        """Whether auth.users is not made by the migrations, and has the user or may not be read by this role."""
         if self.has_own_users:
             return False
         try:

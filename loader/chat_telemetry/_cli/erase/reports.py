@@ -20,6 +20,8 @@ from chat_telemetry._cli.dbt_runner import Target
 from chat_telemetry._cli.errors import DatabaseFailed, NotReady, explain
 from chat_telemetry._cli.options import connect, transaction
 
+# The server's messages can quote values, and the files stay if the command is killed.
+NO_MESSAGES_IN_FILES = ("--log-level-file", "none", "--no-write-json")
 ADVICE = "or add --no-dbt, if a schedule runs dbt"
 # The checks with which the run functions of dbt begin.
 CHECKS: LiteralString = """
@@ -75,7 +77,7 @@ class Reports:
         return dbt_runner.run("run", *self._options(), files=self._files, notify=notify)
 
     def _options(self) -> list[str]:
-        return ["--target", "default", "--vars", json.dumps(self._variables)]
+        return ["--target", "default", "--vars", json.dumps(self._variables), *NO_MESSAGES_IN_FILES]
 
 
 @contextmanager

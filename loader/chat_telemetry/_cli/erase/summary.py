@@ -52,7 +52,7 @@ class Erasure:
         """The lines of the summary."""
         for user in self.users if self.in_database else ():
             yield f"{user.user_id}: {_deleted(user)}"
-            if user.is_in_users_of_others:
+            if user.remains_in_auth_users:
                 yield (
                     f"{user.user_id}: auth.users belongs to your application: delete the user there, too, otherwise "
                     "new requests, and records that arrive late, are stored"
