@@ -30,10 +30,10 @@ demo-stop: $(VENV)/installed ## Stop the demo's PostgreSQL and delete its data
 	@$(BIN)/chat-telemetry demo --delete
 
 test: $(VENV)/installed ## Run every test, on the embedded PostgreSQL 16 and 18 (or CHAT_TELEMETRY_TEST_DATABASE_URL)
-	@$(BIN)/pytest -n $(TEST_WORKERS)
+	@$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal
 
 test-postgres-15: $(VENV)/installed ## Run the tests of migrations and access on Debian's PostgreSQL 15 (package postgresql-15)
-	@CHAT_TELEMETRY_TEST_DATABASE_URL= CHAT_TELEMETRY_TEST_SERVERS=postgres15 $(BIN)/pytest -n $(TEST_WORKERS) \
+	@CHAT_TELEMETRY_TEST_DATABASE_URL= CHAT_TELEMETRY_TEST_SERVERS=postgres15 $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal \
 		tests/migrations $(addprefix tests/reports/test_access,.py _table.py) \
 		$(addprefix tests/cli/test_,migrate.py load.py prices.py report.py)
 
@@ -49,8 +49,9 @@ $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
 	@$(VENV)/dbt-1.11/bin/python -m pip install --disable-pip-version-check --no-input --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run the tests of dbt again, on dbt 1.11 and the embedded PostgreSQL 18
-	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" tests/reports tests/cli/test_demo.py
+test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run again what depends on the version of dbt, on dbt 1.11 and the embedded PostgreSQL 18
+	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" tests/cli/test_demo.py \
+		$(addprefix tests/reports/test_,access.py data_tests.py dbt_version.py materializations.py package.py runners.py views.py)
 
 $(VENV)/integrations/installed: tests/integrations/requirements.txt pyproject.toml
 	@echo "==> Installing chat frameworks, $$(grep -c == tests/integrations/requirements.txt) locked packages, into $(VENV)/integrations (once, about two minutes)"

@@ -171,6 +171,7 @@ def test_chat_code_does_not_import_the_command_line() -> None:
 def test_a_closed_pipe_prints_no_error(database: Database, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     with database.connect() as connection:
         connection.execute("create materialized view chat_reports.numbers as select 1 as n, 2 as m")
+        connection.execute("grant select on chat_reports.numbers to telemetry_reader")
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write) as closed_pipe:
