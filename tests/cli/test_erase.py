@@ -355,14 +355,32 @@ def test_dead_rows_and_old_statistics_of_every_table_and_report_go(
     }
 
 
-def test_a_report_that_has_the_id_is_named_if_the_owner_may_read_as_the_reader(
-    cli: Cli, database: Database, users: list[uuid.UUID]
+@pytest.mark.parametrize("may_read", [True, False])
+def test_a_report_that_has_the_id_is_named_if_the_owner_may_become_the_reader(
+    cli: Cli, database: Database, users: list[uuid.UUID], owner: str, may_read: bool
 ) -> None:
+    database.let_the_application_own_users()
     execute(database, "create materialized view chat_reports.mine as select id, id::text as name from auth.users")
     execute(database, "grant select on chat_reports.mine to telemetry_reader")
-    assert "chat_reports.mine" in left_in(erase(cli, database, users[0]))
-    execute(database, "refresh materialized view chat_reports.mine")
-    assert "chat_reports.mine" not in left_in(erase(cli, database, users[0]))
+    if may_read:
+        execute(database, f"grant telemetry_reader to owner_{database.name}")
+    outcome = cli("erase", str(users[0]), "--no-dbt", "--yes", "--database-url", owner)
+    assert ("chat_reports.mine" in left_in(outcome)) is may_read
+
+
+def test_an_interrupted_command_says_what_is_done(
+    cli: Cli, database: Database, users: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(log.Log, "_delete_conversations", interrupt)
+    outcome = erase(cli, database, users[0])
+    assert (outcome.code, outcome.out) == (130, "")
+    assert outcome.err.splitlines()[-1] == (
+        "error: interrupted. Done: 7 rows of the log and 0 lines of files deleted. "
+        "Run the same command again, it continues"
+    )
 
 
 def test_nothing_of_the_command_stays_in_the_session_of_a_pooler(
