@@ -27,6 +27,7 @@ grant select on chat_reports.off_topic to telemetry_reader;
 SET_IN_THE_SESSION = """
 select name, setting from pg_settings where source = 'session'
 and name not in ('application_name', 'client_encoding', 'DateStyle', 'TimeZone', 'standard_conforming_strings')
+    and name <> 'transaction_isolation'  -- each transaction begins with default_transaction_isolation
 """
 
 
