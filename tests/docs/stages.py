@@ -147,6 +147,9 @@ def a_user_who_is_erased(site: Site, commands: str) -> Iterator[None]:
     users = set(UUID.findall(commands))
     assert len(users) == 1, "the commands have to name one user, by a UUID"
     (user,) = users
+    journal = site.scratch / "journal"
+    journal.mkdir(mode=0o700)
+    site.environment["CHAT_TELEMETRY_JOURNAL_DIR"] = str(journal)
     persist(site, user, 10)
     site.prepare("dbt run")
     places = {"chat_telemetry_log", "chat_rollups.daily_users", "chat_reports.user_usage"}

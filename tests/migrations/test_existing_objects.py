@@ -162,24 +162,32 @@ def test_an_administrator_who_is_no_superuser_can_migrate(administrator: str) ->
         assert snapshot(connection) == migrated
 
 
+# PostgreSQL 15 has no options of a membership, and there everybody who may create roles may grant them.
 MEMBERS = """
-select member::regrole::text, grantor::regrole::text, admin_option, inherit_option, set_option
-from pg_auth_members where roleid = 'telemetry_reader'::regrole
+select
+    member::regrole::text, grantor::regrole::text, admin_option,
+    (to_jsonb(m) ->> 'inherit_option')::boolean, (to_jsonb(m) ->> 'set_option')::boolean
+from pg_auth_members as m where roleid = 'telemetry_reader'::regrole
 """
+
+
+def has_options(connection: psycopg.Connection) -> bool:
+    return connection.info.server_version >= 160_000
 
 
 def test_the_role_that_migrates_may_set_the_role_of_readers(administrator: str) -> None:
     apply_migrations(administrator)
     with psycopg.connect(administrator, autocommit=True) as connection:
         members = connection.execute(MEMBERS).fetchall()
-        assert ("administrator", "administrator", False, False, True) in members
+        options = (False, True) if has_options(connection) else (None, None)
+        assert ("administrator", "administrator", False, *options) in members
         connection.execute(CREATE_ROLES.read_text())
         assert connection.execute(MEMBERS).fetchall() == members
         connection.execute("set role telemetry_reader")
         connection.execute("select from chat_reports.report_freshness")
         connection.execute("reset role")
-        inherits = "select pg_has_role('telemetry_reader', 'usage'), pg_has_role('telemetry_reader', 'set')"
-        assert connection.execute(inherits).fetchone() == (False, True)
+        inherits = "select pg_has_role('telemetry_reader', 'usage')"
+        assert connection.execute(inherits).fetchone() == (not has_options(connection),)
     while roll_back_last(administrator):
         pass
     with psycopg.connect(administrator, autocommit=True) as connection:
@@ -199,6 +207,9 @@ def test_if_another_role_created_the_roles_a_warning_names_the_grant(
     with psycopg.connect(server_of_its_own.conninfo(), autocommit=True) as connection:
         connection.execute(CREATE_ROLES.read_text())
         apply_migrations(administrator)
+        if not has_options(connection):
+            assert connection.execute(MEMBERS).fetchall() == [("administrator", "administrator", False, None, None)]
+            return
         assert connection.execute(MEMBERS).fetchall() == []
         warnings: list[tuple[str | None, str | None, str | None]] = []
         with psycopg.connect(administrator, autocommit=True) as migrating:
