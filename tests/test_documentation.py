@@ -15,6 +15,7 @@ from chat_telemetry._cli.errors import ExitCode
 from chat_telemetry._settings import PREFIX, Settings
 from tools.check_docs.__main__ import page_paths
 from tools.check_docs.commands import cli_options
+from tools.check_docs.connections import check_connections, check_programs
 from tools.check_docs.page import read_page
 
 ROOT = Path(__file__).parents[1]
@@ -96,6 +97,13 @@ def test_every_variable_that_is_read_is_documented() -> None:
 def test_every_public_name_is_documented() -> None:
     everything = "\n".join(text for path, text in PAGES.items() if path.parts[0] == "docs")
     assert [name for name in [*chat_telemetry.__all__, "__version__"] if not names(name, everything)] == []
+
+
+def test_every_example_of_a_connection_to_another_machine_verifies_it() -> None:
+    pages = [read_page(path, text) for path, text in PAGES.items()]
+    assert any("sslmode=verify-full" in block.content for page in pages for block in page.blocks)
+    assert [problem for page in pages for problem in check_connections(page)] == []
+    assert list(check_programs(ROOT)) == []
 
 
 def test_the_changelog_is_kept_as_keep_a_changelog_says() -> None:
