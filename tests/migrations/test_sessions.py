@@ -10,7 +10,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from chat_telemetry._cli import migrations
-from chat_telemetry._cli.migrations import Listener, MigrationFailed, apply_migrations, lock, roll_back_last
+from chat_telemetry._cli.migrations import Listener, MigrationFailed, adoption, apply_migrations, lock, roll_back_last
 from chat_telemetry._cli.migrations.lock import ADVISORY_LOCK, LockedByAnother
 from tests.conftest import Database
 from tests.loader.conftest import wait_until
@@ -69,7 +69,8 @@ def test_a_session_with_a_lock_is_named_and_nothing_is_half_done(
         assert value(connection, "select count(*) from public.chat_telemetry_log where sql_fingerprint is null") == 0
 
 
-def test_nothing_stays_in_the_sessions_of_a_pooler(empty_database: Database) -> None:
+def test_nothing_stays_in_the_sessions_of_a_pooler(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adoption, "BATCH_ROWS", 1)  # psycopg prepares a statement that is executed often
     with empty_database.connect() as direct:
         create_log(direct, 10)
         direct.execute("create table public.orders (id integer)")
@@ -82,7 +83,7 @@ def test_nothing_stays_in_the_sessions_of_a_pooler(empty_database: Database) -> 
                 assert names
                 assert roll_back_last(pooled) == names[-1]
                 assert apply_migrations(pooled) == names[-1:]
-                assert sessions_through(pooled) == {('"$user", public', "0", "read committed", "on")}
+                assert sessions_through(pooled) == {('"$user", public', "0", "read committed", "on", 0)}
                 assert apply_migrations(empty_database.conninfo) == []
             assert value(direct, LOCKS, ADVISORY_LOCK) == 0
         finally:
@@ -94,7 +95,8 @@ def sessions_through(conninfo: str) -> set[tuple[Any, ...]]:
     """The settings of each server session that the pooler lends, all at the same time."""
     query = """
         select current_setting('search_path'), current_setting('lock_timeout'),
-            current_setting('transaction_isolation'), current_setting('standard_conforming_strings')
+            current_setting('transaction_isolation'), current_setting('standard_conforming_strings'),
+            (select count(*) from pg_prepared_statements)
     """
     connections = [psycopg.connect(conninfo) for _ in range(SESSIONS)]
     try:

@@ -19,9 +19,10 @@ from yoyo.migrations import Migration, default_migration_table
 from chat_telemetry._cli.errors import DatabaseFailed
 from chat_telemetry._cli.migrations.adoption import build_indexes, correct_fingerprints
 from chat_telemetry._cli.migrations.backend import SCHEMA, Backend
-from chat_telemetry._cli.migrations.connections import connect, short_transaction
 from chat_telemetry._cli.migrations.lock import only_one, sessions_with_locks
 from chat_telemetry._cli.migrations.rights import missing_rights
+from chat_telemetry._cli.migrations.transactions import short_transaction
+from chat_telemetry._cli.options import connect
 from chat_telemetry._cli.sql_project import project_directory
 from chat_telemetry._errors import TelemetryError
 

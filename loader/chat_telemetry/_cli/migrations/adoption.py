@@ -12,7 +12,8 @@ from uuid import UUID
 
 import psycopg
 
-from chat_telemetry._cli.migrations.connections import connect, short_transaction
+from chat_telemetry._cli.migrations.transactions import short_transaction
+from chat_telemetry._cli.options import connect
 from chat_telemetry._cli.sql_project import project_directory
 
 BATCH_ROWS = 5_000

@@ -16,7 +16,8 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
-from chat_telemetry._cli.migrations.connections import SETTINGS, connect, short_transaction
+from chat_telemetry._cli.migrations.transactions import SETTINGS, short_transaction
+from chat_telemetry._cli.options import connect
 
 SCHEMA = "chat_telemetry_migrations"
 # Read by the migration that restricts the access to the log.

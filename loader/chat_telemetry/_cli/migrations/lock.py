@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import psycopg
 
 from chat_telemetry._cli.errors import CommandError
-from chat_telemetry._cli.migrations.connections import connect, short_transaction
+from chat_telemetry._cli.migrations.transactions import short_transaction
+from chat_telemetry._cli.options import connect
 
 ADVISORY_LOCK = 0x63_68_61_74  # "chat"
 WAIT_S = 10.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chat_telemetry._cli.migrations.connections import connect, short_transaction
+from chat_telemetry._cli.migrations.transactions import short_transaction
+from chat_telemetry._cli.options import connect
 
 # One row per missing right: what is wrong, and the statement that gives the right. A superuser lacks none of them, but
 # may still find objects of others.

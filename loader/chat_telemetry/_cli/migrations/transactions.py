@@ -1,4 +1,4 @@
-"""Connections for migrations. They leave nothing behind on a server session, which a pooler may lend to others."""
+"""The settings of migrations. They end with a transaction, because a pooler may lend the session to others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import psycopg
 
-CONNECT_TIMEOUT_S = 10
 # Whatever the database, the role or an earlier user of the session has set. No name is looked up in `public`, where
 # other roles may create functions and operators.
 SETTINGS = """
@@ -17,13 +16,6 @@ SETTINGS = """
     set local quote_all_identifiers = off;
     set local statement_timeout = 0
 """
-
-
-def connect(conninfo: str) -> psycopg.Connection:
-    """A connection in autocommit. Raises psycopg.OperationalError within 10 s if the server does not answer."""
-    return psycopg.connect(
-        conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, application_name="chat-telemetry migrate"
-    )
 
 
 @contextmanager
