@@ -48,7 +48,7 @@ def test_the_commands_work_and_the_session_keeps_nothing(cli: Cli, pooled: str, 
     lines = [line(uuid.uuid4(), conversation_id=str(uuid.uuid4())) for _ in range(7000)]
     (tmp_path / "requests.jsonl").write_text("\n".join(lines))
     (tmp_path / "own.csv").write_text(f"{','.join(Price._fields)}\nm,2026-01-01,1,,2,contract\n")
-    for _ in range(7):  # psycopg prepares what a connection executes often, unless it is told not to
+    for _ in range(7):  # psycopg prepares what a connection executes often, unless that is switched off
         outcome = cli("report", "off_topic", "-f", "csv", "--database-url", pooled)
         assert (outcome.code, outcome.out) == (0, "day\n7\n"), outcome.err
         outcome = cli("prices", "set", "own.csv", "--database-url", pooled)

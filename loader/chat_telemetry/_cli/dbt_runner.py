@@ -38,13 +38,12 @@ class Target:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Target:
         """Raises NotReady if a variable without a default is missing, as dbt would."""
-        environ = environment
         connection = {
-            "host": environ.get("CHAT_TELEMETRY_DBT_HOST"),
-            "port": environ.get("CHAT_TELEMETRY_DBT_PORT", "5432"),
-            "user": environ.get("CHAT_TELEMETRY_DBT_USER", "telemetry_transformer"),
-            "password": environ.get("DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD"),
-            "dbname": environ.get("CHAT_TELEMETRY_DBT_DATABASE"),
+            "host": environment.get("CHAT_TELEMETRY_DBT_HOST"),
+            "port": environment.get("CHAT_TELEMETRY_DBT_PORT", "5432"),
+            "user": environment.get("CHAT_TELEMETRY_DBT_USER", "telemetry_transformer"),
+            "password": environment.get("DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD"),
+            "dbname": environment.get("CHAT_TELEMETRY_DBT_DATABASE"),
         }
         variables = {
             "host": "CHAT_TELEMETRY_DBT_HOST",
@@ -53,7 +52,7 @@ class Target:
         }
         if missing := [variable for name, variable in variables.items() if connection[name] is None]:
             raise NotReady(f"the connection of dbt is not known: set {', '.join(missing)}")
-        return cls(connection, environ.get("CHAT_TELEMETRY_DBT_SCHEMA", "chat_telemetry"))
+        return cls(connection, environment.get("CHAT_TELEMETRY_DBT_SCHEMA", "chat_telemetry"))
 
 
 def is_installed() -> bool:

@@ -1,4 +1,4 @@
-"""Reads the rows of a report with the rights of telemetry_reader and no others, whoever logged in.
+"""Reads the rows of a report with the rights of telemetry_reader and no others, whatever the login.
 
 A report belongs to telemetry_transformer, which may put code into it: a view that calls a function, or a type with a
 cast of its own. The code must not get the rights of the login, which may be the owner of the database or a superuser.

@@ -28,7 +28,7 @@ class Passwords(NamedTuple):
 
 
 def read_or_create_passwords(directory: Path) -> Passwords:
-    """The passwords of the demo in this directory. Raises OSError if others put something in the place of the file.
+    """The passwords of the demo in this directory. Raises OSError if the file was replaced by others.
 
     The roles get new ones if the file is missing, incomplete, or was readable for others.
     """

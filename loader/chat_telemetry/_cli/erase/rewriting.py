@@ -11,7 +11,7 @@ from typing import IO
 from uuid_utils.compat import uuid7
 
 from chat_telemetry._cli.erase.users import Lines
-from chat_telemetry._delivery.locked_files import open_locked
+from chat_telemetry._delivery.locked_files import append_whole, open_locked
 from chat_telemetry._delivery.private_files import A_UUID
 
 # A longer line is damage, which no record is. Only its text is searched, piece by piece.
@@ -95,9 +95,7 @@ class Replacement:
             self._descriptor = open_locked(self._new_path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL)
         if self._descriptor is None:
             raise OSError(errno.EAGAIN, "another command works in this directory: run the command again")
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        append_whole(self._descriptor, data)
 
     def take_its_place(self) -> None:
         """Replace the old file, which the caller has locked, or delete it if nothing was written. Raises OSError."""
