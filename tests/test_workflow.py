@@ -41,4 +41,4 @@ def test_tests_on_a_server_of_yours_run_one_after_the_other(server: dict[str, st
     environment = {name: value for name, value in os.environ.items() if not name.startswith(of_this_run)} | server
     command = ["make", "--no-print-directory", "--dry-run", "--assume-old=.venv/installed", "test"]
     printed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert printed.stdout == f".venv/bin/pytest -n {workers}\n"
+    assert printed.stdout == f".venv/bin/pytest -n {workers} --dist worksteal\n"

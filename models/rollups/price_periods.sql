@@ -3,8 +3,16 @@
 {{ config(meta={"returns_all_rows": true}) }}
 with
 
+-- The reports show a call without a name as unknown, so it has the price of a model of this name.
 labels as (
-    select * from {{ source('rollups', 'labels') }}
+    select
+        id,
+        name,
+        undated
+    from {{ source('rollups', 'labels') }}
+    where label != ''
+    union all
+    values (0, 'unknown', 'unknown')
 ),
 
 own_prices as (

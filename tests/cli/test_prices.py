@@ -270,6 +270,16 @@ def test_lines_that_are_filled_in_price_the_calls_at_the_next_run(
     assert priced["priced-too-late"]["input_usd_per_mtok"] == 5
 
 
+def test_a_price_of_unknown_is_that_of_calls_without_a_name(
+    cli: Cli, copy: Database, set_prices: Setting, tmp_path: Path
+) -> None:
+    set_prices(f"unknown,{AS_OF - timedelta(days=2)},1,0.1,4,contract", on=copy)
+    assert shown(cli, copy)["unknown"]["state"] == "set"
+    DbtProject(copy, tmp_path).run("run", report_as_of=str(AS_OF))
+    found = shown(cli, copy)["unknown"]
+    assert (found["state"], found["price_match"], found["input_usd_per_mtok"]) == ("current", "exact", 1)
+
+
 def test_an_old_own_price_that_is_set_again_is_confirmed(cli: Cli, copy: Database, set_prices: Setting) -> None:
     lines = cli("prices", database=copy).out.rstrip().split(f"set these lines again:\n{HEADER}\n")[1].splitlines()
     assert set_prices(*lines, on=copy).out == "2 prices set, 1 replaced: the next dbt run applies them\n"

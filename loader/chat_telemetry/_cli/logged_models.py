@@ -37,7 +37,7 @@ logged as (
 
 select
     logged.model,
-    coalesce(labels.name, logged.model) as name,
+    coalesce(label.name, logged.model) as name,
     logged.call_count,
     logged.unpriced_call_count,
     logged.unpriced_since,
@@ -50,12 +50,19 @@ select
     price.source,
     own.confirmed_on as set_on,
     (pg_catalog.now() at time zone 'UTC')::date as today,
-    (select min(valid_from) from chat_rollups.own_prices where model = labels.name) as own_price_since
+    (select min(valid_from) from chat_rollups.own_prices where model = label.name) as own_price_since
 from logged
 cross join last_day
-left join chat_rollups.labels on logged.model = labels.label
+left join lateral (
+    -- Calls without a name are shown as unknown, together with those of a model that has this name.
+    select id, case when label = '' then 'unknown' else name end as name
+    from chat_rollups.labels
+    where label = logged.model or (label = '' and logged.model = 'unknown')
+    order by id desc
+    limit 1
+) as label on true
 left join chat_rollups.price_periods as price
-    on labels.id = price.model and price.valid_from <= last_day.as_of and last_day.as_of < price.valid_until
+    on label.id = price.model and price.valid_from <= last_day.as_of and last_day.as_of < price.valid_until
 left join chat_rollups.own_prices as own
     on price.price_model = own.model and price.valid_from = own.valid_from and price.source = own.source
 """
