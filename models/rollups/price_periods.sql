@@ -10,7 +10,7 @@ labels as (
         name,
         undated
     from {{ source('rollups', 'labels') }}
-    where label != ''
+    where id != 0
     union all
     values (0, 'unknown', 'unknown')
 ),
