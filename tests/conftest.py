@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +67,7 @@ class Server:
     def __init__(self, admin_conninfo: str, cluster: PostgresCluster | None = None) -> None:
         self.cluster = cluster
         self._admin_conninfo = admin_conninfo
-        self._template: str | None = None
+        self._templates: dict[str, str] = {}
 
     def conninfo(self, dbname: str, user: str | None = None) -> str:
         if self.cluster:
@@ -96,16 +96,20 @@ class Server:
         self.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
     def template(self) -> str:
-        """The name of a migrated database, which the first call creates."""
-        if self._template is None:
-            database = self.create_database()
-            apply_migrations(database.conninfo)
-            self._template = database.name
-        return self._template
+        """The name of a migrated database."""
+        return self.template_with("migrations", "template1", lambda database: apply_migrations(database.conninfo))
 
-    def drop_template(self) -> None:
-        if self._template is not None:
-            self.drop_database(self._template)
+    def template_with(self, what: str, template: str, add: Callable[[Database], object]) -> str:
+        """The name of a copy of a template to which `add` added something. The first call for `what` creates it."""
+        if what not in self._templates:
+            database = self.create_database(template)
+            add(database)
+            self._templates[what] = database.name
+        return self._templates[what]
+
+    def drop_templates(self) -> None:
+        for name in self._templates.values():
+            self.drop_database(name)
 
     def _admin(self) -> str:
         return self.cluster.conninfo() if self.cluster else self._admin_conninfo
@@ -161,7 +165,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
     if EXTERNAL_URL:
         server = Server(EXTERNAL_URL)
         yield server
-        server.drop_template()
+        server.drop_templates()
         return
     with running_cluster(request.param) as cluster:
         yield Server(cluster.conninfo(), cluster)
@@ -178,8 +182,12 @@ def empty_database(postgres: Server) -> Iterator[Database]:
 @pytest.fixture
 def database(postgres: Server) -> Iterator[Database]:
     """A migrated database. It has the same name in each test of this process."""
+    yield from copy_of(postgres, postgres.template())
+
+
+def copy_of(postgres: Server, template: str) -> Iterator[Database]:
+    """A copy that has the same name in each test of this process, so that dbt need not parse its project again."""
     name = f"test_{os.getpid()}"
     postgres.drop_database(name)
-    database = postgres.create_database(postgres.template(), name=name)
-    yield database
-    postgres.drop_database(database.name)
+    yield postgres.create_database(template, name=name)
+    postgres.drop_database(name)

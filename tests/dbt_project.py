@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -18,7 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from chat_telemetry._cli.sql_project import project_directory
-from tests.conftest import Database
+from tests.conftest import Database, Server
 
 DEPRECATIONS_ARE_ERRORS = '{"error": ["Deprecations"]}'
 # One password per process, because dbt parses the project again if it changes.
@@ -57,10 +58,6 @@ class DbtProject:
         assert outcome.success, failures(outcome)
         return outcome
 
-    def seed_and_run(self, **variables: Any) -> None:
-        """Like `dbt build` without the data tests."""
-        self.run("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test", **variables)
-
     def command(self, *arguments: str, **variables: Any) -> list[str]:
         """The arguments of the command `dbt`."""
         project = str(self.directory)
@@ -85,6 +82,16 @@ class DbtProject:
             "DBT_LOG_PATH": str(self.scratch / "logs"),
             **self.settings,
         }
+
+
+def template_with_prices(server: Server) -> str:
+    """The name of a migrated database after `dbt seed`, which takes longer than a run."""
+
+    def seed(database: Database) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            DbtProject(database, Path(scratch)).run("seed")
+
+    return server.template_with("prices", server.template(), seed)
 
 
 def _flags_without_their_source() -> AbstractContextManager[object]:

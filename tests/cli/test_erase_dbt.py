@@ -23,7 +23,7 @@ from chat_telemetry._cli.migrations import apply_migrations
 from tests.cli.conftest import Cli, Outcome, count
 from tests.cli.test_erase import ASK, ERASED, execute, left_in, query
 from tests.conftest import SERVERS, Database, Server
-from tests.dbt_project import DbtProject
+from tests.dbt_project import DbtProject, template_with_prices
 from tests.migrations.test_existing_objects import SUPABASE
 from tests.reports.scenes import holding, wait_until_waiting
 from tests.reports.test_erasure import places_of as places_with
@@ -37,11 +37,11 @@ TIMEZONE = "Pacific/Chatham"
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database with two users and reports of today, in a time zone of its own."""
-    database = postgres.create_database(postgres.template())
+    database = postgres.create_database(template_with_prices(postgres))
     for user in database.add_users(2):
         with database.connect() as connection:
             connection.execute(ASK, {"user": user, "conversation": None, "rows": 20})
-    DbtProject(database, tmp_path_factory.mktemp("built")).seed_and_run(report_timezone=TIMEZONE)
+    DbtProject(database, tmp_path_factory.mktemp("built")).run("run", report_timezone=TIMEZONE)
     yield database
     postgres.drop_database(database.name)
 
@@ -302,7 +302,8 @@ def test_an_owner_without_superuser_can_erase_on_supabase(
     for user in (victim, other):
         with empty_database.connect() as connection:
             connection.execute(ASK, {"user": user, "conversation": None, "rows": 5})
-    project.seed_and_run()
+    project.run("seed")
+    project.run("run")
     outcome = cli("erase", str(victim), "--yes", "--database-url", conninfo)
     assert (outcome.code, left_in(outcome)) == (0, [])
     assert "auth.users belongs to your application" in outcome.out

@@ -27,7 +27,7 @@ from chat_telemetry._encoding import encode
 from tests.cli.conftest import Cli, Outcome
 from tests.cli.test_report import on_terminal
 from tests.conftest import Database, Server
-from tests.dbt_project import DbtProject
+from tests.dbt_project import DbtProject, template_with_prices
 
 AS_OF = date(2026, 11, 23)
 TODAY = datetime.now(UTC).date()
@@ -78,13 +78,12 @@ def requests() -> Iterator[TelemetryRecord]:
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database with the reports of CALLS, list prices of two dates, and own prices. No test changes it."""
-    database = postgres.create_database(postgres.template())
+    database = postgres.create_database(template_with_prices(postgres))
     records = list(requests())
     with database.connect() as connection, closing(Store(database.conninfo)) as store:
         create_referenced_rows(connection, records)
         assert store.insert([encode(record) for record in records]).stored == len(records)
         project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-        project.run("seed")
         connection.execute("update chat_prices.token_prices set source = %s", [NEW_LIST])
         connection.execute("update chat_prices.token_prices set source = %s where model ~ '^(gpt-4o|o3)$'", [OLD_LIST])
         connection.execute(

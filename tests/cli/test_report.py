@@ -27,7 +27,7 @@ from chat_telemetry._delivery.store import Store
 from chat_telemetry._encoding import encode
 from tests.cli.conftest import Cli
 from tests.conftest import Database, Server
-from tests.dbt_project import DbtProject
+from tests.dbt_project import DbtProject, template_with_prices
 
 AS_OF = date(2026, 11, 23)
 
@@ -35,7 +35,7 @@ AS_OF = date(2026, 11, 23)
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database with the reports of a few hundred chat requests, some of them with SQL that looks like markup."""
-    database = postgres.create_database(postgres.template())
+    database = postgres.create_database(template_with_prices(postgres))
     records = list(generate(800, datetime(2026, 11, 23, 7, tzinfo=UTC)))
     for record in records[-9:]:
         record.generated_sql = "select '[red]\\' as \"[bold]\",\n e'\\x01' -- " + "long " * 50
@@ -43,7 +43,6 @@ def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         create_referenced_rows(connection, records)
         assert store.insert([encode(record) for record in records]).stored == len(records)
     project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-    project.run("seed")
     project.run("run", report_as_of=str(AS_OF))
     yield database
     postgres.drop_database(database.name)

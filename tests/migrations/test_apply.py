@@ -193,15 +193,19 @@ def test_an_unreachable_server_is_an_operational_error() -> None:
 def test_each_rollback_works_after_dbt_has_run(empty_database: Database, tmp_path: Path) -> None:
     names = apply_migrations(empty_database.conninfo)
     project = DbtProject(empty_database, tmp_path)
-    project.seed_and_run()
+    project.run("seed")
+    project.run("run")
     assert roll_back_all(empty_database.conninfo) == names[::-1]
     assert apply_migrations(empty_database.conninfo) == names
-    project.seed_and_run()
+    project.run("seed")
+    project.run("run")
 
 
 def test_a_rollback_with_a_view_on_a_report_drops_nothing(empty_database: Database, tmp_path: Path) -> None:
     apply_migrations(empty_database.conninfo)
-    DbtProject(empty_database, tmp_path).seed_and_run()
+    project = DbtProject(empty_database, tmp_path)
+    project.run("seed")
+    project.run("run")
     with empty_database.connect() as connection:
         connection.execute("create view public.my_dashboard as select request_count from chat_reports.off_topic")
         before = snapshot(connection)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.conftest import Database
-from tests.dbt_project import DbtProject, failures
+from tests.conftest import Server, copy_of
+from tests.dbt_project import DbtProject, failures, template_with_prices
 from tests.reports.contract import COLUMNS, differences
 from tests.reports.history.column import NAME, STATEMENTS, TABLES, project_with_column, statement_of
 from tests.reports.random_log import fill
@@ -28,17 +29,13 @@ WAITING = "select count(*) from public.chat_telemetry_changes"
 
 
 @pytest.fixture
-def project(database: Database, tmp_path: Path) -> DbtProject:
-    """The dbt project on a migrated database without rows."""
-    return DbtProject(database, tmp_path)
-
-
-@pytest.fixture
-def counted(project: DbtProject) -> DbtProject:
+def counted(postgres: Server, tmp_path: Path) -> Iterator[DbtProject]:
     """A database of the previous version, with rows that it has counted."""
-    fill(project.database, 1, 300, AS_OF, "UTC")
-    project.seed_and_run(report_as_of=AS_OF.isoformat())
-    return project
+    for database in copy_of(postgres, template_with_prices(postgres)):
+        project = DbtProject(database, tmp_path)
+        fill(database, 1, 300, AS_OF, "UTC")
+        project.run("run", report_as_of=AS_OF.isoformat())
+        yield project
 
 
 def add_column(connection: psycopg.Connection) -> None:

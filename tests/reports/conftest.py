@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Database, Server
-from tests.dbt_project import DbtProject
+from tests.conftest import Database, Server, copy_of
+from tests.dbt_project import DbtProject, template_with_prices
 from tests.reports.random_log import fill
 from tests.reports.scenes import AS_OF, copied
 
@@ -20,19 +20,25 @@ where greatest(length(error_type), length(failed_step), length(sql_model), lengt
 
 
 @pytest.fixture
+def database(postgres: Server) -> Iterator[Database]:
+    """A migrated database with prices and without rows."""
+    yield from copy_of(postgres, template_with_prices(postgres))
+
+
+@pytest.fixture
 def project(database: Database, tmp_path: Path) -> DbtProject:
-    """The dbt project on a migrated database without rows."""
+    """The dbt project on a migrated database with prices and without rows."""
     return DbtProject(database, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database with rows and reports, as of AS_OF. It has no open connection, so that tests can copy it."""
-    database = postgres.create_database(postgres.template())
+    database = postgres.create_database(template_with_prices(postgres))
     fill(database, 1, 300, dt.date.fromisoformat(AS_OF), "UTC")
     with database.connect() as connection:  # a name that is too long for the unique index makes readers wait
         connection.execute(WITHOUT_LONG_NAMES)
-    DbtProject(database, tmp_path_factory.mktemp("built")).seed_and_run(report_as_of=AS_OF)
+    DbtProject(database, tmp_path_factory.mktemp("built")).run("run", report_as_of=AS_OF)
     yield database
     postgres.drop_database(database.name)
 

@@ -8,16 +8,16 @@ import pytest
 from psycopg import errors as sqlstate
 
 from tests.conftest import Server
-from tests.dbt_project import DbtProject, failures
+from tests.dbt_project import DbtProject, failures, template_with_prices
 from tests.reports.contract import COLUMNS
 
 
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtProject]:
     """Built once for the tests of this file, which do not change it."""
-    database = postgres.create_database(postgres.template())
+    database = postgres.create_database(template_with_prices(postgres))
     project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-    project.seed_and_run()
+    project.run("run")
     yield project
     postgres.drop_database(database.name)
 
@@ -73,6 +73,8 @@ def test_without_a_log_dbt_says_to_migrate(project: DbtProject) -> None:
 
 
 def test_without_prices_dbt_says_to_seed(project: DbtProject) -> None:
+    with project.database.connect() as connection:
+        connection.execute("drop table chat_prices.token_prices, chat_prices.model_aliases")
     outcome = project.invoke("run")
     assert not outcome.success
     assert "dbt seed" in failures(outcome)

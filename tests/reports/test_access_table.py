@@ -52,7 +52,9 @@ def connection(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> It
             if line.startswith("alter default privileges"):
                 connection.execute(line.replace(" to analyst", " to stranger"))
         apply_migrations(database.conninfo)
-        DbtProject(database, tmp_path_factory.mktemp("dbt")).seed_and_run()
+        project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
+        project.run("seed")
+        project.run("run")
         yield connection
     postgres.drop_database(database.name)
 

@@ -80,7 +80,7 @@ def bill(project: DbtProject) -> dict[date, Decimal]:
         connection.cursor().executemany("insert into auth.users values (%s)", [[user] for user in users])
     with closing(Store(project.database.conninfo)) as store:
         assert store.insert([encode(record) for record in records]).stored == len(records)
-    project.seed_and_run(report_as_of=str(UNTIL.date()))
+    project.run("run", report_as_of=str(UNTIL.date()))
     with project.database.connect() as connection:
         per_day = connection.execute("select day, sum(cost_usd) from chat_reports.token_cost group by day").fetchall()
         unpriced = connection.execute("select distinct model from chat_reports.token_cost where cost_usd is null")

@@ -89,7 +89,7 @@ def test_one_run_after_a_user_is_erased_nothing_of_them_is_left(project: DbtProj
     fill(project.database, 1, 300, AS_OF, "UTC")
     with project.database.connect() as connection:
         connection.execute(ASK, {"user": user, "conversation": conversation})
-        project.seed_and_run(report_as_of=AS_OF.isoformat())
+        project.run("run", report_as_of=AS_OF.isoformat())
         connection.execute("analyze")
         assert {"chat_rollups.daily_users", "chat_reports.user_usage"} < set(places_of(connection, str(user)))
         assert "chat_reports.sql_patterns" in places_of(connection, TEXT)
@@ -105,7 +105,7 @@ def test_columns_that_hold_ids_or_texts_of_users_have_no_statistics(project: Dbt
     fill(project.database, 1, 2_000, AS_OF, "UTC")
     (user,) = project.database.add_users()
     with project.database.connect() as connection:
-        project.seed_and_run(report_as_of=AS_OF.isoformat())
+        project.run("run", report_as_of=AS_OF.isoformat())
         connection.execute(ASK, {"user": user, "conversation": None})
         connection.execute(
             "insert into chat_rollups.drained_changes (drain_number, sign, is_off_topic, error_type, failed_step,"
@@ -218,7 +218,7 @@ def test_nothing_of_an_erased_user_is_left_in_any_table_statistic_or_file(projec
     victim, other = Person(project), Person(project)
     for person in (victim, other):
         person.ask(100)
-    project.seed_and_run(report_as_of=AS_OF.isoformat())
+    project.run("run", report_as_of=AS_OF.isoformat())
     journal_dir, scratch = tmp_path / "journal", tmp_path / "scratch"
     scratch.mkdir()
     running, dead = Segment.create(journal_dir), Segment.create(journal_dir)

@@ -24,7 +24,7 @@ from tests.reports.random_log import fill
 def test_every_report_equals_direct_sql_on_a_random_log(project: DbtProject, timezone: str, as_of: dt.date) -> None:
     seed = int(os.environ.get("CHAT_TELEMETRY_TEST_SEED", random.SystemRandom().randrange(10**6)))
     fill(project.database, seed, 6_000, as_of, timezone)
-    project.seed_and_run(report_timezone=timezone, report_as_of=as_of.isoformat())
+    project.run("run", report_timezone=timezone, report_as_of=as_of.isoformat())
     with project.database.connect() as connection:
         for report in COLUMNS:
             assert differences(connection, report, as_of.isoformat(), timezone) == [], (
@@ -36,7 +36,7 @@ def test_every_report_equals_direct_sql_on_a_random_log(project: DbtProject, tim
 def test_the_comparison_finds_a_lost_request_and_one_counted_twice(project: DbtProject) -> None:
     as_of = dt.date(2026, 11, 22)
     fill(project.database, 1, 400, as_of, "UTC")
-    project.seed_and_run(report_as_of=as_of.isoformat())
+    project.run("run", report_as_of=as_of.isoformat())
     with project.database.connect() as connection:
         row = connection.execute(
             "select log_id from chat_telemetry_log where created_at < '2026-11-20' limit 1"

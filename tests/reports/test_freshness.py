@@ -41,7 +41,7 @@ def ask(database: Database, **values: Any) -> None:
 def test_each_run_records_when_it_refreshed_a_report_and_the_newest_request(project: DbtProject) -> None:
     assert freshness(project.database) == {}
     ask(project.database, created_at=dt.datetime(2026, 11, 20, tzinfo=dt.UTC))
-    project.seed_and_run(report_as_of="2026-11-21", report_timezone="Asia/Kolkata")
+    project.run("run", report_as_of="2026-11-21", report_timezone="Asia/Kolkata")
     first = freshness(project.database)
     assert set(first) == set(COLUMNS)
     assert {row["as_of"] for row in first.values()} == {dt.date(2026, 11, 21)}
@@ -58,7 +58,7 @@ def test_each_run_records_when_it_refreshed_a_report_and_the_newest_request(proj
 
 
 def test_a_run_without_changes_is_recorded_too(project: DbtProject) -> None:
-    project.seed_and_run(report_as_of="2026-11-22")
+    project.run("run", report_as_of="2026-11-22")
     first = freshness(project.database)
     project.run("run", report_as_of="2026-11-22")
     second = freshness(project.database)
@@ -70,7 +70,7 @@ def test_a_request_in_the_future_is_not_the_newest_request(project: DbtProject, 
     newest = dt.datetime.now(dt.UTC) - dt.timedelta(days=30)
     ask(project.database, created_at=newest)
     ask(project.database, created_at=moment)
-    project.seed_and_run()
+    project.run("run")
     for row in freshness(project.database).values():
         assert (row["newest_request_at"], row["future_request_count"], row["left_out_count"]) == (newest, 1, 0)
     assert not project.invoke("source", "freshness").success
@@ -83,7 +83,7 @@ def test_an_impossible_value_is_left_out_and_counted(project: DbtProject, moment
     ask(project.database, created_at=moment, ttfb_ms=5, sql_model="gpt-4o-mini", sql_input_tokens=10)
     ask(project.database, created_at=yesterday, ttfb_ms=-5)
     ask(project.database, created_at=yesterday, ttfb_ms=7)
-    project.seed_and_run(report_timezone=timezone)
+    project.run("run", report_timezone=timezone)
     left_out = {report: row["left_out_count"] for report, row in freshness(project.database).items()}
     assert left_out == {report: 2 if report in ("latency", "model_comparison") else 1 for report in COLUMNS}
     with project.database.connect() as connection:
@@ -94,7 +94,7 @@ def test_an_impossible_value_is_left_out_and_counted(project: DbtProject, moment
 
 
 def test_pending_changes_are_those_that_the_next_run_counts(project: DbtProject) -> None:
-    project.seed_and_run()
+    project.run("run")
     fill(project.database, 1, 50, AS_OF, "UTC")
     with project.database.connect() as connection:
         connection.execute("update public.chat_telemetry_log set ttfb_ms = 1")
@@ -107,7 +107,7 @@ def test_a_view_on_report_freshness_survives_a_full_refresh(project: DbtProject)
     with project.database.connect() as connection:
         connection.execute("create schema theirs")
         connection.execute("create view theirs.stale as select min(refreshed_at) from chat_reports.report_freshness")
-    project.seed_and_run()
+    project.run("run")
     project.run("run", "--full-refresh", report_as_of="2026-11-20")
     with project.database.connect() as connection:
         assert connection.execute("select count(min) from theirs.stale").fetchone() == (1,)

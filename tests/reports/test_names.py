@@ -48,7 +48,7 @@ def test_each_name_finds_the_price_of_its_step_and_no_name_finds_one_by_guess(pr
     assert len(names) > 5_000
     with project.database.connect() as connection:
         connection.execute(INSERT, [names])
-    project.seed_and_run(report_as_of=str(TODAY))
+    project.run("run", report_as_of=str(TODAY))
     with project.database.connect() as connection:
         found = {name: tuple(rest) for name, *rest in connection.execute(FOUND).fetchall()}
     expected = {name: (*match, False) if (match := find(name)) else ("unpriced", None, True) for name in names}

@@ -13,7 +13,7 @@ import pytest
 
 from chat_telemetry._cli.app import run
 from tests.conftest import SERVERS, Server
-from tests.dbt_project import DbtProject
+from tests.dbt_project import DbtProject, template_with_prices
 from tests.reports.contract import COLUMNS
 from tests.reports.random_log import fill
 from tests.reports.scenes import assert_exact, execute, value
@@ -88,11 +88,11 @@ def timezone(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def odd(timezone: str, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtProject]:
     """Reports of ordinary rows, then each kind of odd rows, each with a separate run. The tests do not change rows."""
-    database = postgres.create_database(postgres.template())
+    database = postgres.create_database(template_with_prices(postgres))
     project = DbtProject(database, tmp_path_factory.mktemp("odd"))
     variables = {"report_as_of": AS_OF, "report_timezone": timezone}
     fill(database, 1, 200, dt.date.fromisoformat(AS_OF), timezone)
-    project.seed_and_run(**variables)
+    project.run("run", **variables)
     for requests in ODD.values():
         ask(project, requests)
         project.run("run", **variables)
@@ -180,7 +180,6 @@ def test_the_command_line_shows_every_report(
 def test_an_own_price_replaces_the_list_price_wherever_its_line_is(project: DbtProject, place: str) -> None:
     """A price of the same model and day as in the list, in the table that dbt seed loads."""
     ask(project, [{"sql_model": "gpt-4o", "sql_input_tokens": 1_000_000}])
-    project.run("seed")
     own = "'openai', 'gpt-4o', '2020-01-01', 1, 1, 1, '{}'"
     insert = f"insert into chat_prices.token_prices select {own}"
     if place == "above":

@@ -20,7 +20,7 @@ cross join lateral generate_series(1, case when number <= 500 then 2 else 1 end)
 
 def test_of_equally_frequent_texts_the_smallest_fingerprints_are_kept(project: DbtProject) -> None:
     execute(project, ROWS)
-    project.seed_and_run(report_as_of=AS_OF)
+    project.run("run", report_as_of=AS_OF)
     with project.database.connect() as connection:
         assert differences(connection, "sql_patterns", AS_OF) == []
     assert value(project, "select count(*) from chat_reports.sql_patterns") == 1000

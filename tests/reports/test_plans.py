@@ -44,7 +44,7 @@ def test_no_report_compares_every_request_with_every_other(project: DbtProject) 
     (user,) = project.database.add_users()
     with project.database.connect() as connection:
         connection.execute(A_WEEK, [user, REQUESTS])
-        project.seed_and_run()
+        project.run("run")
         for statistics in ("none", "fresh"):
             tried = {report: rejected_pairs(connection, report) for report in COLUMNS}
             assert max(tried.values()) < MOST_TRIED, (statistics, tried)

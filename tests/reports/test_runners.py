@@ -91,7 +91,6 @@ def test_the_feed_can_be_handed_to_another_target(ours: DbtProject, monkeypatch:
 
 def test_two_overlapping_first_runs_both_succeed(project: DbtProject) -> None:
     fill(project.database, 2, 500, dt.date.fromisoformat(AS_OF), "UTC")
-    project.run("seed")
     with holding(project, "lock table chat_rollups.progress in exclusive mode", lock_timeout="1min"):
         runs = [start(project, "run", target=str(number), report_as_of=AS_OF) for number in range(2)]
         # The drain of each run.

@@ -38,7 +38,7 @@ def ask(database: Database, **values: Any) -> None:
 
 
 def test_each_report_has_its_columns_a_comment_on_each_and_a_unique_index_on_its_grain(project: DbtProject) -> None:
-    project.seed_and_run()
+    project.run("run")
     with project.database.connect() as connection:
         for report, columns in COLUMNS.items():
             described = connection.execute(DESCRIBED, [f"chat_reports.{report}"]).fetchall()
@@ -49,7 +49,7 @@ def test_each_report_has_its_columns_a_comment_on_each_and_a_unique_index_on_its
 
 
 def test_the_next_run_counts_what_came_since(project: DbtProject) -> None:
-    project.seed_and_run()
+    project.run("run")
     ask(project.database, is_off_topic=True)
     project.run("run")
     today = dt.datetime.now(dt.UTC).date()
@@ -59,7 +59,7 @@ def test_the_next_run_counts_what_came_since(project: DbtProject) -> None:
 
 def test_a_corrected_price_reprices_the_past(project: DbtProject) -> None:
     ask(project.database, sql_input_tokens=1_000_000, created_at="2026-01-15T12:00:00Z")
-    project.seed_and_run()
+    project.run("run")
     cost = "select cost_usd, price_match from chat_reports.token_cost"
     with project.database.connect() as connection:
         assert connection.execute(cost).fetchall() == [(Decimal("0.15"), "exact")]

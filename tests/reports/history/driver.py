@@ -66,7 +66,6 @@ class History:
         self._began = time.monotonic()
 
     def __enter__(self) -> History:
-        self.run("seed")
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:

@@ -25,7 +25,6 @@ def test_a_lost_change_and_a_change_counted_twice_are_found(project: DbtProject)
         project.run(*arguments, report_as_of=AS_OF.isoformat())
 
     fill(project.database, 1, 200, AS_OF, "UTC")
-    dbt("seed")
     with project.database.connect() as connection:
         connection.execute(NEW_REQUEST, [AS_OF])
         dbt("run")
