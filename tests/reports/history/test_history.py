@@ -7,19 +7,25 @@ import time
 
 import pytest
 
+from tests.conftest import SERVERS
 from tests.dbt_project import DbtProject
 from tests.reports.history.driver import History, choose_seed
 from tests.reports.history.events import BEGINNINGS, EVENTS, Event
 
 MINUTES = float(os.environ.get("CHAT_TELEMETRY_HISTORY_MINUTES", "10"))
 
+# Each takes a minute or more, so here one server is enough; `make test-history` takes both.
+on_one_server = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 
+
+@on_one_server
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 def test_the_reports_are_right_after_the_first_run(project: DbtProject, beginning: Event) -> None:
     with History(project, choose_seed()) as history:
         begin(history, beginning)
 
 
+@on_one_server
 @pytest.mark.timeout(900)
 def test_the_reports_are_right_after_every_event_in_any_order(project: DbtProject) -> None:
     with History(project, choose_seed()) as history:
