@@ -9,7 +9,6 @@ import re
 import secrets
 import subprocess
 import sys
-import tempfile
 import termios
 import threading
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ import pytest
 
 from chat_telemetry import user_key
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
-from tests.conftest import FAST_AND_LOOSE
+from tests.conftest import FAST_AND_LOOSE, cluster_directory
 
 ROOT = Path(__file__).parents[1]
 USE_IT = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Use it")[2].partition("\n## ")[0]
@@ -38,7 +37,7 @@ question, sql = "How many orders?", "select 42"
 @pytest.fixture
 def server() -> Iterator[EmbeddedPostgres]:
     """A server in which no migration has created roles yet, with a database and its owner."""
-    with tempfile.TemporaryDirectory(prefix="ctpg-") as directory:
+    with cluster_directory() as directory:
         server = EmbeddedPostgres(Path(directory), version=18, settings=FAST_AND_LOOSE)
         server.start()
         yield server

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from chat_telemetry._cli.options import connect
 from chat_telemetry._cli.report import show
 from tests.cli.conftest import Cli
 from tests.cli.hostile_reports import REPORTS, calls_and_loot, put_code
-from tests.conftest import FAST_AND_LOOSE, Database
+from tests.conftest import FAST_AND_LOOSE, Database, cluster_directory
 
 PASSWORD = "secret"  # noqa: S105 - of logins of these tests
 # None of them is a superuser. The transactions of the analyst are read-only by default.
@@ -172,7 +171,7 @@ def test_without_temporary_functions_only_the_reader_itself_reads(
 @pytest.fixture(params=[16, 18])
 def server(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
     """A server that a test may start as a standby, without the roles of the project."""
-    with tempfile.TemporaryDirectory(prefix="ctpg-") as directory:
+    with cluster_directory() as directory:
         server = EmbeddedPostgres(Path(directory), version=request.param, settings=FAST_AND_LOOSE)
         server.start()
         yield server
