@@ -6,6 +6,7 @@ Each worker migrates one template database per server. Each test gets a copy of 
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -53,6 +54,12 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"CHAT_TELEMETRY_TEST_SERVERS: {unknown.pop()} is not {', '.join([*EMBEDDED, DEBIAN])}")
     if DEBIAN in SERVERS:
         require_debian_postgres()
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look no more at the thousands of tests and modules that stay until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def cluster_directory() -> tempfile.TemporaryDirectory[str]:

@@ -21,6 +21,9 @@ from psycopg.conninfo import conninfo_to_dict
 from chat_telemetry._cli.sql_project import project_directory
 from tests.conftest import Database, Server
 
+# For builds whose tests are tested elsewhere: a unit test takes a tenth of a second, and there are 82.
+NO_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
+NO_TESTS = [*NO_UNIT_TESTS, "--exclude-resource-type", "test"]
 DEPRECATIONS_ARE_ERRORS = '{"error": ["Deprecations"]}'
 # One password per process, because dbt parses the project again if it changes.
 PASSWORD = secrets.token_hex(16)

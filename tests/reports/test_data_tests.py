@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import SERVERS
-from tests.dbt_project import DbtProject, results
+from tests.dbt_project import NO_UNIT_TESTS, DbtProject, results
 
 # Most of the time goes into dbt, so one server is enough.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
@@ -58,7 +58,7 @@ insert into chat_reports.token_cost (call_count, cost_usd, cache_savings_usd, un
 def outcomes(project: DbtProject, *selection: str) -> dict[str, int]:
     """The number of bad rows that each data test found."""
     selected = ["--select", *selection] if selection else []
-    outcome = project.invoke("test", *selected, "--exclude-resource-type", "unit_test", reconcile_all=True)
+    outcome = project.invoke("test", *selected, *NO_UNIT_TESTS, reconcile_all=True)
     assert outcome.result, outcome.exception
     assert {result.status for result in results(outcome)} <= {"pass", "fail", "warn"}
     return {result.node.name: result.failures for result in results(outcome)}

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from chat_telemetry._cli.sql_project import project_directory
 from tests.conftest import SERVERS, Database, Server
-from tests.dbt_project import DbtProject, manifest, results
+from tests.dbt_project import NO_TESTS, NO_UNIT_TESTS, DbtProject, manifest, results
 from tests.reports.random_log import fill
 from tests.reports.scenes import AS_OF, DBT, assert_exact, edit, execute, run_alone, value
 
@@ -141,7 +141,7 @@ def test_the_package_builds_in_another_project(acme: DbtProject, login: str) -> 
 def test_acmes_nodes_are_the_same_as_without_the_package(acme: DbtProject, acme_alone: DbtProject, login: str) -> None:
     """As in stock dbt, a plain run does not apply a changed query, and a full refresh drops."""
     for project in (acme, acme_alone):
-        project.run("build", user=login)
+        project.run("build", *NO_TESTS, user=login)
     assert theirs(acme) == theirs(acme_alone) != []
     for project in (acme, acme_alone):
         edit(project, "models/marts/totals.sql", "count(*)", "count(*) + 1")
@@ -151,7 +151,7 @@ def test_acmes_nodes_are_the_same_as_without_the_package(acme: DbtProject, acme_
     for project in (acme, acme_alone):
         edit(project, "seeds/raw_orders.csv", "id,amount\n1,10\n2,20", "id,amount,note\n1,10,x\n2,20,y\n3,30,z")
         edit(project, "models/orders.sql", "materialized='table'", "materialized='view'")
-        project.run("build", "--full-refresh", user=login)
+        project.run("build", "--full-refresh", *NO_TESTS, user=login)
     assert theirs(acme) == theirs(acme_alone)
 
 
@@ -160,7 +160,7 @@ def test_stock_dbt_refuses_the_same_with_and_without_the_package(
 ) -> None:
     said = []
     for project in (acme, acme_alone):
-        project.run("build", user=login)
+        project.run("build", *NO_TESTS, user=login)
         edit(project, "seeds/raw_orders.csv", "id,amount\n1,10\n2,20", "id,amount,note\n1,10,x\n2,20,y")
         outcome = project.invoke("seed", user=login)
         said.append([(r.node.name, str(r.status)) for r in results(outcome) if r.node.package_name == "acme"])
@@ -216,14 +216,14 @@ def test_a_model_added_to_a_clone_is_named_and_built_as_in_stock_dbt(ours: DbtPr
     model.write_text("{{ config(materialized='table') }} " + report)
     seed.write_text("usd\n100\n")
     ours.run("run", "--select", "drained_changes", report_as_of=AS_OF)
-    ours.run("build", "--exclude-resource-type", "unit_test", report_as_of=AS_OF)
+    ours.run("build", *NO_UNIT_TESTS, report_as_of=AS_OF)
     kind = "select relkind::text from pg_class where oid = to_regclass('chat_telemetry_marts.spending')"
     assert value(ours, kind) == "r"
     assert value(ours, "select usd from chat_telemetry_raw.budget") == 100
 
     model.write_text("{{ config(materialized='materialized_view') }} " + report)
     seed.write_text("usd,team\n100,us\n")
-    ours.run("build", "--full-refresh", "--exclude-resource-type", "unit_test", report_as_of=AS_OF)
+    ours.run("build", "--full-refresh", *NO_UNIT_TESTS, report_as_of=AS_OF)
     assert value(ours, kind) == "m"
     assert value(ours, "select team from chat_telemetry_raw.budget") == "us"
     assert_exact(ours)
@@ -234,6 +234,6 @@ def test_a_generate_schema_name_of_acme_moves_no_node_of_the_package(acme: DbtPr
     macro.parent.mkdir()
     macro.write_text("{% macro generate_schema_name(name, node) %}{{ target.schema }}{% endmacro %}")
     fill(acme.database, 1, 300, dt.date.fromisoformat(AS_OF), "UTC")
-    acme.run("build", user=login, report_as_of=AS_OF)
+    acme.run("build", *NO_TESTS, user=login, report_as_of=AS_OF)
     assert_exact(acme)
     assert value(acme, "select relkind::text from pg_class where oid = 'analytics.totals'::regclass") == "m"

@@ -14,7 +14,7 @@ from chat_telemetry._cli.demo.generator import generate
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._encoding import encode
 from tests.conftest import SERVERS, Database
-from tests.dbt_project import DbtProject, failures
+from tests.dbt_project import NO_UNIT_TESTS, DbtProject, failures
 from tests.reports.scenes import AS_OF
 
 # Most of the time goes into dbt, so one server is enough.
@@ -27,7 +27,6 @@ TEST = {
     "window_durations": "window_durations_equal_the_days",
     "daily_latency": "daily_latency_equals_the_days",
 }
-NO_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
 TESTS_OF_THE_DAYS = [TEST[rollup] for rollup in OF_THE_DAYS]
 # Times of a wrong clock, and values that only plain SQL can write.
 ODD_ROWS = """
@@ -89,7 +88,7 @@ def test_a_build_with_rows_passes_every_test_again_and_again(project: DbtProject
         )
     with closing(Store(project.database.conninfo)) as store:
         assert store.insert([encode(record) for record in records]).stored == len(records)
-    project.run("build", reconcile_all=True)
+    project.run("build", *NO_UNIT_TESTS, reconcile_all=True)
     project.run("build", "--full-refresh", *NO_UNIT_TESTS, reconcile_all=True)
 
 

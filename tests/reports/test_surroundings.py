@@ -20,7 +20,7 @@ from chat_telemetry._delivery.connection import _CANCEL_ABANDONED
 from chat_telemetry._delivery.store import USER_ERASED, Store
 from chat_telemetry._encoding import encode
 from tests.conftest import SERVERS
-from tests.dbt_project import PASSWORD, DbtProject
+from tests.dbt_project import NO_UNIT_TESTS, PASSWORD, DbtProject
 from tests.reports.contract import COLUMNS
 from tests.reports.scenes import AS_OF, assert_exact, edit, execute, value
 
@@ -119,7 +119,7 @@ def test_settings_of_the_database_change_no_number(ours: DbtProject) -> None:
         if arguments != ["seed"]:
             assert_exact(ours)
             assert_shape_and_fingerprint(ours)
-    ours.run("test", "--threads", "4", report_as_of=AS_OF, reconcile_all=True)
+    ours.run("test", *NO_UNIT_TESTS, "--threads", "4", report_as_of=AS_OF, reconcile_all=True)
 
 
 @pytest.fixture
