@@ -36,7 +36,7 @@ comment on schema chat_prices is 'The price lists of chat-telemetry, loaded by d
 create or replace function chat_rollups.owner_and_rights(object text, out owner oid, out rights aclitem[])
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     kind constant text := pg_catalog.split_part(object, ' ', 1);
@@ -67,7 +67,7 @@ comment on function chat_rollups.owner_and_rights is
 
 create or replace procedure chat_rollups.refuse_foreign(object text)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     object_owner constant oid := (chat_rollups.owner_and_rights(object)).owner;
@@ -93,7 +93,7 @@ comment on procedure chat_rollups.refuse_foreign is
 
 create or replace procedure chat_rollups.make_private(variadic objects text[])
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     object text;
@@ -117,9 +117,18 @@ comment on procedure chat_rollups.make_private is
 'Revokes all rights on the objects, for example ''table public.t'' or ''function public.f()'', from every role but their owner.';
 
 call chat_rollups.make_private(
-    'schema chat_reports', 'schema chat_rollups', 'schema chat_prices', 'function chat_rollups.owner_and_rights',
+    'schema chat_rollups', 'schema chat_prices', 'function chat_rollups.owner_and_rights',
     'procedure chat_rollups.refuse_foreign', 'procedure chat_rollups.make_private'
 );
+
+-- dbt grants usage of this schema to the roles that a report names in its `grants`: it stays if the file is applied again.
+do $$
+begin
+    if not pg_catalog.has_schema_privilege('telemetry_reader', 'chat_reports', 'usage') then
+        call chat_rollups.make_private('schema chat_reports');
+    end if;
+end
+$$;
 
 -- Usage with grant option, so that dbt can grant it to the roles that a report names in its `grants`.
 grant create on schema chat_reports to telemetry_transformer;

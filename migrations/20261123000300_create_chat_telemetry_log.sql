@@ -1,7 +1,22 @@
 -- The log: one row per chat request. If the database has the table already, its rows stay. If its columns or keys
--- differ, the migration stops and lists the differences.
+-- differ, the migration stops and lists the differences. A new table is private at once: what 0600 keeps with
+-- chat_telemetry.keep_rights are the rights on an old one.
 
 set local lock_timeout = '5s';
+
+do $$
+begin
+    perform pg_catalog.set_config(
+        'chat_telemetry.log_is_new',
+        -- Not if somebody applies this file alone, to have the table.
+        (
+            pg_catalog.to_regclass('public.chat_telemetry_log') is null
+            and pg_catalog.to_regproc('chat_rollups.make_private') is not null
+        )::text,
+        true
+    );
+end
+$$;
 
 create table if not exists public.chat_telemetry_log (
     log_id uuid not null default pg_catalog.gen_random_uuid(),
@@ -37,6 +52,15 @@ create table if not exists public.chat_telemetry_log (
     constraint chat_telemetry_log_conversation_id_fkey
     foreign key (conversation_id) references public.chat_conversations (conversation_id) on delete set null
 );
+
+do $$
+begin
+    if pg_catalog.current_setting('chat_telemetry.log_is_new')::boolean then
+        call chat_rollups.make_private('table public.chat_telemetry_log');
+        alter table public.chat_telemetry_log enable row level security;
+    end if;
+end
+$$;
 
 do $$
 declare

@@ -6,7 +6,7 @@ set local lock_timeout = '5s';
 create or replace function public.compute_sql_fingerprint()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     folded text collate "C" := new.generated_sql;
@@ -38,7 +38,7 @@ create or replace function chat_rollups.correct_fingerprints(
     first_id uuid, batch_size integer, out next_id uuid, out corrected bigint
 )
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     with batch as materialized (

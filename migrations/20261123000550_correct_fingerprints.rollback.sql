@@ -1,3 +1,3 @@
 -- The corrected fingerprints stay.
 
-select 1;
+do $$ begin end $$;

@@ -4,15 +4,23 @@
 set local lock_timeout = '5s';
 
 -- A log that is older than the project may have other rights and policies. They are revoked and dropped, unless the
--- setting chat_telemetry.keep_rights is on: then every role keeps what it could do.
+-- setting chat_telemetry.keep_rights is on: then every role keeps what it could do. If this file is applied again, what
+-- was granted since then stays.
 do $$
 declare
     log_table constant regclass := 'public.chat_telemetry_log'::regclass;
     had_row_security constant boolean := (select relrowsecurity from pg_catalog.pg_class where oid = log_table);
-    keeps constant boolean := pg_catalog.current_setting('chat_telemetry.keep_rights', true) = 'on';
+    is_restricted constant boolean := exists (
+        select from pg_catalog.pg_policy where polrelid = log_table and polname = 'telemetry_transformer_selects'
+    );
+    keeps constant boolean := coalesce(pg_catalog.current_setting('chat_telemetry.keep_rights', true) = 'on', false);
     grantees text;
     policy record;
 begin
+    if is_restricted then
+        return;
+    end if;
+
     select pg_catalog.string_agg(
         distinct case r.grantee when 0 then 'public' else r.grantee::pg_catalog.regrole::text end, ', '
     )
@@ -21,16 +29,23 @@ begin
     cross join pg_catalog.aclexplode(o.rights) as r
     where r.grantee <> o.owner;
 
-    if keeps and not had_row_security and grantees is not null then
-        -- Without a policy their rights would have no effect.
-        execute pg_catalog.format(
-            'create policy kept_rights on public.chat_telemetry_log to %s using (true) with check (true)', grantees
-        );
-    elsif keeps is not true then
+    if not keeps or not had_row_security then
         for policy in select polname from pg_catalog.pg_policy where polrelid = log_table loop
+            if keeps then
+                raise warning 'the policy % of public.chat_telemetry_log was dropped: it had no effect before', policy.polname;
+            end if;
             execute pg_catalog.format('drop policy %I on public.chat_telemetry_log', policy.polname);
         end loop;
+    end if;
+
+    if not keeps then
         call chat_rollups.make_private('table public.chat_telemetry_log');
+    elsif not had_row_security then
+        -- Without a policy their rights would have no effect. The two roles have rights on all tables without a grant.
+        execute pg_catalog.format(
+            'create policy kept_rights on public.chat_telemetry_log to %s using (true) with check (true)',
+            pg_catalog.concat_ws(', ', grantees, 'pg_read_all_data', 'pg_write_all_data')
+        );
     end if;
 end
 $$;

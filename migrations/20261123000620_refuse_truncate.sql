@@ -6,7 +6,7 @@ set local lock_timeout = '5s';
 create or replace function public.chat_telemetry_refuse_truncate()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     raise exception '%.% cannot be truncated: the reports would still count its rows', tg_table_schema, tg_table_name

@@ -37,7 +37,7 @@ create or replace function public.chat_telemetry_note_erased_users()
 returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if tg_relid <> 'auth.users'::regclass then

@@ -18,7 +18,7 @@ language plpgsql
 immutable
 strict
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     is_name constant text := '(^|[[:cntrl:] -#%-/:-@[-^`{-~])[^[:cntrl:] -@[-^`{-~][^[:cntrl:] -#%-/:-@[-^`{-~]*$';
@@ -169,7 +169,7 @@ language plpgsql
 immutable
 strict
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     before constant text := '(^|[[:cntrl:] -#%-/:-@[-^`{-~])'; -- what can be before a token that is no name

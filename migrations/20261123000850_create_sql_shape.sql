@@ -10,7 +10,7 @@ language plpgsql
 immutable
 strict
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     -- Most lists have nothing but literals, and a regular expression for these alone is cheap.
@@ -45,7 +45,7 @@ language plpgsql
 immutable
 strict
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     name constant text := '(?!(?:all|distinct|not|select|values|with) )[^[:cntrl:] -@[-^`{-~][^ ]*';
@@ -99,7 +99,7 @@ language plpgsql
 immutable
 strict
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     longest constant integer := 100000;

@@ -66,7 +66,7 @@ create or replace function public.chat_telemetry_feed_changes()
 returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     change_sign constant smallint := case tg_nargs when 0 then 1 else -1 end;

@@ -7,7 +7,7 @@ create or replace function chat_rollups.assert_owner(target_schema text)
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     owner text := (select p.owner from chat_rollups.progress as p where p.name = 'drained_changes');
@@ -28,7 +28,7 @@ comment on function chat_rollups.assert_owner is
 create or replace function chat_rollups.hand_over(new_owner text)
 returns text
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- The drain locks the same row, so a running drain commits first.
     update chat_rollups.progress set owner = new_owner where name = 'drained_changes' returning owner
@@ -42,7 +42,7 @@ create or replace function chat_rollups.assert_log_is_visible()
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     log_table constant regclass := pg_catalog.to_regclass('public.chat_telemetry_log');
@@ -85,7 +85,7 @@ create or replace function chat_rollups.assert_columns(relation regclass, column
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     differences text;
@@ -120,7 +120,7 @@ create or replace function chat_rollups.assert_tables_have_rows(table_names text
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     table_name text;

@@ -13,7 +13,7 @@ set local lock_timeout = '5s';
 create or replace function chat_rollups.label_names(relation regclass)
 returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- In order, because two sessions that add the same names in different orders could wait for each other.
@@ -39,7 +39,7 @@ comment on function chat_rollups.label_names is
 create or replace function chat_rollups.forget_counted_changes()
 returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     counted_by_all constant bigint := (
@@ -66,7 +66,7 @@ comment on function chat_rollups.forget_counted_changes is
 create or replace function chat_rollups.drain(columns text[], target_schema text, last_day date)
 returns text
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     drained bigint;

@@ -6,7 +6,7 @@ create or replace function chat_rollups.each_column(columns text[], template tex
 returns text
 language sql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select pg_catalog.string_agg(pg_catalog.format(template, name), separator order by ordinality)
     from pg_catalog.unnest(columns) with ordinality as c (name, ordinality)
@@ -19,7 +19,7 @@ create or replace function chat_rollups.query_md5(query text)
 returns text
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select pg_catalog.md5(pg_catalog.replace(query, pg_catalog.format('"%s".', pg_catalog.current_database()), ''))
 $$;
@@ -50,7 +50,7 @@ create or replace function chat_rollups.fill(
 )
 returns text
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set standard_conforming_strings = on
 set jit = off
 as $$

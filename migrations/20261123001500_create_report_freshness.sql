@@ -33,7 +33,7 @@ returns bigint
 language sql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as 'select pg_catalog.count(*) from public.chat_telemetry_changes';
 
 comment on function chat_rollups.pending_changes is
@@ -43,7 +43,7 @@ create or replace function chat_rollups.left_out_count(rollups text[])
 returns bigint
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select
         (
@@ -64,7 +64,7 @@ create or replace function chat_rollups.rollup_state(rollups text[])
 returns jsonb
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     uncounted text;

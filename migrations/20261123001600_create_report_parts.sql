@@ -6,7 +6,7 @@ create or replace function chat_rollups.unique_index_of(report regclass)
 returns regclass
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select indexrelid
     from pg_catalog.pg_index
@@ -20,7 +20,7 @@ comment on function chat_rollups.unique_index_of is
 create or replace function chat_rollups.refresh_report(report regclass)
 returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- A concurrent refresh needs a unique index and a populated view. After a restore the view is not populated.
@@ -45,7 +45,7 @@ comment on function chat_rollups.refresh_report is
 create or replace function chat_rollups.apply_settings(report regclass, settings jsonb)
 returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     old_indexes regclass[];
@@ -92,7 +92,7 @@ comment on function chat_rollups.apply_settings is
 create or replace function chat_rollups.exchange_report(report regclass, new_report regclass)
 returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     report_name constant text := (select relname from pg_catalog.pg_class where oid = report);
@@ -133,7 +133,7 @@ comment on function chat_rollups.exchange_report is
 create or replace function chat_rollups.grant_report(report regclass, readers text[])
 returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     report_schema constant regnamespace := (select relnamespace from pg_catalog.pg_class where oid = report);

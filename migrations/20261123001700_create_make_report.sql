@@ -13,7 +13,7 @@ create or replace function chat_rollups.make_report(
 )
 returns text
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set standard_conforming_strings = on
 set quote_all_identifiers = off  -- a concurrent refresh fails with it
 set jit = off

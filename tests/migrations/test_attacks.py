@@ -105,6 +105,48 @@ def test_a_grant_by_mistake_opens_neither_the_feed_nor_the_erased_users(
         assert value(generous, f"select count(*) from public.{table}") == 0
 
 
+# Every role may create these. PostgreSQL looks up the names of types in pg_temp first, unless a search_path names it.
+TYPES_OF_AN_ATTACKER = """
+create function pg_temp.catch() returns boolean language plpgsql as $$
+begin
+    raise exception 'a type of the attacker was used by %', current_user;
+end $$;
+do $$
+declare
+    name text;
+begin
+    for name in
+        select typname from pg_type
+        where typnamespace = 'pg_catalog'::regnamespace and typtype = 'b' and typelem = 0
+    loop
+        execute format('create domain pg_temp.%1$I as pg_catalog.%1$I check (pg_temp.catch())', name);
+    end loop;
+end $$;
+"""
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        (
+            "telemetry_writer",
+            "insert into public.chat_telemetry_log (user_id, user_question, generated_sql) values (%s, 'q', 'SELECT 1')",
+        ),
+        ("service_role", "delete from public.chat_telemetry_log where user_id = %s"),
+        ("service_role", "delete from auth.users where id = %s"),
+        ("telemetry_reader", "select pending_changes from chat_reports.report_freshness where %s is not null"),
+        ("telemetry_transformer", "select public.chat_telemetry_sql_shape('select 1 -- ' || %s)"),
+    ],
+)
+def test_no_function_uses_a_type_of_its_caller(database: Database, role: str, statement: str) -> None:
+    (user,) = database.add_users()
+    with database.as_role(role) as attacker:
+        attacker.execute(TYPES_OF_AN_ATTACKER)
+        with pytest.raises(sqlstate.RaiseException, match="was used by"):
+            attacker.execute("select '1'::regclass")
+        attacker.execute(statement, [user])
+
+
 FORGED_ROW = {
     "chat_telemetry_log": "(user_id, user_question) values (gen_random_uuid(), 'Forged')",
     "chat_telemetry_changes": "(log_id, sign, is_off_topic, created_at, user_id)"

@@ -8,10 +8,11 @@ import psycopg
 import pytest
 from psycopg import errors as sqlstate
 
-from chat_telemetry._cli.migrations import apply_migrations
+from chat_telemetry._cli.migrations import Listener, apply_migrations
 from chat_telemetry._cli.migrations.rights import lost_rights
 from tests.conftest import Database
 from tests.migrations.existing_log import create_log, value
+from tests.migrations.test_existing_objects import SUPABASE
 
 ROLES = ("anon", "authenticated", "service_role", "chat_backend", "analyst")
 OWN = "create policy own on public.chat_telemetry_log for select to authenticated using (user_id is not null)"
@@ -98,3 +99,48 @@ def test_kept_policies_keep_what_they_restrict(connection: psycopg.Connection, e
     assert isinstance(names, list)
     assert "own" in names
     assert "kept_rights" not in names
+
+
+def test_what_had_no_effect_has_none_afterwards(connection: psycopg.Connection, empty_database: Database) -> None:
+    """A restrictive policy while row level security is off."""
+    connection.execute("create policy nobody on public.chat_telemetry_log as restrictive using (false)")
+    notes: list[str] = []
+    apply_migrations(empty_database.conninfo, Listener(note=notes.append), keep_rights=True)
+    assert any("policy nobody of public.chat_telemetry_log was dropped: it had no effect" in note for note in notes)
+    assert succeeds(empty_database, "chat_backend", UPDATE)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_role_that_reads_all_data_is_listed_and_can_be_kept(
+    connection: psycopg.Connection, empty_database: Database, keep: bool
+) -> None:
+    connection.execute("grant pg_read_all_data to analyst")
+    connection.execute("revoke select (user_question) on public.chat_telemetry_log from analyst")
+    try:
+        assert "analyst: read, as a member of pg_read_all_data" in lost_rights(empty_database.conninfo)
+        apply_migrations(empty_database.conninfo, keep_rights=keep)
+        assert succeeds(empty_database, "analyst", READ) is keep
+    finally:
+        connection.execute("revoke pg_read_all_data from analyst")
+
+
+def test_a_new_log_has_no_rights_to_keep(empty_database: Database) -> None:
+    with empty_database.connect() as connection:
+        connection.execute(SUPABASE)
+    apply_migrations(empty_database.conninfo, keep_rights=True)
+    with empty_database.connect() as connection:
+        assert value(connection, GRANTEES) == ["service_role", "telemetry_writer"]
+        assert value(connection, "select count(*) from pg_policy where polname = 'kept_rights'") == 0
+
+
+def test_files_that_are_applied_again_take_no_right_back(
+    connection: psycopg.Connection, empty_database: Database
+) -> None:
+    """As after applying them with psql: `migrate` has no marks of them."""
+    apply_migrations(empty_database.conninfo, keep_rights=True)
+    connection.execute("grant usage on schema chat_reports to analyst")
+    connection.execute("drop schema chat_telemetry_migrations cascade")
+    assert lost_rights(empty_database.conninfo) == []
+    apply_migrations(empty_database.conninfo)
+    assert succeeds(empty_database, "chat_backend", UPDATE)
+    assert value(connection, "select has_schema_privilege('analyst', 'chat_reports', 'usage')") is True

@@ -114,8 +114,13 @@ from foreign_objects as f cross join me
 # What a log that is older than the project grants, without what the project grants itself.
 LOST_RIGHTS = """
 with log as (
-    select c.oid, c.relacl, c.relowner from pg_class as c
-    where c.relname = 'chat_telemetry_log' and c.relnamespace = 'public'::regnamespace
+    select c.oid, c.relacl, c.relowner, c.relrowsecurity from pg_class as c
+    where
+        c.relname = 'chat_telemetry_log' and c.relnamespace = 'public'::regnamespace
+        -- As in the migration: the log was restricted before.
+        and not exists (
+            select from pg_policy where polrelid = c.oid and polname = 'telemetry_transformer_selects'
+        )
 ),
 
 rights as (
@@ -138,11 +143,18 @@ where not exists (
 )
 group by grantee
 union all
+select format('%s: %s, as a member of %s', m.member::regrole, replace(substr(r.rolname, 4), '_all_data', ''), r.rolname)
+from log
+inner join pg_roles as r on r.rolname in ('pg_read_all_data', 'pg_write_all_data')
+inner join pg_auth_members as m on r.oid = m.roleid
+inner join pg_roles as member on m.member = member.oid
+where not log.relrowsecurity and not member.rolsuper and not member.rolbypassrls and m.member <> log.relowner
+union all
 select format(
     'policy %I: %s for %s to %s%s%s', policyname, lower(permissive), lower(cmd), array_to_string(roles, ', '),
     ' using (' || qual || ')', ' with check (' || with_check || ')'
 )
-from pg_policies
+from log cross join pg_policies
 where schemaname = 'public' and tablename = 'chat_telemetry_log'
 """
 
