@@ -137,11 +137,23 @@ grant usage, create on schema chat_prices to telemetry_transformer;
 grant usage on schema chat_rollups to telemetry_transformer;
 grant usage on schema chat_reports to telemetry_reader;
 
--- A log that is older than the project, before anything in it is changed.
+-- A log that is older than the project, and the functions of its triggers, before anything in it is changed.
 do $$
+declare
+    trigger_function text;
 begin
-    if pg_catalog.to_regclass('public.chat_telemetry_log') is not null then
-        call chat_rollups.refuse_foreign('table public.chat_telemetry_log');
+    if pg_catalog.to_regclass('public.chat_telemetry_log') is null then
+        return;
     end if;
+    call chat_rollups.refuse_foreign('table public.chat_telemetry_log');
+    for trigger_function in
+        select pg_catalog.format('%I.%I()', n.nspname, p.proname)
+        from pg_catalog.pg_trigger as t
+        inner join pg_catalog.pg_proc as p on t.tgfoid = p.oid
+        inner join pg_catalog.pg_namespace as n on p.pronamespace = n.oid
+        where t.tgrelid = 'public.chat_telemetry_log'::pg_catalog.regclass and not t.tgisinternal
+    loop
+        call chat_rollups.refuse_foreign('function ' || trigger_function);
+    end loop;
 end
 $$;

@@ -6,56 +6,47 @@ set local lock_timeout = '5s';
 
 do $$
 begin
-    perform pg_catalog.set_config(
-        'chat_telemetry.log_is_new',
-        -- Not if somebody applies this file alone, to have the table.
-        (
-            pg_catalog.to_regclass('public.chat_telemetry_log') is null
-            and pg_catalog.to_regproc('chat_rollups.make_private') is not null
-        )::text,
-        true
+    if pg_catalog.to_regclass('public.chat_telemetry_log') is not null then
+        return;
+    end if;
+
+    create table public.chat_telemetry_log (
+        log_id uuid not null default pg_catalog.gen_random_uuid(),
+        user_id uuid not null,
+        conversation_id uuid,
+        response_id text,
+        created_at timestamptz not null default pg_catalog.now(),
+        user_question text not null,
+        ai_response text,
+        generated_sql text,
+        sql_fingerprint text,
+        result_row_count integer,
+        follow_up_suggestions jsonb,
+        error_type text,
+        error_message text,
+        failed_step text,
+        is_off_topic boolean not null default false,
+        sql_model text,
+        response_model text,
+        nl_to_sql_duration_ms integer,
+        sql_execution_duration_ms integer,
+        response_generation_duration_ms integer,
+        ttfb_ms integer,
+        sql_input_tokens integer,
+        sql_output_tokens integer,
+        sql_cached_tokens integer,
+        response_input_tokens integer,
+        response_output_tokens integer,
+        response_cached_tokens integer,
+        constraint chat_telemetry_log_pkey primary key (log_id),
+        constraint chat_telemetry_log_user_id_fkey
+        foreign key (user_id) references auth.users (id) on delete cascade,
+        constraint chat_telemetry_log_conversation_id_fkey
+        foreign key (conversation_id) references public.chat_conversations (conversation_id) on delete set null
     );
-end
-$$;
 
-create table if not exists public.chat_telemetry_log (
-    log_id uuid not null default pg_catalog.gen_random_uuid(),
-    user_id uuid not null,
-    conversation_id uuid,
-    response_id text,
-    created_at timestamptz not null default pg_catalog.now(),
-    user_question text not null,
-    ai_response text,
-    generated_sql text,
-    sql_fingerprint text,
-    result_row_count integer,
-    follow_up_suggestions jsonb,
-    error_type text,
-    error_message text,
-    failed_step text,
-    is_off_topic boolean not null default false,
-    sql_model text,
-    response_model text,
-    nl_to_sql_duration_ms integer,
-    sql_execution_duration_ms integer,
-    response_generation_duration_ms integer,
-    ttfb_ms integer,
-    sql_input_tokens integer,
-    sql_output_tokens integer,
-    sql_cached_tokens integer,
-    response_input_tokens integer,
-    response_output_tokens integer,
-    response_cached_tokens integer,
-    constraint chat_telemetry_log_pkey primary key (log_id),
-    constraint chat_telemetry_log_user_id_fkey
-    foreign key (user_id) references auth.users (id) on delete cascade,
-    constraint chat_telemetry_log_conversation_id_fkey
-    foreign key (conversation_id) references public.chat_conversations (conversation_id) on delete set null
-);
-
-do $$
-begin
-    if pg_catalog.current_setting('chat_telemetry.log_is_new')::boolean then
+    -- Not if somebody applies this file alone, to have the table.
+    if pg_catalog.to_regproc('chat_rollups.make_private') is not null then
         call chat_rollups.make_private('table public.chat_telemetry_log');
         alter table public.chat_telemetry_log enable row level security;
     end if;

@@ -130,7 +130,8 @@ end $$;
     [
         (
             "telemetry_writer",
-            "insert into public.chat_telemetry_log (user_id, user_question, generated_sql) values (%s, 'q', 'SELECT 1')",
+            "insert into public.chat_telemetry_log (user_id, user_question, generated_sql)"
+            " values (%s, 'q', 'SELECT 1')",
         ),
         ("service_role", "delete from public.chat_telemetry_log where user_id = %s"),
         ("service_role", "delete from auth.users where id = %s"),

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 
 from chat_telemetry._cli.errors import DatabaseFailed
-from chat_telemetry._cli.migrations import MigrationFailed, apply_migrations, migration_status
+from chat_telemetry._cli.migrations import (
+    MigrationFailed,
+    apply_migrations,
+    hand_over,
+    migration_status,
+    roll_back_last,
+)
 from chat_telemetry._cli.postgres_cluster import PostgresCluster
 from tests.conftest import CLUSTERS, running_cluster
 from tests.migrations.catalog import MIGRATIONS, snapshot
+from tests.migrations.existing_log import create_log
 
 # As an application may have it: its own users and conversations, which belong to other roles.
 APPLICATION = """
@@ -110,6 +117,34 @@ FOREIGN = [
     "create schema chat_rollups",
     "create schema chat_telemetry_migrations",
 ]
+# Code of a stranger where the marks are read.
+LURE = """
+create schema chat_telemetry_migrations;
+create function chat_telemetry_migrations.lure() returns text language plpgsql as $$
+begin
+    raise exception 'code of the stranger was run by %', current_user;
+end $$;
+grant usage on schema chat_telemetry_migrations to public;
+"""
+LURES = {
+    "a view": "create view chat_telemetry_migrations._yoyo_migration as"
+    " select chat_telemetry_migrations.lure() as migration_hash;"
+    "grant select on chat_telemetry_migrations._yoyo_migration to public",
+    "a policy": "create table chat_telemetry_migrations._yoyo_migration (migration_hash text);"
+    "insert into chat_telemetry_migrations._yoyo_migration values ('forged');"
+    "alter table chat_telemetry_migrations._yoyo_migration enable row level security;"
+    "create policy lure on chat_telemetry_migrations._yoyo_migration"
+    " using (chat_telemetry_migrations.lure() is not null);"
+    "grant select on chat_telemetry_migrations._yoyo_migration to public",
+}
+HAND_OVER = """
+create schema chat_rollups;
+create function chat_rollups.hand_over(owner text) returns void language plpgsql as $$
+begin
+    raise exception 'code of the stranger was run by %', current_user;
+end $$;
+grant usage on schema chat_rollups to public;
+"""
 
 
 def as_stranger(administrator: psycopg.Connection, statement: str) -> None:
@@ -131,6 +166,46 @@ def test_an_object_that_a_stranger_made_before_is_refused(
     with pytest.raises((MigrationFailed, DatabaseFailed), match="belongs to another role, stranger"):
         apply_migrations(cluster.conninfo("chat", role))
     assert administrator.execute("select to_regclass('public.chat_telemetry_log')").fetchone() == (None,)
+
+
+@pytest.mark.parametrize("lure", LURES)
+@pytest.mark.parametrize("operation", [migration_status, apply_migrations, roll_back_last])
+def test_code_of_a_stranger_is_not_run_before_it_is_refused(
+    cluster: PostgresCluster, administrator: psycopg.Connection, operation: Callable[[str], object], lure: str
+) -> None:
+    administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
+    as_stranger(administrator, LURE + LURES[lure])
+    with pytest.raises((MigrationFailed, DatabaseFailed, psycopg.Error)) as refusal:
+        operation(cluster.conninfo("chat", "deployer"))
+    assert "code of the stranger" not in str(refusal.value)
+
+
+def test_a_feed_of_a_stranger_is_not_handed_over(cluster: PostgresCluster, administrator: psycopg.Connection) -> None:
+    administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
+    as_stranger(administrator, HAND_OVER)
+    with pytest.raises(MigrationFailed, match="the schema chat_rollups belongs to another role, stranger"):
+        hand_over(cluster.conninfo("chat", "deployer"), "chat_telemetry")
+
+
+def test_a_trigger_of_a_stranger_on_the_log_is_refused(
+    cluster: PostgresCluster, administrator: psycopg.Connection
+) -> None:
+    administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
+    administrator.execute("grant create on schema public to deployer; set role deployer")
+    create_log(administrator, 1)
+    administrator.execute("reset role")
+    administrator.execute("create role stranger; grant create on schema public to stranger")
+    administrator.execute("grant trigger on public.chat_telemetry_log to stranger; set role stranger")
+    administrator.execute(
+        "create function public.spy() returns trigger language plpgsql as 'begin return new; end';"
+        "create trigger spies before update on public.chat_telemetry_log for each row execute function public.spy()"
+    )
+    administrator.execute("reset role")
+    with pytest.raises(psycopg.errors.RaiseException, match=r"function (public\.)?spy\(\) exists already and belongs"):
+        apply_all(administrator)
+    assert statements(cluster.conninfo("chat", "deployer")) == ["drop trigger spies on public.chat_telemetry_log"]
+    administrator.execute("drop trigger spies on public.chat_telemetry_log")
+    assert apply_migrations(cluster.conninfo("chat", "deployer"))
 
 
 def apply_all(administrator: psycopg.Connection) -> None:

@@ -20,7 +20,7 @@ from chat_telemetry._cli.errors import DatabaseFailed
 from chat_telemetry._cli.migrations.adoption import build_indexes, correct_fingerprints
 from chat_telemetry._cli.migrations.backend import SCHEMA, Backend
 from chat_telemetry._cli.migrations.lock import only_one, sessions_with_locks
-from chat_telemetry._cli.migrations.rights import missing_rights
+from chat_telemetry._cli.migrations.rights import foreign_objects, missing_rights
 from chat_telemetry._cli.migrations.transactions import short_transaction
 from chat_telemetry._cli.options import connect
 from chat_telemetry._cli.sql_project import project_directory
@@ -30,6 +30,11 @@ from chat_telemetry._errors import TelemetryError
 LOCK_TRIES = 5
 LOCK_PAUSE_S = 1.0
 
+GRANTEES = """
+    select distinct case r.grantee when 0 then 'public' else r.grantee::regrole::text end
+    from pg_namespace as n cross join aclexplode(n.nspacl) as r
+    where n.nspname = %s and r.grantee <> n.nspowner
+"""
 MARKS = [f"table {SCHEMA}.{name}" for name in ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock")]
 MAKE_PRIVATE = "call chat_rollups.make_private({})".format(", ".join(f"'{o}'" for o in (f"schema {SCHEMA}", *MARKS)))
 
@@ -67,12 +72,10 @@ def apply_migrations(conninfo: str, listener: Listener = Listener(), *, keep_rig
     if another session migrates, and psycopg.OperationalError if the server cannot be reached.
     """
     is_pending = not all(migration.applied for migration in migration_status(conninfo))
-    if is_pending and (missing := missing_rights(conninfo)):
-        raise MigrationFailed(f"nothing was changed: {'; '.join(missing)}")
+    _refuse(foreign_objects(conninfo) + (missing_rights(conninfo) if is_pending else []))
     with _prepared(conninfo, listener, keep_rights=keep_rights) as prepared:
         names = [_apply(prepared, conninfo, migration, listener) for migration in prepared.to_apply(_read())]
-        if names:
-            prepared.execute(MAKE_PRIVATE)
+        prepared.execute(MAKE_PRIVATE)
     return names
 
 
@@ -81,6 +84,7 @@ def roll_back_last(conninfo: str, listener: Listener = Listener()) -> str | None
 
     Raises MigrationFailed if the rollback stops, for example because the log still has rows.
     """
+    _refuse(foreign_objects(conninfo))
     with _prepared(conninfo, listener) as prepared:
         newest = next(iter(prepared.to_rollback(_read())), None)
         return _run(prepared.rollback_one, conninfo, newest, listener) if newest else None
@@ -105,11 +109,17 @@ def hand_over(conninfo: str, owner: str) -> None:
 
     Raises MigrationFailed if the database has no change feed.
     """
+    _refuse(foreign_objects(conninfo))
     with connect(conninfo) as connection:
         try:
             connection.execute("select chat_rollups.hand_over(%s)", [owner])
         except (sqlstate.UndefinedFunction, sqlstate.InvalidSchemaName) as error:
             raise MigrationFailed("there is no change feed to hand over: run `chat-telemetry migrate` first") from error
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise MigrationFailed(f"nothing was changed: {'; '.join(problems)}")
 
 
 @contextmanager
@@ -125,15 +135,23 @@ def _prepared(conninfo: str, listener: Listener, *, keep_rights: bool = False) -
 
 
 def _create_schema(connection: psycopg.Connection) -> None:
+    """Closed from the beginning: whoever may use it by default privileges could add triggers to the tables in it."""
     with short_transaction(connection):
         connection.execute(f"create schema if not exists {SCHEMA}")
+        for (grantee,) in connection.execute(GRANTEES, [SCHEMA]).fetchall():
+            connection.execute(f"revoke all on schema {SCHEMA} from {grantee} cascade")
 
 
 def _applied_hashes(connection: psycopg.Connection) -> set[str]:
+    """Runs no code of others: reads only a table, and no policy of it."""
     table = f"{SCHEMA}.{default_migration_table}"
     with short_transaction(connection):
-        if connection.execute("select to_regclass(%s)", [table]).fetchone() == (None,):
+        connection.execute("set local row_security = off")
+        found = connection.execute("select relkind from pg_class where oid = to_regclass(%s)", [table]).fetchone()
+        if not found:
             return set()
+        if found[0] != "r":
+            raise MigrationFailed(f"{table} is not a table that chat-telemetry made: drop the schema {SCHEMA}")
         return {row[0] for row in connection.execute(f"select migration_hash from {table}")}  # noqa: S608
 
 

@@ -1,12 +1,16 @@
-"""What the role that migrates lacks, and which rights an existing log loses. Both are found before anything changes."""
+"""What the role that migrates lacks, what others could change, and which rights an existing log loses.
+
+All of it is found before anything changes.
+"""
 
 from __future__ import annotations
+
+from typing import LiteralString
 
 from chat_telemetry._cli.migrations.transactions import short_transaction
 from chat_telemetry._cli.options import connect
 
-# One row per missing right: what is wrong, and the statement that gives the right. A superuser lacks none of them, but
-# may still find objects of others.
+# One row per missing right: what is wrong, and the statement that gives the right. A superuser lacks none of them.
 MISSING_RIGHTS = """
 with me as (
     select rolname as name, rolsuper, rolcreaterole from pg_roles where rolname = current_user
@@ -21,38 +25,6 @@ users as (
 
 conversations as (
     select c.oid from pg_class as c where c.relname = 'chat_conversations' and c.relnamespace = 'public'::regnamespace
-),
-
-foreign_objects as (
-    select o.what, o.owner, o.change
-    from (
-        select format('the schema %I', nspname), nspowner, format('alter schema %I owner to', nspname)
-        from pg_namespace
-        where nspname in ('chat_reports', 'chat_rollups', 'chat_prices', 'chat_telemetry_migrations')
-        union all
-        select format('public.%I', relname), relowner, format('alter table public.%I owner to', relname)
-        from pg_class
-        where relnamespace = 'public'::regnamespace
-            and relname in ('chat_telemetry_log', 'chat_telemetry_changes', 'chat_telemetry_erased_users')
-        union all
-        select
-            format('the function public.%s', oid::regprocedure), proowner,
-            format('alter function public.%s owner to', oid::regprocedure)
-        from pg_proc
-        where pronamespace = 'public'::regnamespace
-            and proname in (
-                'compute_sql_fingerprint', 'chat_telemetry_feed_changes', 'chat_telemetry_refuse_truncate',
-                'chat_telemetry_note_erased_users', 'chat_telemetry_sql_shape'
-            )
-    ) as o (what, owner, change)
-    inner join pg_roles as r on o.owner = r.oid
-    inner join pg_database as d on d.datname = current_database()
-    cross join me
-    where r.rolname <> me.name
-        and case
-            when me.rolsuper then not r.rolsuper and o.owner <> d.datdba
-            else not pg_has_role(o.owner, 'usage')
-        end
 )
 
 select
@@ -104,11 +76,66 @@ select
 from conversations cross join me
 where not has_column_privilege(conversations.oid, 'conversation_id', 'references')
     or not has_column_privilege(conversations.oid, 'conversation_id', 'select with grant option')
-union all
+"""
+
+# Objects of roles that are not trusted, and a statement that helps. They could run code with the rights of this role.
+FOREIGN_OBJECTS = r"""
+with me as (
+    select rolname as name, rolsuper from pg_roles where rolname = current_user
+),
+
+objects (owner, problem, change) as (
+    select nspowner, format('the schema %I belongs to', nspname), format('alter schema %I owner to %%I', nspname)
+    from pg_namespace
+    where nspname in ('chat_reports', 'chat_rollups', 'chat_prices', 'chat_telemetry_migrations')
+    union all
+    select
+        c.relowner, format('%I.%I belongs to', n.nspname, c.relname),
+        format('alter table %I.%I owner to %%I', n.nspname, c.relname)
+    from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid
+    where
+        (n.nspname = 'chat_telemetry_migrations' and c.relkind in ('r', 'p', 'v', 'm', 'f'))
+        or (
+            n.nspname = 'public'
+            and c.relname in ('chat_telemetry_log', 'chat_telemetry_changes', 'chat_telemetry_erased_users')
+        )
+    union all
+    select
+        proowner, format('the function %s belongs to', oid::regprocedure),
+        format('alter function %s owner to %%I', oid::regprocedure)
+    from pg_proc
+    where pronamespace = 'public'::regnamespace
+        and proname in (
+            'compute_sql_fingerprint', 'chat_telemetry_feed_changes', 'chat_telemetry_refuse_truncate',
+            'chat_telemetry_note_erased_users', 'chat_telemetry_sql_shape'
+        )
+    union all
+    select
+        p.proowner, format('the trigger %I of %s runs a function of', t.tgname, t.tgrelid::regclass),
+        format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass)
+    from pg_trigger as t
+    inner join pg_proc as p on t.tgfoid = p.oid
+    inner join pg_class as c on t.tgrelid = c.oid
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    where not t.tgisinternal and (
+        n.nspname = 'chat_telemetry_migrations' or (n.nspname = 'public' and c.relname like 'chat\_telemetry\_%')
+    )
+)
+
 select
-    format('%s belongs to another role, %s: connect as that role', f.what, f.owner::regrole),
-    format('%s %I (if you trust that role; otherwise drop it)', f.change, me.name)
-from foreign_objects as f cross join me
+    format(
+        '%s another role, %s: drop it, connect as that role if you trust it', o.problem, o.owner::regrole
+    ),
+    format(o.change, me.name)
+from objects as o
+inner join pg_roles as r on o.owner = r.oid
+inner join pg_database as d on d.datname = current_database()
+cross join me
+where r.rolname <> me.name
+    and case
+        when me.rolsuper then not r.rolsuper and o.owner <> d.datdba
+        else not pg_has_role(o.owner, 'usage')
+    end
 """
 
 # What a log that is older than the project grants, without what the project grants itself.
@@ -161,9 +188,18 @@ where schemaname = 'public' and tablename = 'chat_telemetry_log'
 
 def missing_rights(conninfo: str) -> list[str]:
     """What the role lacks to migrate this database, each with the statement that helps. Raises psycopg.Error."""
+    return _advice(conninfo, MISSING_RIGHTS)
+
+
+def foreign_objects(conninfo: str) -> list[str]:
+    """What others own that would run with the rights of this role. Reads the catalog only. Raises psycopg.Error."""
+    return _advice(conninfo, FOREIGN_OBJECTS)
+
+
+def _advice(conninfo: str, query: LiteralString) -> list[str]:
     with connect(conninfo) as connection, short_transaction(connection):
-        missing = connection.execute(MISSING_RIGHTS).fetchall()
-    return [f"{problem}, or run `{statement}` as a role that may" for problem, statement in missing]
+        problems = connection.execute(query).fetchall()
+    return [f"{problem}, or run `{statement}` as a role that may" for problem, statement in problems]
 
 
 def lost_rights(conninfo: str) -> list[str]:
