@@ -437,6 +437,50 @@ def test_rows_of_an_application_that_refer_to_the_user_are_neither_deleted_nor_c
     assert erase(cli, database, users[1]).out.startswith(f"{users[1]}: 7 rows of the log, 1 conversation, the row of")
 
 
+@pytest.mark.parametrize(
+    ("tables", "row"),
+    [
+        (
+            "create table app.feedback (log_id uuid references public.chat_telemetry_log on delete cascade)",
+            "insert into app.feedback select log_id from public.chat_telemetry_log"
+            " where user_id = %s limit 1 returning 1",
+        ),
+        (
+            "create table app.feedback (log_id uuid references public.chat_telemetry_log)",
+            "insert into app.feedback select log_id from public.chat_telemetry_log"
+            " where user_id = %s limit 1 returning 1",
+        ),
+        (
+            "alter table auth.users add email text unique; update auth.users set email = id || '@example.com';"
+            "create table app.feedback (email text references auth.users (email) on delete cascade)",
+            "insert into app.feedback select email from auth.users where id = %s returning 1",
+        ),
+    ],
+)
+def test_rows_that_refer_to_the_log_or_by_another_key_are_not_changed_either(
+    cli: Cli, database: Database, users: list[uuid.UUID], tables: str, row: str
+) -> None:
+    execute(database, f"create schema app; {tables}")
+    query(database, row, users[0])
+    outcome = erase(cli, database, users[0])
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "error: rows of app.feedback refer to the user, and only tables of chat-telemetry" in outcome.err
+    assert query(database, "select count(*) from app.feedback") == [(1,)]
+    assert (count(database), query(database, ERASED, "")) == (14, [])
+
+
+def test_a_trigger_that_keeps_the_rows_ends_the_command(cli: Cli, database: Database, users: list[uuid.UUID]) -> None:
+    execute(
+        database,
+        "create function public.keep() returns trigger language plpgsql as 'begin return null; end';"
+        "create trigger keeps before delete on public.chat_telemetry_log for each row execute function public.keep()",
+    )
+    outcome = erase(cli, database, users[0])
+    assert outcome.code == 1
+    assert "a trigger of public.chat_telemetry_log prevents it" in outcome.err
+    assert count(database) == 14
+
+
 def test_a_database_without_migrations_and_a_role_that_does_not_own_the_log_are_refused(
     cli: Cli, database: Database, empty_database: Database, users: list[uuid.UUID]
 ) -> None:
@@ -498,3 +542,22 @@ def test_old_statistics_of_an_adopted_log_and_those_that_somebody_created_lose_t
     assert query(database, targets) == before
     erase(cli, database, other)
     assert "statistics of public.chat_telemetry_log (user_id, user_question)" in left_in(erase(cli, database, other))
+
+
+def test_statistics_of_what_an_application_added_are_named_if_the_log_is_empty(
+    cli: Cli, database: Database, users: list[uuid.UUID]
+) -> None:
+    execute(
+        database,
+        "alter table public.chat_telemetry_log add user_email text;"
+        "update public.chat_telemetry_log set user_email = user_id || '@example.com';"
+        "create index on public.chat_telemetry_log (lower(user_question));"
+        "create statistics public.by_case on (upper(user_question)), error_type from public.chat_telemetry_log;"
+        "analyze public.chat_telemetry_log",
+    )
+    assert not any("statistics" in place for place in left_in(erase(cli, database, users[0], "--no-dbt")))
+    left = left_in(erase(cli, database, users[1], "--no-dbt"))
+    assert (
+        "statistics of public.chat_telemetry_log (by_case, chat_telemetry_log.user_email,"
+        " chat_telemetry_log_lower_idx.lower)"
+    ) in left

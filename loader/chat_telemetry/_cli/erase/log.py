@@ -42,19 +42,26 @@ left join (
 ) on n.nspname || '.' || c.relname = wanted.name
 order by wanted.place
 """
-# Foreign keys of tables that the migrations did not make, to those that they made.
+# Foreign keys of other tables to those from which rows are deleted. Compared as texts, because the types of an
+# application may have operators of their own.
 REFERENCES: LiteralString = """
-select n.nspname, c.relname, a.attname, k.attname = 'id'
+select
+    n.nspname, c.relname, p.relname,
+    array(select attname::text from unnest(f.conkey) with ordinality as k (num, place)
+        inner join pg_attribute as a on a.attrelid = f.conrelid and a.attnum = k.num order by k.place),
+    array(select attname::text from unnest(f.confkey) with ordinality as k (num, place)
+        inner join pg_attribute as a on a.attrelid = f.confrelid and a.attnum = k.num order by k.place)
 from pg_constraint as f
 inner join pg_class as c on c.oid = f.conrelid
 inner join pg_namespace as n on n.oid = c.relnamespace
-inner join pg_attribute as k on k.attrelid = f.confrelid and k.attname in ('id', 'conversation_id')
-inner join pg_attribute as a on a.attrelid = f.conrelid and a.attnum = f.conkey[array_position(f.confkey, k.attnum)]
+inner join pg_class as p on p.oid = f.confrelid
 where
-    f.contype = 'f' and f.conparentid = 0 and f.confrelid = any(%(own)s::regclass[])
-    and f.conrelid <> all(%(own)s::regclass[] || 'public.chat_telemetry_log'::regclass)
+    f.contype = 'f' and f.conparentid = 0
+    and f.confrelid = any(%(ours)s::regclass[]) and f.conrelid <> all(%(ours)s::regclass[])
 order by 1, 2
 """
+# Rows that a policy hides are an error then, and no code of a policy runs.
+SEE_EVERY_ROW: LiteralString = "set local row_security = off"
 NOTE: LiteralString = """
 insert into public.chat_telemetry_erased_users as erased (user_digest)
 select sha256(convert_to(id::text, 'UTF8')) from unnest(%s::uuid[]) as id
@@ -133,16 +140,33 @@ class Log:
         return int(count)
 
     def check_references(self, users: Sequence[UUID]) -> None:
-        """Raises CommandError if rows of an application refer to the users: they would be deleted or changed, too."""
+        """Raises CommandError if rows of an application refer to what is deleted: they would be changed, too."""
         with transaction(self.connection):
-            for schema, table, column, is_to_users in self.connection.execute(REFERENCES, {"own": self.own_tables}):
-                ids = sql.SQL("select unnest(%s::uuid[])" if is_to_users else CONVERSATIONS_OF)
-                query = sql.SQL("select from {} where {} in ({}) limit 1")
-                query_of_users = query.format(sql.Identifier(schema, table), sql.Identifier(column), ids)
-                if self.connection.execute(query_of_users, [list(users)]).rowcount:
+            self.connection.execute(SEE_EVERY_ROW)
+            references = self.connection.execute(REFERENCES, {"ours": [LOG, *self.own_tables]}).fetchall()
+            for schema, table, parent, columns, keys in references:
+                query = sql.SQL(
+                    "select from {} as child inner join {} as parent on {} where {} = any(%s) limit 1"
+                ).format(
+                    sql.Identifier(schema, table),
+                    sql.Identifier("auth" if parent == "users" else "public", parent),
+                    sql.SQL(" and ").join(
+                        sql.SQL("{}::text = {}::text").format(sql.Identifier("child", c), sql.Identifier("parent", k))
+                        for c, k in zip(columns, keys, strict=True)
+                    ),
+                    sql.Identifier("parent", "id" if parent == "users" else "user_id"),
+                )
+                try:
+                    is_found = self.connection.execute(query, [list(users)]).rowcount > 0
+                except sqlstate.InsufficientPrivilege as error:
+                    raise CommandError(
+                        f"{schema}.{table} refers to {parent}, and this role may not see all of its rows "
+                        f"({error.diag.message_primary}): connect as a role that may"
+                    ) from error
+                if is_found:
                     raise CommandError(
                         f"rows of {schema}.{table} refer to the user, and only tables of chat-telemetry are changed: "
-                        "delete the user as your application does, then run this command again"
+                        "delete them as your application does, then run this command again"
                     )
 
     def note(self, users: Sequence[UUID]) -> None:
@@ -168,6 +192,7 @@ class Log:
             return False
         try:
             with transaction(self.connection):
+                self.connection.execute(SEE_EVERY_ROW)
                 found = self.connection.execute("select from auth.users where id = %s", [user])
                 return found.rowcount > 0
         except sqlstate.InsufficientPrivilege:
@@ -181,6 +206,11 @@ class Log:
                 self.connection.execute(IN_ORDER)
                 batch = {"user": user.user_id, "until": until, "most": BATCH_ROWS}
                 deleted, until = self.connection.execute(DELETE_ROWS, batch).fetchone() or (0, None)
+            if not deleted and until == batch["until"]:
+                raise CommandError(
+                    f"the log keeps rows of {user.user_id} when they are deleted: a trigger of {LOG} prevents it. "
+                    "Drop the trigger or change it, then run this command again"
+                )
             user.log_rows += deleted
             show(f"{user.log_rows:,} rows of the log")
 

@@ -19,6 +19,7 @@ from chat_telemetry._cli.options import transaction
 LOCKED = "55P03"
 LOCK_TRIES = 20
 LOCK_PAUSE_S = 1.0
+EMPTY = "the table is empty, so they cannot be replaced: run this command again when it has rows"
 
 TABLES: LiteralString = """
 select n.nspname, c.relname, pg_has_role(c.relowner, 'usage') or pg_has_role(d.datdba, 'usage')
@@ -52,6 +53,30 @@ group by 1, 2
 """
 
 
+# What an application added to a table: columns, indexes and statistics of expressions. ANALYZE replaces their values by
+# those of other users, but does nothing if the table is empty.
+OF_AN_EMPTY_TABLE: LiteralString = """
+select s.tablename || '.' || s.attname
+from pg_stats as s
+inner join pg_class as c on c.relname = s.tablename and c.relnamespace = to_regnamespace(s.schemaname)
+inner join pg_attribute as a on a.attrelid = c.oid and a.attname = s.attname
+inner join pg_type as t on t.oid = a.atttypid
+where
+    (c.oid = %(table)s::regclass or c.oid in (select indexrelid from pg_index where indrelid = %(table)s::regclass))
+    and (t.typcategory = 'S' or t.typname in ('uuid', 'json', 'jsonb'))
+    and a.attstattarget is distinct from 0
+    and s.attname <> all(array['error_type', 'failed_step', 'sql_model', 'response_model'])
+    and (s.most_common_vals is not null or s.histogram_bounds is not null)
+union
+select s.statistics_name::text
+from pg_stats_ext_exprs as s
+where
+    format('%%I.%%I', s.schemaname, s.tablename)::regclass = %(table)s::regclass
+    and (s.most_common_vals is not null or s.histogram_bounds is not null)
+order by 1
+"""
+
+
 def clean_statistics(
     owner: psycopg.Connection, dbt: psycopg.Connection | None, tables: Sequence[str], show: Show
 ) -> Iterator[Remains]:
@@ -66,6 +91,7 @@ def clean_statistics(
             advice = f"{reason}: run `vacuum (analyze) {schema}.{name}` as its owner"
             yield Remains(f"dead rows and statistics of {schema}.{name}", advice)
     yield from _refresh_stale(owner, tables)
+    yield from _of_empty_tables(owner, tables)
 
 
 def _roles(connection: psycopg.Connection, tables: Sequence[str]) -> dict[tuple[str, str], psycopg.Connection | None]:
@@ -120,8 +146,18 @@ def _refresh_stale(owner: psycopg.Connection, tables: Sequence[str]) -> Iterator
         if is_empty:  # then ANALYZE changes nothing
             yield Remains(
                 f"statistics of {schema}.{name} ({', '.join(columns)})",
-                "the table is empty, so they cannot be replaced: run this command again when it has rows",
+                EMPTY,
             )
+
+
+def _of_empty_tables(owner: psycopg.Connection, tables: Sequence[str]) -> Iterator[Remains]:
+    for table in tables:
+        with transaction(owner):
+            if owner.execute(sql.SQL("select from {} limit 1").format(sql.Identifier(*table.split(".")))).rowcount:
+                continue
+            kept = [name for (name,) in owner.execute(OF_AN_EMPTY_TABLE, {"table": table})]
+        if kept:
+            yield Remains(f"statistics of {table} ({', '.join(kept)})", EMPTY)
 
 
 def _set_target(table: sql.Identifier, columns: Sequence[str], target: int) -> sql.Composed:
