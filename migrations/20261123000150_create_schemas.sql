@@ -121,7 +121,8 @@ call chat_rollups.make_private(
     'procedure chat_rollups.refuse_foreign', 'procedure chat_rollups.make_private'
 );
 
--- dbt grants usage of this schema to the roles that a report names in its `grants`: it stays if the file is applied again.
+-- dbt grants usage of this schema to the roles that a report names in its `grants`. It stays if the file is applied
+-- again.
 do $$
 begin
     if not pg_catalog.has_schema_privilege('telemetry_reader', 'chat_reports', 'usage') then

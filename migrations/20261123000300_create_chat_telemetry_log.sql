@@ -56,8 +56,51 @@ $$;
 do $$
 declare
     log_table constant regclass := 'public.chat_telemetry_log';
+    columns constant text[] := array[
+        'log_id', 'user_id', 'conversation_id', 'response_id', 'created_at', 'user_question', 'ai_response',
+        'generated_sql', 'sql_fingerprint', 'result_row_count', 'follow_up_suggestions', 'error_type', 'error_message',
+        'failed_step', 'is_off_topic', 'sql_model', 'response_model', 'nl_to_sql_duration_ms',
+        'sql_execution_duration_ms', 'response_generation_duration_ms', 'ttfb_ms', 'sql_input_tokens',
+        'sql_output_tokens', 'sql_cached_tokens', 'response_input_tokens', 'response_output_tokens',
+        'response_cached_tokens'
+    ];
+    obstacles text;
     differences text;
 begin
+    -- What would make inserts fail, hide rows from the owner, or let rows pass the triggers by.
+    select pg_catalog.string_agg(obstacle, '; ') into obstacles
+    from (
+        select 'it is no ordinary table' from pg_catalog.pg_class where oid = log_table and relkind <> 'r'
+        union all
+        select 'row level security is forced on its owner'
+        from pg_catalog.pg_class where oid = log_table and relforcerowsecurity
+        union all
+        select 'tables inherit from it, or it inherits from another one'
+        where exists (select from pg_catalog.pg_inherits where log_table in (inhparent, inhrelid))
+        union all
+        select pg_catalog.format('the column %I is generated', attname)
+        from pg_catalog.pg_attribute
+        where attrelid = log_table and attname = any(columns) and (attgenerated <> '' or attidentity <> '')
+        union all
+        select pg_catalog.format('the column %I is required, has no default and is not of chat-telemetry', attname)
+        from pg_catalog.pg_attribute
+        where
+            attrelid = log_table and attnum > 0 and not attisdropped and attname <> all(columns)
+            and attnotnull and not atthasdef and attidentity = ''
+        union all
+        select pg_catalog.format(
+            'the trigger %I runs after trg_compute_sql_fingerprint and could change the fingerprint: rename it', tgname
+        )
+        from pg_catalog.pg_trigger
+        -- Before each row, in the order of the names.
+        where tgrelid = log_table and not tgisinternal and tgtype & 3 = 3 and tgname > 'trg_compute_sql_fingerprint'
+    ) as found (obstacle);
+
+    if obstacles is not null then
+        raise exception 'public.chat_telemetry_log exists already and cannot be used: %', obstacles
+        using hint = 'Change this with ALTER TABLE or ALTER TRIGGER, then run the migrations again.';
+    end if;
+
     with expected (name, type, is_required) as (
         values
         ('log_id', 'uuid', true), ('user_id', 'uuid', true), ('conversation_id', 'uuid', false),
@@ -94,17 +137,25 @@ begin
         )
         union all
         select 'foreign key (user_id) references auth.users on delete cascade', exists (
-            select from pg_catalog.pg_constraint
+            select from pg_catalog.pg_constraint as f
             where
                 conrelid = log_table and contype = 'f' and confdeltype = 'c'
                 and confrelid = pg_catalog.to_regclass('auth.users')
+                and conkey = array[(
+                    select attnum from pg_catalog.pg_attribute where attrelid = log_table and attname = 'user_id'
+                )]
+                and coalesce(pg_catalog.to_jsonb(f) ->> 'conenforced', 'true') = 'true' -- a column of PostgreSQL 18
         )
         union all
         select 'foreign key (conversation_id) references public.chat_conversations on delete set null', exists (
-            select from pg_catalog.pg_constraint
+            select from pg_catalog.pg_constraint as f
             where
                 conrelid = log_table and contype = 'f' and confdeltype = 'n'
                 and confrelid = pg_catalog.to_regclass('public.chat_conversations')
+                and conkey = array[(
+                    select attnum from pg_catalog.pg_attribute where attrelid = log_table and attname = 'conversation_id'
+                )]
+                and coalesce(pg_catalog.to_jsonb(f) ->> 'conenforced', 'true') = 'true'
         )
     )
 
@@ -175,37 +226,56 @@ comment on column public.chat_telemetry_log.response_cached_tokens is
 'The part of response_input_tokens that the provider read from its cache.';
 
 -- Statistics would keep ids and texts of erased users. The planner does not need them to use the indexes. A log that
--- existed before may have some: if a column is altered to the type that it has, PostgreSQL drops them.
+-- existed before may have some: if a column is altered to the type that it has, PostgreSQL drops them. It rewrites no row
+-- then, but it would build indexes with a condition or an expression again and try checks again, under a lock.
 do $$
 declare
-    column_name text;
-    type_name text;
+    log_table constant regclass := 'public.chat_telemetry_log';
+    col record;
+    reason text;
 begin
-    for column_name, type_name in
-        select attname, pg_catalog.format_type(atttypid, atttypmod)
+    for col in
+        select attname as name, attnum as number, pg_catalog.format_type(atttypid, atttypmod) as type_name
         from pg_catalog.pg_attribute
         where
-            attrelid = 'public.chat_telemetry_log'::regclass
+            attrelid = log_table
             and attname in (
                 'log_id', 'user_id', 'conversation_id', 'response_id', 'user_question', 'ai_response', 'generated_sql',
                 'sql_fingerprint', 'follow_up_suggestions', 'error_message'
             )
     loop
-        execute pg_catalog.format(
-            'alter table public.chat_telemetry_log alter column %I set statistics 0', column_name
-        );
-        if exists (
+        execute pg_catalog.format('alter table public.chat_telemetry_log alter column %I set statistics 0', col.name);
+        continue when not exists (
             select from pg_catalog.pg_stats
-            where schemaname = 'public' and tablename = 'chat_telemetry_log' and attname = column_name
+            where schemaname = 'public' and tablename = 'chat_telemetry_log' and attname = col.name
+        );
+        if col.name = 'sql_fingerprint' then
+            drop index if exists public.idx_chat_telemetry_fingerprint; -- 0400 builds it again, while chat requests go on
+        end if;
+        reason := null;
+        if exists (
+            select from pg_catalog.pg_depend as d
+            inner join pg_catalog.pg_index as i on d.classid = 'pg_class'::regclass and d.objid = i.indexrelid
+            where
+                d.refclassid = 'pg_class'::regclass and d.refobjid = log_table and d.refobjsubid = col.number
+                and (i.indexprs is not null or i.indpred is not null)
+            union all
+            select from pg_catalog.pg_constraint
+            where conrelid = log_table and contype = 'c' and col.number = any(conkey)
         ) then
+            reason := 'an index or a check';
+        else
             begin
                 execute pg_catalog.format(
-                    'alter table public.chat_telemetry_log alter column %I type %s', column_name, type_name
+                    'alter table public.chat_telemetry_log alter column %I type %s', col.name, col.type_name
                 );
             exception when feature_not_supported then
-                raise warning 'statistics of public.chat_telemetry_log.% stay: a view or a trigger uses the column', column_name
-                using hint = 'They can hold texts of users who are erased later. Drop the view or trigger, migrate again, create it again.';
+                reason := 'a view, a trigger or a policy';
             end;
+        end if;
+        if reason is not null then
+            raise warning 'statistics of public.chat_telemetry_log.% stay: % uses the column', col.name, reason
+            using hint = 'They can hold texts of users who are erased later: `chat-telemetry erase` replaces them then.';
         end if;
     end loop;
 end

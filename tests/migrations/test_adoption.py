@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from chat_telemetry._cli.migrations import MigrationFailed, apply_migrations
+from chat_telemetry._cli.migrations import Listener, MigrationFailed, apply_migrations
 from tests.conftest import Database
 from tests.migrations.existing_log import create_log
 
@@ -21,10 +21,29 @@ UNFIT = {
     "drop constraint {user_id}, add foreign key (user_id) references auth.users (id)": (
         "foreign key (user_id) references auth.users on delete cascade"
     ),
+    "drop constraint {user_id}, add reviewer_id uuid references auth.users (id) on delete cascade": (
+        "foreign key (user_id) references auth.users on delete cascade"
+    ),
     "drop constraint {conversation_id}, add foreign key (conversation_id)"
     " references public.chat_conversations (conversation_id) on delete cascade": (
         "foreign key (conversation_id) references public.chat_conversations on delete set null"
     ),
+}
+# What makes an existing log useless although it has all columns and keys, and the beginning of what is said.
+UNUSABLE = {
+    "alter table {0} force row level security": "row level security is forced on its owner",
+    "create table public.of_2026 () inherits ({0})": "tables inherit from it",
+    "alter table {0} drop is_off_topic, add is_off_topic boolean not null generated always as (false) stored": (
+        "the column is_off_topic is generated"
+    ),
+    "alter table {0} add tenant text not null default 'ours'; alter table {0} alter tenant drop default": (
+        "the column tenant is required, has no default"
+    ),
+    "create function public.own() returns trigger language plpgsql as 'begin return new; end';"
+    "create trigger trg_set_fingerprint before insert on {0} for each row execute function public.own()": (
+        "the trigger trg_set_fingerprint runs after"
+    ),
+    "alter table {0} rename to old_log; create view {0} as select * from public.old_log": "it is no ordinary table",
 }
 CONSTRAINTS = """
 select case contype when 'p' then 'primary' else attname end, conname from pg_constraint
@@ -80,3 +99,38 @@ def test_a_log_that_lacks_something_is_not_adopted_and_the_message_names_it(
         apply_migrations(empty_database.conninfo)
     assert f"exists already, but without: {missing} (" in str(failure.value)
     assert adopted.execute("select count(*) from public.chat_telemetry_log").fetchone() == (50,)
+
+
+@pytest.mark.parametrize(("change", "obstacle"), UNUSABLE.items())
+def test_a_log_that_could_not_be_used_is_not_adopted(
+    adopted: psycopg.Connection, empty_database: Database, change: str, obstacle: str
+) -> None:
+    adopted.execute(change.format("public.chat_telemetry_log"))
+    with pytest.raises(MigrationFailed) as failure:
+        apply_migrations(empty_database.conninfo)
+    assert f"exists already and cannot be used: {obstacle}" in str(failure.value)
+    assert adopted.execute("select count(*) from public.chat_telemetry_log").fetchone() == (50,)
+
+
+def test_no_index_is_built_under_a_lock(adopted: psycopg.Connection, empty_database: Database) -> None:
+    """Dropping the statistics of a column would build indexes with a condition or an expression again."""
+    adopted.execute(
+        "alter table public.chat_telemetry_log alter sql_fingerprint set statistics -1;"
+        "create index idx_chat_telemetry_fingerprint on public.chat_telemetry_log (sql_fingerprint)"
+        " where sql_fingerprint is not null;"
+        "create index searched on public.chat_telemetry_log using gin (to_tsvector('simple', user_question));"
+        "alter table public.chat_telemetry_log add constraint short check (length(generated_sql) < 1000);"
+        "update public.chat_telemetry_log set sql_fingerprint = 'of the client';"
+        "analyze public.chat_telemetry_log"
+    )
+    searched = "select pg_relation_filenode('public.searched')"
+    before = adopted.execute(searched).fetchone()
+    notes: list[str] = []
+    apply_migrations(empty_database.conninfo, Listener(note=notes.append))
+    assert adopted.execute(searched).fetchone() == before
+    assert any("building the index idx_chat_telemetry_fingerprint" in note for note in notes)
+    kept = [note for note in notes if note.startswith("warning: statistics of public.chat_telemetry_log.")]
+    assert [note.split()[3].split(".")[-1] for note in kept] == ["user_question", "generated_sql"]
+    assert "sql_fingerprint" not in {
+        name for (name,) in adopted.execute("select attname from pg_stats where tablename = 'chat_telemetry_log'")
+    }
