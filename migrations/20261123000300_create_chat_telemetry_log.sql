@@ -226,8 +226,8 @@ comment on column public.chat_telemetry_log.response_cached_tokens is
 'The part of response_input_tokens that the provider read from its cache.';
 
 -- Statistics would keep ids and texts of erased users. The planner does not need them to use the indexes. A log that
--- existed before may have some: if a column is altered to the type that it has, PostgreSQL drops them. It rewrites no row
--- then, but it would build indexes with a condition or an expression again and try checks again, under a lock.
+-- existed before may have some: if a column is altered to the type that it has, PostgreSQL drops them. It rewrites no
+-- row then, but it would build indexes with a condition or an expression again and try checks again, under a lock.
 do $$
 declare
     log_table constant regclass := 'public.chat_telemetry_log';

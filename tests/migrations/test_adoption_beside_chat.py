@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from chat_telemetry._cli.errors import CommandError
 from chat_telemetry._cli.migrations import Listener, adoption, apply_migrations
 from tests.conftest import Database
 from tests.loader.conftest import wait_until
@@ -111,3 +112,34 @@ def test_an_index_that_could_not_be_built_is_built_again(
     apply_migrations(empty_database.conninfo)
     definition = value(connection, "select pg_get_indexdef('public.idx_chat_telemetry_error'::regclass)")
     assert "WHERE (error_type IS NOT NULL)" in str(definition)
+
+
+def test_transactions_for_which_an_index_waits_are_named(
+    connection: psycopg.Connection, empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "LOOK_EVERY_S", 0.1)
+    notes: list[str] = []
+    with ThreadPoolExecutor(1) as pool, empty_database.connect() as other:
+        with other.transaction():
+            other.execute("set application_name = 'old report'")
+            other.execute(WRITE)
+            pid = other.info.backend_pid
+            migrating = pool.submit(apply_migrations, empty_database.conninfo, Listener(note=notes.append))
+            wait_until(lambda: any("waits for transactions to end" in note for note in notes))
+            write(empty_database)
+        migrating.result(timeout=60)
+    assert f"pid {pid} (role postgres, application old report)" in "".join(notes)
+
+
+def test_a_time_limit_that_stops_an_index_is_named_with_what_to_do(
+    connection: psycopg.Connection, empty_database: Database
+) -> None:
+    connection.execute(f"alter database {empty_database.name} set statement_timeout = '500ms'")
+    with empty_database.connect() as other, other.transaction():
+        other.execute(WRITE)
+        with pytest.raises(
+            CommandError, match=r"was not built: .*statement timeout.*PGOPTIONS='-c statement_timeout=0'"
+        ):
+            apply_migrations(empty_database.conninfo)
+    connection.execute(f"alter database {empty_database.name} reset statement_timeout")
+    assert apply_migrations(empty_database.conninfo)

@@ -87,6 +87,25 @@ def test_the_statements_of_one_refusal_are_all_that_is_missing(
     assert len(apply_migrations(cluster.conninfo("chat", "deployer"))) == len(MIGRATIONS)
 
 
+@pytest.mark.parametrize("key", ["id bigint", "key uuid"])
+def test_users_to_which_a_log_cannot_refer_are_named(
+    cluster: PostgresCluster, administrator: psycopg.Connection, key: str
+) -> None:
+    administrator.execute(f"create schema auth; create table auth.users ({key} primary key)")
+    before = snapshot(administrator)
+    with pytest.raises(MigrationFailed, match=r"nothing was changed: auth\.users has no column id of the type uuid"):
+        apply_migrations(cluster.conninfo("chat"))
+    assert snapshot(administrator) == before
+
+
+def test_a_schema_of_users_in_which_nothing_may_be_created_is_named(
+    cluster: PostgresCluster, administrator: psycopg.Connection
+) -> None:
+    administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
+    administrator.execute("create schema auth; grant usage on schema auth to deployer")
+    assert statements(cluster.conninfo("chat", "deployer")) == ["grant create on schema auth to deployer"]
+
+
 def test_a_right_that_is_no_longer_needed_is_not_asked_for(
     cluster: PostgresCluster, administrator: psycopg.Connection
 ) -> None:
@@ -116,6 +135,7 @@ FOREIGN = [
     "create function public.chat_telemetry_sql_shape(query text) returns text language sql immutable as 'select query'",
     "create schema chat_rollups",
     "create schema chat_telemetry_migrations",
+    "create schema auth",
 ]
 # Code of a stranger where the marks are read.
 LURE = """
@@ -213,7 +233,7 @@ def apply_all(administrator: psycopg.Connection) -> None:
         administrator.execute(path.read_bytes())
 
 
-@pytest.mark.parametrize("object_of_a_stranger", FOREIGN[:-1])
+@pytest.mark.parametrize("object_of_a_stranger", FOREIGN[:-2])
 def test_the_files_themselves_refuse_it_too(
     cluster: PostgresCluster, administrator: psycopg.Connection, object_of_a_stranger: str
 ) -> None:

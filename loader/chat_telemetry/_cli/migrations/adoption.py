@@ -7,11 +7,16 @@ run before the migration that would do the same. They can be interrupted: the ne
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from uuid import UUID
 
 import psycopg
+from psycopg import errors as sqlstate
 
+from chat_telemetry._cli.errors import CommandError
+from chat_telemetry._cli.migrations.lock import SESSION
 from chat_telemetry._cli.migrations.transactions import short_transaction
 from chat_telemetry._cli.options import connect
 from chat_telemetry._cli.sql_project import project_directory
@@ -28,6 +33,14 @@ INVALID_INDEXES = """
         and indexrelid::regclass::text like 'public.idx\\_chat\\_telemetry\\_%'
 """
 EXISTS = "select to_regclass(%s) is not null"
+BLOCKERS = f"""
+    select string_agg({SESSION.replace("%", "%%")}, ', ' order by a.xact_start) from pg_stat_activity as a
+    where a.pid in (
+        select unnest(pg_blocking_pids(building.pid)) from pg_stat_activity as building
+        where building.state = 'active' and building.datname = current_database() and building.query like %s
+    )
+"""  # noqa: S608
+LOOK_EVERY_S = 5.0
 CORRECT = "select next_id, corrected from chat_rollups.correct_fingerprints(%s, %s)"
 ESTIMATE = "select reltuples::bigint from pg_class where oid = 'public.chat_telemetry_log'::regclass"
 
@@ -44,7 +57,44 @@ def build_indexes(conninfo: str, note: Callable[[str], object]) -> None:
         for name, statement in _indexes():
             if not _value(connection, EXISTS, f"public.{name}"):
                 note(f"building the index {name}; chat requests go on")
-                connection.execute(statement)
+                with _named_blockers(conninfo, name, note):
+                    _build(connection, name, statement)
+
+
+def _build(connection: psycopg.Connection, name: str, statement: str) -> None:
+    try:
+        connection.execute(statement)
+    except sqlstate.QueryCanceled as error:
+        raise CommandError(
+            f"the index {name} was not built: {error.diag.message_primary}. Run the same command again with "
+            "PGOPTIONS='-c statement_timeout=0' and without a pooler"
+        ) from error
+
+
+@contextmanager
+def _named_blockers(conninfo: str, index: str, note: Callable[[str], object]) -> Iterator[None]:
+    """Meanwhile name the sessions for which the index waits: every transaction that began before it has to end."""
+    is_built = Event()
+
+    def watch() -> None:
+        named = ""
+        with suppress(psycopg.Error), connect(conninfo) as connection:
+            while not is_built.wait(LOOK_EVERY_S):
+                with short_transaction(connection):
+                    (blockers,) = connection.execute(BLOCKERS, [f"create index concurrently {index}%"]).fetchone() or (
+                        "",
+                    )
+                if blockers and blockers != named:
+                    named = blockers
+                    note(f"the index {index} waits for transactions to end: {named}")
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_built.set()
+        watcher.join()
 
 
 def correct_fingerprints(conninfo: str, note: Callable[[str], object]) -> None:

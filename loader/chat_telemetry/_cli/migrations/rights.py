@@ -59,10 +59,36 @@ from me
 where to_regnamespace('auth') is not null and not has_schema_privilege('auth', 'usage')
 union all
 select
+    'permission denied for schema auth, in which the users are created',
+    format('grant create on schema auth to %I', me.name)
+from me
+where
+    to_regnamespace('auth') is not null and has_schema_privilege('auth', 'usage') and not exists (select from users)
+    and not has_schema_privilege('auth', 'create')
+union all
+select 'auth.users has no column id of the type uuid, to which the log refers', null
+from users
+where not exists (
+    select from pg_attribute
+    where attrelid = users.oid and attname = 'id' and atttypid = 'uuid'::regtype and not attisdropped
+)
+union all
+select 'public.chat_conversations has no column conversation_id of the type uuid, to which the log refers', null
+from conversations
+where not exists (
+    select from pg_attribute
+    where
+        attrelid = conversations.oid and attname = 'conversation_id' and atttypid = 'uuid'::regtype
+        and not attisdropped
+)
+union all
+select
     'permission denied for table auth.users, to which the log refers',
     format('grant references on table auth.users to %I', me.name)
 from users cross join me
-where not has_column_privilege(users.oid, 'id', 'references')
+where not has_column_privilege(
+    users.oid, (select attnum from pg_attribute where attrelid = users.oid and attname = 'id'), 'references'
+)
 union all
 select
     format('%s, the owner of auth.users, has no usage on the schema auth, which foreign keys need', users.owner),
@@ -74,8 +100,11 @@ select
     'permission denied for table public.chat_conversations, to which the log refers',
     format('grant references, select on table public.chat_conversations to %I with grant option', me.name)
 from conversations cross join me
-where not has_column_privilege(conversations.oid, 'conversation_id', 'references')
-    or not has_column_privilege(conversations.oid, 'conversation_id', 'select with grant option')
+cross join lateral (
+    select attnum from pg_attribute where attrelid = conversations.oid and attname = 'conversation_id'
+) as id
+where not has_column_privilege(conversations.oid, id.attnum, 'references')
+    or not has_column_privilege(conversations.oid, id.attnum, 'select with grant option')
 """
 
 # Objects of roles that are not trusted, and a statement that helps. They could run code with the rights of this role.
@@ -88,6 +117,11 @@ objects (owner, problem, change) as (
     select nspowner, format('the schema %I belongs to', nspname), format('alter schema %I owner to %%I', nspname)
     from pg_namespace
     where nspname in ('chat_reports', 'chat_rollups', 'chat_prices', 'chat_telemetry_migrations')
+        or (
+            -- In which the users are created.
+            nspname = 'auth' and nspowner not in (select oid from pg_roles where rolsuper)
+            and not exists (select from pg_class where relnamespace = pg_namespace.oid and relname = 'users')
+        )
     union all
     select
         c.relowner, format('%I.%I belongs to', n.nspname, c.relname),
@@ -199,7 +233,7 @@ def foreign_objects(conninfo: str) -> list[str]:
 def _advice(conninfo: str, query: LiteralString) -> list[str]:
     with connect(conninfo) as connection, short_transaction(connection):
         problems = connection.execute(query).fetchall()
-    return [f"{problem}, or run `{statement}` as a role that may" for problem, statement in problems]
+    return [problem + (f", or run `{change}` as a role that may" if change else "") for problem, change in problems]
 
 
 def lost_rights(conninfo: str) -> list[str]:
