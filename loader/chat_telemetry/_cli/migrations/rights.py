@@ -113,13 +113,20 @@ with me as (
     select rolname as name, rolsuper from pg_roles where rolname = current_user
 ),
 
+-- They can do everything anyway.
+trusted as (
+    select oid from pg_roles where rolsuper
+    union
+    select datdba from pg_database where datname = current_database()
+),
+
 objects (owner, problem, change) as (
     select nspowner, format('the schema %I belongs to', nspname), format('alter schema %I owner to %%I', nspname)
     from pg_namespace
     where nspname in ('chat_reports', 'chat_rollups', 'chat_prices', 'chat_telemetry_migrations')
         or (
             -- In which the users are created.
-            nspname = 'auth' and nspowner not in (select oid from pg_roles where rolsuper)
+            nspname = 'auth' and nspowner not in (select oid from trusted)
             and not exists (select from pg_class where relnamespace = pg_namespace.oid and relname = 'users')
         )
     union all
@@ -151,7 +158,7 @@ objects (owner, problem, change) as (
     inner join pg_proc as p on t.tgfoid = p.oid
     inner join pg_class as c on t.tgrelid = c.oid
     inner join pg_namespace as n on c.relnamespace = n.oid
-    where not t.tgisinternal and (
+    where not t.tgisinternal and p.proowner not in (select oid from trusted) and (
         n.nspname = 'chat_telemetry_migrations' or (n.nspname = 'public' and c.relname like 'chat\_telemetry\_%')
     )
 )
@@ -162,14 +169,11 @@ select
     ),
     format(o.change, me.name)
 from objects as o
-inner join pg_roles as r on o.owner = r.oid
-inner join pg_database as d on d.datname = current_database()
 cross join me
-where r.rolname <> me.name
-    and case
-        when me.rolsuper then not r.rolsuper and o.owner <> d.datdba
-        else not pg_has_role(o.owner, 'usage')
-    end
+where case
+    when me.rolsuper then o.owner not in (select oid from trusted)
+    else not pg_has_role(o.owner, 'usage')
+end
 """
 
 # What a log that is older than the project grants, without what the project grants itself.
