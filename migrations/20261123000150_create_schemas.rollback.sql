@@ -1,5 +1,5 @@
 -- Rollbacks of later migrations have dropped the reports and the rollups. Only the price lists are left. If other views
--- depend on them, the rollback stops and names the views.
+-- depend on them, or if somebody put something else into the schemas, the rollback stops and names it.
 
 set local lock_timeout = '5s';
 
@@ -21,6 +21,18 @@ begin
     if dependents is not null then
         raise exception 'other views depend on the price lists: %', dependents
         using hint = 'Drop those views first, then roll back again.';
+    end if;
+
+    select pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ') into dependents
+    from pg_catalog.pg_class as c
+    inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+    where
+        n.nspname in ('chat_reports', 'chat_rollups', 'chat_prices')
+        and c.relkind in ('r', 'p', 'v', 'm', 'f')
+        and (n.nspname, c.relname) not in (('chat_prices', 'token_prices'), ('chat_prices', 'model_aliases'));
+    if dependents is not null then
+        raise exception 'the schemas of the project have more than its own tables: %', dependents
+        using hint = 'Move or drop them first, then roll back again.';
     end if;
 end
 $$;

@@ -212,3 +212,20 @@ def test_a_rollback_with_a_view_on_a_report_drops_nothing(empty_database: Databa
         with pytest.raises(MigrationFailed, match="my_dashboard"):
             roll_back_all(empty_database.conninfo)
         assert snapshot(connection) == before
+
+
+def test_reports_that_read_each_other_go_and_tables_of_others_stay(empty_database: Database) -> None:
+    apply_migrations(empty_database.conninfo)
+    with empty_database.connect() as connection:
+        connection.execute(
+            "create materialized view chat_reports.a as select 1 as n;"
+            "create materialized view chat_reports.b as select n from chat_reports.a;"
+            "create table chat_reports.targets (month date)"
+        )
+        with pytest.raises(
+            MigrationFailed, match=r"create_schemas: .* more than its own tables: chat_reports\.targets"
+        ):
+            roll_back_all(empty_database.conninfo)
+        assert connection.execute("select to_regclass('chat_reports.b')").fetchone() == (None,)
+        connection.execute("drop table chat_reports.targets")
+        roll_back_all(empty_database.conninfo)
