@@ -296,6 +296,26 @@ def test_an_owner_who_may_not_see_the_users_of_the_application_says_that_they_ar
     )
 
 
+def test_rows_of_an_application_that_a_policy_hides_are_not_changed_and_its_code_is_not_run(
+    cli: Cli, database: Database, users: list[uuid.UUID], owner: str
+) -> None:
+    database.let_the_application_own_users()
+    execute(
+        database,
+        "create schema app;"
+        "create table app.feedback (log_id uuid references public.chat_telemetry_log on delete cascade);"
+        "alter table app.feedback enable row level security;"
+        "create function app.visible() returns boolean language plpgsql as 'begin raise exception ''run''; end';"
+        "create policy hides on app.feedback using (app.visible());"
+        "grant usage on schema app to public; grant select on app.feedback to public;"
+        "insert into app.feedback select log_id from public.chat_telemetry_log",
+    )
+    outcome = cli("erase", str(users[0]), "--no-dbt", "--yes", "--database-url", owner)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "app.feedback refers to chat_telemetry_log, and this role may not see all of its rows (" in outcome.err
+    assert query(database, "select count(*) from app.feedback") == [(14,)]
+
+
 def test_a_report_that_the_owner_may_not_vacuum_is_named(
     cli: Cli, database: Database, users: list[uuid.UUID], owner: str
 ) -> None:
