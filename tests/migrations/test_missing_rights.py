@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
 from chat_telemetry._cli.errors import DatabaseFailed
 from chat_telemetry._cli.migrations import (
+    Listener,
     MigrationFailed,
     apply_migrations,
     hand_over,
     migration_status,
     roll_back_last,
 )
+from chat_telemetry._cli.migrations.lock import ADVISORY_LOCK
 from chat_telemetry._cli.postgres_cluster import PostgresCluster
 from tests.conftest import CLUSTERS, running_cluster
+from tests.loader.conftest import wait_until
 from tests.migrations.catalog import MIGRATIONS, snapshot
 from tests.migrations.existing_log import create_log
 
@@ -140,15 +144,23 @@ FOREIGN = [
 # Code of a stranger where the marks are read.
 LURE = """
 create schema chat_telemetry_migrations;
-create function chat_telemetry_migrations.lure() returns text language plpgsql as $$
+create function chat_telemetry_migrations.lure() returns text language plpgsql immutable as $$
 begin
-    raise exception 'code of the stranger was run by %', current_user;
+    if current_user <> 'stranger' then
+        raise exception 'code of the stranger was run by %', current_user;
+    end if;
+    return 'x';
 end $$;
 grant usage on schema chat_telemetry_migrations to public;
 """
 LURES = {
     "a view": "create view chat_telemetry_migrations._yoyo_migration as"
     " select chat_telemetry_migrations.lure() as migration_hash;"
+    "grant select on chat_telemetry_migrations._yoyo_migration to public",
+    # The planner computes what it takes for a constant.
+    "statistics": "create table chat_telemetry_migrations._yoyo_migration (migration_hash text);"
+    "create statistics chat_telemetry_migrations.s on (chat_telemetry_migrations.lure()), (lower(migration_hash))"
+    " from chat_telemetry_migrations._yoyo_migration;"
     "grant select on chat_telemetry_migrations._yoyo_migration to public",
     "a policy": "create table chat_telemetry_migrations._yoyo_migration (migration_hash text);"
     "insert into chat_telemetry_migrations._yoyo_migration values ('forged');"
@@ -190,14 +202,36 @@ def test_an_object_that_a_stranger_made_before_is_refused(
 
 @pytest.mark.parametrize("lure", LURES)
 @pytest.mark.parametrize("operation", [migration_status, apply_migrations, roll_back_last])
+@pytest.mark.parametrize("role", ["postgres", "deployer"])
 def test_code_of_a_stranger_is_not_run_before_it_is_refused(
-    cluster: PostgresCluster, administrator: psycopg.Connection, operation: Callable[[str], object], lure: str
+    cluster: PostgresCluster,
+    administrator: psycopg.Connection,
+    operation: Callable[[str], object],
+    lure: str,
+    role: str,
 ) -> None:
     administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
     as_stranger(administrator, LURE + LURES[lure])
-    with pytest.raises((MigrationFailed, DatabaseFailed, psycopg.Error)) as refusal:
-        operation(cluster.conninfo("chat", "deployer"))
-    assert "code of the stranger" not in str(refusal.value)
+    with pytest.raises((MigrationFailed, DatabaseFailed), match="belongs to another role, stranger"):
+        operation(cluster.conninfo("chat", role))
+
+
+def test_a_schema_that_is_made_while_migrate_waits_is_refused(
+    cluster: PostgresCluster, administrator: psycopg.Connection
+) -> None:
+    administrator.execute(f"select pg_advisory_lock({ADVISORY_LOCK})")
+    as_stranger(administrator, "select 1")
+    administrator.execute("reset role")
+    with ThreadPoolExecutor(1) as pool:
+        notes: list[str] = []
+        migrating = pool.submit(apply_migrations, cluster.conninfo("chat"), Listener(note=notes.append))
+        wait_until(lambda: any("waiting for another session" in note for note in notes))
+        administrator.execute("set role stranger")
+        administrator.execute("create schema chat_telemetry_migrations")
+        administrator.execute("reset role")
+        administrator.execute(f"select pg_advisory_unlock({ADVISORY_LOCK})")
+        with pytest.raises(MigrationFailed, match="chat_telemetry_migrations belongs to another role, stranger"):
+            migrating.result(timeout=60)
 
 
 def test_a_feed_of_a_stranger_is_not_handed_over(cluster: PostgresCluster, administrator: psycopg.Connection) -> None:

@@ -35,6 +35,29 @@ GRANTEES = """
     from pg_namespace as n cross join aclexplode(n.nspacl) as r
     where n.nspname = %s and r.grantee <> n.nspowner
 """
+# From the catalog: to_regclass() fails if a role may not use the schema.
+HAS_MARKS = """
+    select exists (
+        select from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid
+        where n.nspname = %s and c.relname = %s
+    )
+"""
+OWNERS_OF_MARKS = """
+    select
+        r.rolname,
+        r.rolsuper or r.oid = d.datdba or r.rolname = current_user
+        or (not me.rolsuper and pg_has_role(r.oid, 'usage'))
+    from (
+        select nspname, null as relname, nspowner as owner from pg_namespace
+        union all
+        select n.nspname, c.relname, c.relowner
+        from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid
+    ) as o
+    inner join pg_roles as r on o.owner = r.oid
+    inner join pg_database as d on d.datname = current_database()
+    inner join pg_roles as me on me.rolname = current_user
+    where o.nspname = %s and (o.relname is null or o.relname = %s)
+"""
 MARKS = [f"table {SCHEMA}.{name}" for name in ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock")]
 MAKE_PRIVATE = "call chat_rollups.make_private({})".format(", ".join(f"'{o}'" for o in (f"schema {SCHEMA}", *MARKS)))
 
@@ -72,7 +95,9 @@ def apply_migrations(conninfo: str, listener: Listener = Listener(), *, keep_rig
     if another session migrates, and psycopg.OperationalError if the server cannot be reached.
     """
     is_pending = not all(migration.applied for migration in migration_status(conninfo))
-    _refuse(foreign_objects(conninfo) + (missing_rights(conninfo) if is_pending else []))
+    problems = missing_rights(conninfo) if is_pending else []
+    with connect(conninfo) as connection:
+        _refuse(foreign_objects(connection) + problems)
     with _prepared(conninfo, listener, keep_rights=keep_rights) as prepared:
         names = [_apply(prepared, conninfo, migration, listener) for migration in prepared.to_apply(_read())]
         prepared.execute(MAKE_PRIVATE)
@@ -84,7 +109,6 @@ def roll_back_last(conninfo: str, listener: Listener = Listener()) -> str | None
 
     Raises MigrationFailed if the rollback stops, for example because the log still has rows.
     """
-    _refuse(foreign_objects(conninfo))
     with _prepared(conninfo, listener) as prepared:
         newest = next(iter(prepared.to_rollback(_read())), None)
         return _run(prepared.rollback_one, conninfo, newest, listener) if newest else None
@@ -93,14 +117,7 @@ def roll_back_last(conninfo: str, listener: Listener = Listener()) -> str | None
 def migration_status(conninfo: str) -> list[MigrationStatus]:
     """All migrations, oldest first. Only reads: in a new database none of them is applied."""
     with connect(conninfo) as connection:
-        try:
-            applied = _applied_hashes(connection)
-        except sqlstate.InsufficientPrivilege as error:
-            owner = _owner(connection)
-            raise DatabaseFailed(
-                f"{error.diag.message_primary}, which belongs to another role, {owner}: connect as {owner} if it "
-                "migrates this database, otherwise drop the schema"
-            ) from error
+        applied = _applied_hashes(connection)
     return [MigrationStatus(m.id, m.hash in applied) for m in _read()]
 
 
@@ -109,8 +126,8 @@ def hand_over(conninfo: str, owner: str) -> None:
 
     Raises MigrationFailed if the database has no change feed.
     """
-    _refuse(foreign_objects(conninfo))
     with connect(conninfo) as connection:
+        _refuse(foreign_objects(connection))
         try:
             connection.execute("select chat_rollups.hand_over(%s)", [owner])
         except (sqlstate.UndefinedFunction, sqlstate.InvalidSchemaName) as error:
@@ -138,21 +155,33 @@ def _create_schema(connection: psycopg.Connection) -> None:
     """Closed from the beginning: whoever may use it by default privileges could add triggers to the tables in it."""
     with short_transaction(connection):
         connection.execute(f"create schema if not exists {SCHEMA}")
+        # Again, because somebody may have created it while this process waited for the lock.
+        _refuse(foreign_objects(connection))
         for (grantee,) in connection.execute(GRANTEES, [SCHEMA]).fetchall():
             connection.execute(f"revoke all on schema {SCHEMA} from {grantee} cascade")
 
 
 def _applied_hashes(connection: psycopg.Connection) -> set[str]:
-    """Runs no code of others: reads only a table, and no policy of it."""
+    """Raises DatabaseFailed if a role that is not trusted owns the marks: its code would run when they are read."""
     table = f"{SCHEMA}.{default_migration_table}"
     with short_transaction(connection):
-        connection.execute("set local row_security = off")
-        found = connection.execute("select relkind from pg_class where oid = to_regclass(%s)", [table]).fetchone()
-        if not found:
+        for owner, is_trusted in connection.execute(OWNERS_OF_MARKS, [SCHEMA, default_migration_table]):
+            if not is_trusted:
+                raise _belongs_to_another(f"the schema {SCHEMA}", owner)
+        if connection.execute(HAS_MARKS, [SCHEMA, default_migration_table]).fetchone() != (True,):
             return set()
-        if found[0] != "r":
-            raise MigrationFailed(f"{table} is not a table that chat-telemetry made: drop the schema {SCHEMA}")
-        return {row[0] for row in connection.execute(f"select migration_hash from {table}")}  # noqa: S608
+        connection.execute("set local row_security = off")
+        try:
+            return {row[0] for row in connection.execute(f"select migration_hash from {table}")}  # noqa: S608
+        except sqlstate.InsufficientPrivilege as error:
+            raise _belongs_to_another(f"{error.diag.message_primary}, which", owner) from error
+
+
+def _belongs_to_another(what: str, owner: str) -> DatabaseFailed:
+    return DatabaseFailed(
+        f"{what} belongs to another role, {owner}: connect as {owner} if it migrates this database, otherwise drop "
+        "the schema"
+    )
 
 
 def _read() -> list[Migration]:
@@ -192,12 +221,3 @@ def _run(operation: Callable[[Migration], None], conninfo: str, migration: Migra
             raise MigrationFailed(f"{name}: {error.diag.message_primary or error}{hint}") from error
     listener.done(name)
     return name
-
-
-def _owner(connection: psycopg.Connection) -> str:
-    """The role that migrated this database."""
-    with short_transaction(connection):
-        row = connection.execute(
-            "select nspowner::regrole::text from pg_namespace where nspname = %s", [SCHEMA]
-        ).fetchone()
-    return str(row and row[0])

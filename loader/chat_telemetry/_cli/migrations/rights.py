@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import LiteralString
 
+import psycopg
+
 from chat_telemetry._cli.migrations.transactions import short_transaction
 from chat_telemetry._cli.options import connect
 
@@ -121,7 +123,7 @@ trusted as (
 ),
 
 objects (owner, problem, change) as (
-    select nspowner, format('the schema %I belongs to', nspname), format('alter schema %I owner to %%I', nspname)
+    select nspowner, format('the schema %I belongs to', nspname), format('alter schema %I owner to', nspname)
     from pg_namespace
     where nspname in ('chat_reports', 'chat_rollups', 'chat_prices', 'chat_telemetry_migrations')
         or (
@@ -132,7 +134,7 @@ objects (owner, problem, change) as (
     union all
     select
         c.relowner, format('%I.%I belongs to', n.nspname, c.relname),
-        format('alter table %I.%I owner to %%I', n.nspname, c.relname)
+        format('alter table %I.%I owner to', n.nspname, c.relname)
     from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid
     where
         (n.nspname = 'chat_telemetry_migrations' and c.relkind in ('r', 'p', 'v', 'm', 'f'))
@@ -143,7 +145,7 @@ objects (owner, problem, change) as (
     union all
     select
         proowner, format('the function %s belongs to', oid::regprocedure),
-        format('alter function %s owner to %%I', oid::regprocedure)
+        format('alter function %s owner to', oid::regprocedure)
     from pg_proc
     where pronamespace = 'public'::regnamespace
         and proname in (
@@ -167,7 +169,7 @@ select
     format(
         '%s another role, %s: drop it, connect as that role if you trust it', o.problem, o.owner::regrole
     ),
-    format(o.change, me.name)
+    o.change || case when o.change like 'alter %' then format(' %I', me.name) else '' end
 from objects as o
 cross join me
 where case
@@ -226,16 +228,17 @@ where schemaname = 'public' and tablename = 'chat_telemetry_log'
 
 def missing_rights(conninfo: str) -> list[str]:
     """What the role lacks to migrate this database, each with the statement that helps. Raises psycopg.Error."""
-    return _advice(conninfo, MISSING_RIGHTS)
+    with connect(conninfo) as connection:
+        return _advice(connection, MISSING_RIGHTS)
 
 
-def foreign_objects(conninfo: str) -> list[str]:
+def foreign_objects(connection: psycopg.Connection) -> list[str]:
     """What others own that would run with the rights of this role. Reads the catalog only. Raises psycopg.Error."""
-    return _advice(conninfo, FOREIGN_OBJECTS)
+    return _advice(connection, FOREIGN_OBJECTS)
 
 
-def _advice(conninfo: str, query: LiteralString) -> list[str]:
-    with connect(conninfo) as connection, short_transaction(connection):
+def _advice(connection: psycopg.Connection, query: LiteralString) -> list[str]:
+    with short_transaction(connection):
         problems = connection.execute(query).fetchall()
     return [problem + (f", or run `{change}` as a role that may" if change else "") for problem, change in problems]
 
