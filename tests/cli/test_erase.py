@@ -385,7 +385,60 @@ def test_a_report_that_has_the_id_is_named_if_the_owner_may_become_the_reader(
     if may_read:
         execute(database, f"grant telemetry_reader to owner_{database.name}")
     outcome = cli("erase", str(users[0]), "--no-dbt", "--yes", "--database-url", owner)
-    assert ("chat_reports.mine" in left_in(outcome)) is may_read
+    assert "chat_reports.mine" in left_in(outcome)
+    assert ("chat_reports.mine: telemetry_reader may not read it, so nobody knows" in outcome.out) is not may_read
+
+
+def test_ids_in_whatever_somebody_put_beside_the_reports_are_found(
+    cli: Cli, database: Database, users: list[uuid.UUID]
+) -> None:
+    execute(
+        database,
+        "create table chat_reports.teams as select array_agg(id) as members from auth.users;"
+        "create materialized view chat_reports.links as select '/users/' || id as link from auth.users;"
+        "create materialized view chat_reports.clean as select 1 as n;"
+        "create materialized view chat_reports.secret as select id from auth.users;"
+        "grant select on chat_reports.teams, chat_reports.links, chat_reports.clean to telemetry_reader",
+    )
+    outcome = erase(cli, database, users[0], "--no-dbt")
+    found = [place for place in left_in(outcome) if place.startswith("chat_reports.")]
+    assert found == ["chat_reports.links", "chat_reports.secret", "chat_reports.teams"]
+    assert "chat_reports.secret: telemetry_reader may not read it" in outcome.out
+
+
+# The planner computes it, with the rights of whoever reads the table.
+CODE_OF_AN_APPLICATION = """
+create schema app;
+create function app.constant() returns text language plpgsql immutable as $$
+begin
+    if current_user = {reader} then return 'x'; end if;
+    raise exception 'code of the application was run by %', current_user;
+end $$;
+grant usage on schema app to public;
+"""
+
+
+def test_code_of_tables_and_reports_is_not_run_with_the_rights_of_the_command(
+    cli: Cli, database: Database, users: list[uuid.UUID]
+) -> None:
+    execute(database, "create role application; grant references on auth.users to application")
+    try:
+        execute(database, CODE_OF_AN_APPLICATION.format(reader="any(array['application', 'telemetry_reader'])"))
+        execute(
+            database,
+            "create table app.profile (id uuid references auth.users);"
+            "grant create on schema app to application; grant usage on schema chat_reports to application;"
+            "alter table app.profile owner to application;"
+            "create materialized view chat_reports.mine as select 'x'::text as n;"
+            "alter materialized view chat_reports.mine owner to application;"
+            "grant select on chat_reports.mine to telemetry_reader; set role application;"
+            "create statistics app.s on (app.constant()), (id::text) from app.profile;"
+            "create statistics app.t on (app.constant()), (lower(n)) from chat_reports.mine; reset role",
+        )
+        outcome = erase(cli, database, users[0], "--no-dbt")
+        assert "code of the application" not in outcome.err + outcome.out
+    finally:
+        execute(database, "drop owned by application cascade; drop role application")
 
 
 def test_an_interrupted_command_says_what_is_done(

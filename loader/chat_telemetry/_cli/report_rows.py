@@ -117,6 +117,21 @@ def open_rows(
                 yield rows
 
 
+def found_as(connection: psycopg.Connection, role: str, query: sql.Composed) -> bool:
+    """Whether the query has a row that this role sees, without giving code of others the rights of the login.
+
+    Raises psycopg.errors.InsufficientPrivilege if the login may not become the role or the role may not see every row.
+    """
+    with transaction(connection, rolls_back=True):
+        connection.execute("set local row_security = off")
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+        connection.execute(CREATE_FUNCTION)
+        found = sql.SQL("select 1::pg_catalog.int8, null::pg_catalog.text from ({}) as found limit 1").format(query)
+        call = sql.SQL(CALL_FUNCTION).format(sql.Literal(found.as_string(connection)))
+        with _without_leftovers(connection):
+            return connection.execute(call).rowcount > 0
+
+
 def _stream(connection: psycopg.Connection, query: sql.Composed) -> Generator[Row]:
     yield from connection.cursor(row_factory=args_row(Row)).stream(query)
 

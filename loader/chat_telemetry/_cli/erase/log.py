@@ -13,6 +13,7 @@ from psycopg import sql
 
 from chat_telemetry._cli.errors import CommandError, DatabaseFailed, NotReady
 from chat_telemetry._cli.options import transaction
+from chat_telemetry._cli.report_rows import found_as
 
 # Each batch is a transaction: nobody waits long for its locks, and a killed command loses one of them at most.
 BATCH_ROWS = 5000
@@ -34,7 +35,15 @@ RIGHTS: LiteralString = """
 select
     wanted.name,
     c.oid is not null,
-    coalesce(obj_description(c.oid, 'pg_class') like 'Made by chat-telemetry%%', false),
+    -- A comment of somebody else proves nothing.
+    coalesce(
+        obj_description(c.oid, 'pg_class') like 'Made by chat-telemetry%%' and (
+            c.relowner = (select relowner from pg_class where oid = to_regclass('public.chat_telemetry_log'))
+            or c.relowner in (select oid from pg_roles where rolsuper)
+            or c.relowner = (select datdba from pg_database where datname = current_database())
+        ),
+        false
+    ),
     coalesce(pg_has_role(c.relowner, 'usage') and not row_security_active(c.oid), false)
 from unnest(%s::text[]) with ordinality as wanted (name, place)
 left join (
@@ -42,19 +51,16 @@ left join (
 ) on n.nspname || '.' || c.relname = wanted.name
 order by wanted.place
 """
-# Foreign keys of other tables to those from which rows are deleted. Compared as texts, because the types of an
-# application may have operators of their own.
+# Foreign keys of other tables to those from which rows are deleted, each with its first column.
 REFERENCES: LiteralString = """
-select
-    n.nspname, c.relname, p.relname,
-    array(select attname::text from unnest(f.conkey) with ordinality as k (num, place)
-        inner join pg_attribute as a on a.attrelid = f.conrelid and a.attnum = k.num order by k.place),
-    array(select attname::text from unnest(f.confkey) with ordinality as k (num, place)
-        inner join pg_attribute as a on a.attrelid = f.confrelid and a.attnum = k.num order by k.place)
+select n.nspname, c.relname, r.rolname, p.relname, a.attname, k.attname
 from pg_constraint as f
 inner join pg_class as c on c.oid = f.conrelid
 inner join pg_namespace as n on n.oid = c.relnamespace
+inner join pg_roles as r on r.oid = c.relowner
 inner join pg_class as p on p.oid = f.confrelid
+inner join pg_attribute as a on a.attrelid = f.conrelid and a.attnum = f.conkey[1]
+inner join pg_attribute as k on k.attrelid = f.confrelid and k.attnum = f.confkey[1]
 where
     f.contype = 'f' and f.conparentid = 0
     and f.confrelid = any(%(ours)s::regclass[]) and f.conrelid <> all(%(ours)s::regclass[])
@@ -90,7 +96,8 @@ CONVERSATIONS_OF: LiteralString = "select conversation_id from public.chat_conve
 DELETE_CONVERSATIONS: LiteralString = "delete from public.chat_conversations where conversation_id = any(%s)"
 # The loader inserts unknown users, but none who was noted. The lock waits for its statements that began before the
 # note. Inserts into the log do not wait for it.
-LOCK_USERS: LiteralString = "lock table auth.users in share row exclusive mode"
+# Foreign keys wait for this lock too.
+LOCK_USERS: LiteralString = "lock table auth.users in exclusive mode"
 DELETE_USER: LiteralString = "delete from auth.users where id = %s"
 
 Show = Callable[[str], object]
@@ -142,32 +149,33 @@ class Log:
     def check_references(self, users: Sequence[UUID]) -> None:
         """Raises CommandError if rows of an application refer to what is deleted: they would be changed, too."""
         with transaction(self.connection):
-            self.connection.execute(SEE_EVERY_ROW)
             references = self.connection.execute(REFERENCES, {"ours": [LOG, *self.own_tables]}).fetchall()
-            for schema, table, parent, columns, keys in references:
-                query = sql.SQL(
-                    "select from {} as child inner join {} as parent on {} where {} = any(%s) limit 1"
-                ).format(
-                    sql.Identifier(schema, table),
-                    sql.Identifier("auth" if parent == "users" else "public", parent),
-                    sql.SQL(" and ").join(
-                        sql.SQL("{}::text = {}::text").format(sql.Identifier("child", c), sql.Identifier("parent", k))
-                        for c, k in zip(columns, keys, strict=True)
+        for schema, table, owner, parent, column, key in references:
+            with transaction(self.connection):
+                keys = self.connection.execute(
+                    sql.SQL("select distinct {}::text from {} where {} = any(%s)").format(
+                        sql.Identifier(key),
+                        sql.Identifier("auth" if parent == "users" else "public", parent),
+                        sql.Identifier("id" if parent == "users" else "user_id"),
                     ),
-                    sql.Identifier("parent", "id" if parent == "users" else "user_id"),
+                    [list(users)],
+                ).fetchall()
+            # With the rights of its owner, because the table can have code. As texts, because its types can, too.
+            query = sql.SQL("select from {} where {}::text = any({}::text[])").format(
+                sql.Identifier(schema, table), sql.Identifier(column), sql.Literal([text for (text,) in keys])
+            )
+            try:
+                is_found = found_as(self.connection, owner, query)
+            except sqlstate.InsufficientPrivilege as error:
+                raise CommandError(
+                    f"{schema}.{table} refers to {parent}, and this role may not see all of its rows "
+                    f"({error.diag.message_primary}): connect as a role that may become {owner}"
+                ) from error
+            if is_found:
+                raise CommandError(
+                    f"rows of {schema}.{table} refer to the user, and only tables of chat-telemetry are changed: "
+                    "delete them as your application does, then run this command again"
                 )
-                try:
-                    is_found = self.connection.execute(query, [list(users)]).rowcount > 0
-                except sqlstate.InsufficientPrivilege as error:
-                    raise CommandError(
-                        f"{schema}.{table} refers to {parent}, and this role may not see all of its rows "
-                        f"({error.diag.message_primary}): connect as a role that may"
-                    ) from error
-                if is_found:
-                    raise CommandError(
-                        f"rows of {schema}.{table} refer to the user, and only tables of chat-telemetry are changed: "
-                        "delete them as your application does, then run this command again"
-                    )
 
     def note(self, users: Sequence[UUID]) -> None:
         """Note that the users are erased. From then on the loader does not insert them, wherever records come from."""
@@ -183,6 +191,7 @@ class Log:
         if self.has_own_users:
             with transaction(self.connection):
                 self.connection.execute(LOCK_USERS)
+                self.check_references([user.user_id])  # which may have been added since the first look
                 # Foreign keys delete what was added since the last batch.
                 user.auth_users += self.connection.execute(DELETE_USER, [user.user_id]).rowcount
 

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from chat_telemetry._cli.erase.log import CONVERSATIONS, LOG, USERS, Log
 from chat_telemetry._cli.options import transaction
+from chat_telemetry._cli.report_rows import READER, found_as
 from chat_telemetry._cli.tables import number
 
 # The tables with rows of users, and their columns. Only dbt empties those of COUNTED.
@@ -40,14 +41,17 @@ where
     )
 order by 1
 """
-COLUMNS_OF_REPORTS: LiteralString = """
-select c.relname, a.attname
-from pg_class as c inner join pg_attribute as a on a.attrelid = c.oid
+# What has rows in the schema of the reports, also what somebody else put there, and whether its reader may read it and
+# whether the project made it.
+RELATIONS: LiteralString = """
+select
+    c.relname, has_table_privilege(%(reader)s, c.oid, 'select'),
+    exists (select from chat_rollups.report_state where report = c.relname)
+from pg_class as c
 where
-    c.relnamespace = to_regnamespace('chat_reports') and c.relkind = 'm' and c.relispopulated
-    and a.attnum > 0 and not a.attisdropped and a.atttypid = any(array['uuid', 'text', 'varchar']::regtype[])
-    and has_column_privilege(c.oid, a.attnum, 'select')
-order by 1, 2
+    c.relnamespace = to_regnamespace('chat_reports')
+    and (c.relkind in ('r', 'p') or (c.relkind = 'm' and c.relispopulated))
+order by 1
 """
 IN_STATISTICS: LiteralString = """
 select distinct s.schemaname, s.tablename, s.attname
@@ -96,36 +100,32 @@ def _in_tables(log: Log, users: Sequence[UUID], counted_advice: str) -> list[Rem
 
 def _in_reports(owner: psycopg.Connection, dbt: psycopg.Connection | None, users: Sequence[UUID]) -> list[Remains]:
     with transaction(owner):
-        names = {name for (name,) in owner.execute(OUTDATED)}
-    if dbt is None:
-        with transaction(owner):
-            _become_reader(owner)
-            names |= _reports_with_ids(owner, users)
-    else:
-        with transaction(dbt):
-            names |= _reports_with_ids(dbt, users)
-    return [Remains(f"chat_reports.{name}", NO_DBT if dbt is None else REPORT_AFTER_DBT) for name in sorted(names)]
-
-
-def _become_reader(connection: psycopg.Connection) -> None:
-    """Until the end of the transaction, if this role may. The owner of the log has no right on reports."""
-    try:
-        with connection.transaction():
-            connection.execute("set local role telemetry_reader")
-    except sqlstate.InsufficientPrivilege:
-        pass
-
-
-def _reports_with_ids(connection: psycopg.Connection, users: Sequence[UUID]) -> set[str]:
-    """The reports that have an id of a user, among those that this role may read."""
-    found = set()
-    for report, column in connection.execute(COLUMNS_OF_REPORTS).fetchall():
-        searching = sql.SQL("select from {} where {}::text = any(%s) limit 1").format(
-            sql.Identifier("chat_reports", report), sql.Identifier(column)
-        )
-        if connection.execute(searching, [list(map(str, users))]).rowcount:
-            found.add(report)
+        outdated = {name for (name,) in owner.execute(OUTDATED)}
+    reading = owner if dbt is None else dbt
+    reader = READER if dbt is None else dbt.info.user
+    with transaction(owner):
+        relations = owner.execute(RELATIONS, {"reader": reader}).fetchall()
+    found = []
+    for name, may_read, is_ours in relations:
+        place = f"chat_reports.{name}"
+        try:
+            has_id = name in outdated or (may_read and found_as(reading, reader, _search(name, users)))
+            is_searched = may_read or is_ours
+        except sqlstate.InsufficientPrivilege:  # the owner may not become the reader
+            has_id, is_searched = False, is_ours
+        if has_id:
+            found.append(Remains(place, NO_DBT if dbt is None else REPORT_AFTER_DBT))
+        elif not is_searched:
+            found.append(Remains(place, f"{reader} may not read it, so nobody knows: look into it, or drop it"))
     return found
+
+
+def _search(relation: str, users: Sequence[UUID]) -> sql.Composed:
+    """Rows that have the id of a user anywhere: also in an array, in json or within a longer text."""
+    ids = sql.SQL(" or ").join(
+        sql.SQL("pg_catalog.strpos(found::pg_catalog.text, {}) > 0").format(sql.Literal(str(user))) for user in users
+    )
+    return sql.SQL("select from {} as found where {}").format(sql.Identifier("chat_reports", relation), ids)
 
 
 def _in_statistics(log: Log, users: Sequence[UUID]) -> list[Remains]:
