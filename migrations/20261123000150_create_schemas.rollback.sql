@@ -37,6 +37,12 @@ begin
 end
 $$;
 
-drop schema if exists chat_reports cascade;
-drop schema if exists chat_rollups cascade;
-drop schema if exists chat_prices cascade;
+drop table if exists chat_prices.model_aliases, chat_prices.token_prices;
+drop procedure if exists chat_rollups.make_private;
+drop procedure if exists chat_rollups.refuse_foreign;
+drop function if exists chat_rollups.owner_and_rights;
+
+-- Not with cascade: that would drop columns of others, if a type of theirs is in a schema.
+drop schema if exists chat_reports;
+drop schema if exists chat_rollups;
+drop schema if exists chat_prices;

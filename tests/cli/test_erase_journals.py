@@ -395,3 +395,28 @@ def test_a_key_is_the_user_that_user_key_makes_of_it(cli: Cli, tmp_path: Path, k
     outcome = cli("erase", "--key", key, "--files-only", "--journal-dir", str(tmp_path), "--yes")
     assert outcome.code == 0
     assert "0 dead letters and 1 record of journals deleted" in outcome.out
+
+
+@pytest.mark.parametrize("command", [["erase", str(VICTIM), "--files-only", "--yes"], ["replay"]])
+def test_an_empty_directory_is_not_the_current_one(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """As `--journal-dir "$CHAT_TELEMETRY_JOURNAL_DIR"` passes it if the variable is not set."""
+    monkeypatch.chdir(tmp_path)
+    DeadLetters(tmp_path).add(line(VICTIM), REJECTED)
+    before = (tmp_path / LETTERS).read_bytes()
+    outcome = cli(*command, "--journal-dir", "", "--database-url", "host=x")
+    assert outcome.code == 2
+    assert "it is empty: name the directory of the journals" in outcome.err
+    assert (tmp_path / LETTERS).read_bytes() == before
+
+
+def test_the_directory_of_the_loader_can_have_a_colon(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "a:b"
+    directory.mkdir(mode=0o700)
+    DeadLetters(directory).add(line(VICTIM), REJECTED)
+    monkeypatch.setenv("CHAT_TELEMETRY_JOURNAL_DIR", str(directory))
+    assert cli("erase", str(VICTIM), "--files-only", "--yes").code == 0
+    assert not (directory / LETTERS).exists()

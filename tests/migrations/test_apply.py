@@ -227,5 +227,12 @@ def test_reports_that_read_each_other_go_and_tables_of_others_stay(empty_databas
         ):
             roll_back_all(empty_database.conninfo)
         assert connection.execute("select to_regclass('chat_reports.b')").fetchone() == (None,)
-        connection.execute("drop table chat_reports.targets")
+        connection.execute(
+            "drop table chat_reports.targets;"
+            "create domain chat_prices.usd as numeric; create table public.mine (amount chat_prices.usd)"
+        )
+        with pytest.raises(MigrationFailed, match="create_schemas: cannot drop schema chat_prices"):
+            roll_back_all(empty_database.conninfo)
+        assert connection.execute("select attname from pg_attribute where attname = 'amount'").rowcount == 1
+        connection.execute("drop table public.mine; drop domain chat_prices.usd")
         roll_back_all(empty_database.conninfo)

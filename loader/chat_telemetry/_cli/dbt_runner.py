@@ -118,11 +118,12 @@ def _follow(lines: Iterable[str], notify: Notify) -> tuple[int, list[str]]:
         except (ValueError, KeyError, TypeError):
             errors.append(one_line(line))  # not an event: a traceback or a warning of Python
             continue
-        if info["name"] in FINISHED:
+        if info.get("name") in FINISHED:
             finished += 1
             # The events of tests and of models have different names for the total.
-            total = data.get("total") or data["num_models"]
-            notify(f"{data['index']} of {total}, {data['node_info']['node_name']}")
-        if info["level"] == "error":
-            errors.append(one_line(info["msg"]))
+            total = data.get("total") or data.get("num_models", "?")
+            # dbt writes asterisks for its password, even where it is part of a name.
+            notify(f"{data.get('index', '?')} of {total}, {data.get('node_info', {}).get('node_name', '?')}")
+        if info.get("level") == "error":
+            errors.append(one_line(info.get("msg", line)))
     return finished, errors

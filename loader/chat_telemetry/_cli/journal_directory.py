@@ -5,11 +5,20 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import typer
+
 from chat_telemetry._cli.errors import UsageError
 from chat_telemetry._delivery.locked_files import HAS_LOCKS, NEEDS_LOCKS
 from chat_telemetry._delivery.private_files import check_directory, current_user, files_named
 from chat_telemetry._delivery.segment import NAME
 from chat_telemetry._settings import journal_directory
+
+
+def journal_path(text: str) -> Path:
+    """The value of `--journal-dir`. Raises BadParameter if it is empty, which would mean the current directory."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty: name the directory of the journals")
+    return Path(text)
 
 
 def usable(directory: Path, command: str) -> Path:

@@ -71,7 +71,8 @@ def _lost_rights(conninfo: str) -> list[str]:
 
 
 def _hand_over(conninfo: str, owner: str) -> None:
-    if not owner.strip():
+    owner = owner.strip()
+    if not owner or one_line(owner) != owner:
         raise UsageError("--owner needs the schema of a dbt target, for example --owner chat_telemetry")
     hand_over(conninfo, owner)
     typer.echo(f"the dbt target schema {owner} owns the change feed: runs of other targets stop with an error")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from chat_telemetry._cli.errors import DatabaseFailed, ExitCode, one_line
-from chat_telemetry._cli.journal_directory import usable
+from chat_telemetry._cli.journal_directory import journal_path, usable
 from chat_telemetry._cli.options import DatabaseUrl, connect
 from chat_telemetry._delivery.dead_letters import FILE_NAME, DeadLetters
 from chat_telemetry._delivery.private_files import files_named
@@ -29,7 +29,13 @@ def replay(
     database_url: DatabaseUrl,
     journal_dir: Annotated[
         Path,
-        typer.Option(envvar="CHAT_TELEMETRY_JOURNAL_DIR", show_default=False, help="The directory of the journals."),
+        typer.Option(
+            parser=journal_path,
+            metavar="PATH",
+            envvar="CHAT_TELEMETRY_JOURNAL_DIR",
+            show_default=False,
+            help="The directory of the journals.",
+        ),
     ],
     dead_letters: Annotated[bool, typer.Option(help="Send the dead letters again, too.")] = True,
 ) -> None:
