@@ -267,6 +267,30 @@ def test_a_trigger_of_a_stranger_on_the_log_is_refused(
     assert apply_migrations(cluster.conninfo("chat", "deployer"))
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        "alter table {0} add check (public.spy(user_question))",
+        "alter table {0} add extra boolean default public.spy('')",
+        "create index on {0} (public.spy(user_question))",
+        "create statistics public.s on (public.spy('')), (lower(user_question)) from {0}",
+        "create policy mine on {0} using (public.spy(user_question))",
+    ],
+)
+def test_a_log_that_uses_a_function_of_a_stranger_is_refused(
+    cluster: PostgresCluster, administrator: psycopg.Connection, use: str
+) -> None:
+    administrator.execute("alter role deployer createrole; alter database chat owner to deployer")
+    administrator.execute("grant create on schema public to deployer; set role deployer")
+    create_log(administrator, 1)
+    administrator.execute("reset role; create role stranger; grant create on schema public to stranger")
+    administrator.execute(
+        "set role stranger; create function public.spy(q text) returns boolean immutable language sql as 'select true'"
+    )
+    administrator.execute("set role deployer; " + use.format("public.chat_telemetry_log") + "; reset role")
+    assert statements(cluster.conninfo("chat", "deployer")) == ["alter function public.spy(text) owner to deployer"]
+
+
 def apply_all(administrator: psycopg.Connection) -> None:
     for path in MIGRATIONS:
         administrator.execute(path.read_bytes())

@@ -163,6 +163,29 @@ objects (owner, problem, change) as (
     where not t.tgisinternal and p.proowner not in (select oid from trusted) and (
         n.nspname = 'chat_telemetry_migrations' or (n.nspname = 'public' and c.relname like 'chat\_telemetry\_%')
     )
+    union all
+    -- What else of a log runs a function: checks, defaults, indexes, statistics and policies.
+    select
+        p.proowner, format('the function %s, which public.chat_telemetry_log uses, belongs to', p.oid::regprocedure),
+        format('alter function %s owner to', p.oid::regprocedure)
+    from pg_class as c
+    inner join pg_proc as p on p.proowner not in (select oid from trusted) and exists (
+        select from pg_depend as d
+        where
+            d.refclassid = 'pg_proc'::regclass and d.refobjid = p.oid
+            and (d.classid, d.objid) in (
+                select 'pg_constraint'::regclass::oid, oid from pg_constraint where conrelid = c.oid
+                union all
+                select 'pg_attrdef'::regclass::oid, oid from pg_attrdef where adrelid = c.oid
+                union all
+                select 'pg_class'::regclass::oid, indexrelid from pg_index where indrelid = c.oid
+                union all
+                select 'pg_statistic_ext'::regclass::oid, oid from pg_statistic_ext where stxrelid = c.oid
+                union all
+                select 'pg_policy'::regclass::oid, oid from pg_policy where polrelid = c.oid
+            )
+    )
+    where c.relname = 'chat_telemetry_log' and c.relnamespace = 'public'::regnamespace
 )
 
 select
