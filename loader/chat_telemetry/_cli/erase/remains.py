@@ -101,8 +101,12 @@ def _in_tables(log: Log, users: Sequence[UUID], counted_advice: str) -> list[Rem
 def _in_reports(owner: psycopg.Connection, dbt: psycopg.Connection | None, users: Sequence[UUID]) -> list[Remains]:
     with transaction(owner):
         outdated = {name for (name,) in owner.execute(OUTDATED)}
-    reading = owner if dbt is None else dbt
-    reader = READER if dbt is None else dbt.info.user
+    reading, reader = owner, READER
+    if dbt is not None:
+        with transaction(dbt):
+            # Not the user of the connection string, which a pooler may translate.
+            ((login,),) = dbt.execute("select session_user").fetchall()
+        reading, reader = dbt, str(login)
     with transaction(owner):
         relations = owner.execute(RELATIONS, {"reader": reader}).fetchall()
     found = []
