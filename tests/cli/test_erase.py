@@ -542,6 +542,23 @@ def test_rows_that_refer_to_the_log_or_by_another_key_are_not_changed_either(
     assert (count(database), query(database, ERASED, "")) == (14, [])
 
 
+def test_rows_that_are_added_while_the_command_deletes_are_not_changed_either(
+    cli: Cli, database: Database, users: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(database, "create schema app; create table app.profile (id uuid references auth.users on delete cascade)")
+    delete_rows = log.Log._delete_rows
+
+    def add_and_delete(self: log.Log, user: log.ErasedUser, show: log.Show) -> None:
+        query(database, "insert into app.profile values (%s) returning 1", users[0])
+        delete_rows(self, user, show)
+
+    monkeypatch.setattr(log.Log, "_delete_rows", add_and_delete)
+    outcome = erase(cli, database, users[0])
+    assert outcome.code == 1
+    assert "rows of app.profile refer to the user" in outcome.err
+    assert query(database, "select distinct id from app.profile") == [(users[0],)]
+
+
 def test_a_trigger_that_keeps_the_rows_ends_the_command(cli: Cli, database: Database, users: list[uuid.UUID]) -> None:
     execute(
         database,
