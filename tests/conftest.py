@@ -63,7 +63,7 @@ def pytest_collection_finish() -> None:
 
 
 def cluster_directory() -> tempfile.TemporaryDirectory[str]:
-    """A new directory for the files of a server: in memory if there is room, as in most containers there is not."""
+    """A new directory for the files of a server: in memory if there is room, which many containers do not have."""
     in_memory = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
     return tempfile.TemporaryDirectory(prefix="ctpg-", dir=MEMORY if in_memory else None)
 

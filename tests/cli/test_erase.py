@@ -406,7 +406,7 @@ def test_ids_in_whatever_somebody_put_beside_the_reports_are_found(
     assert "chat_reports.secret: telemetry_reader may not read it" in outcome.out
 
 
-# The planner computes it, with the rights of whoever reads the table.
+# The planner computes it, with the rights of the role that reads the table.
 CODE_OF_AN_APPLICATION = """
 create schema app;
 create function app.constant() returns text language plpgsql immutable as $$

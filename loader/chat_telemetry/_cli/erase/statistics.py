@@ -142,22 +142,23 @@ def _refresh_stale(owner: psycopg.Connection, tables: Sequence[str]) -> Iterator
             owner.execute(_set_target(table, columns, 100))
             owner.execute(sql.SQL("analyze {}").format(table))
             owner.execute(_set_target(table, columns, 0))
-            is_empty = not owner.execute(sql.SQL("select from {} limit 1").format(table)).rowcount
+            is_empty = _is_empty(owner, table)
         if is_empty:  # then ANALYZE changes nothing
-            yield Remains(
-                f"statistics of {schema}.{name} ({', '.join(columns)})",
-                EMPTY,
-            )
+            yield Remains(f"statistics of {schema}.{name} ({', '.join(columns)})", EMPTY)
 
 
 def _of_empty_tables(owner: psycopg.Connection, tables: Sequence[str]) -> Iterator[Remains]:
     for table in tables:
         with transaction(owner):
-            if owner.execute(sql.SQL("select from {} limit 1").format(sql.Identifier(*table.split(".")))).rowcount:
+            if not _is_empty(owner, sql.Identifier(*table.split("."))):
                 continue
             kept = [name for (name,) in owner.execute(OF_AN_EMPTY_TABLE, {"table": table})]
         if kept:
             yield Remains(f"statistics of {table} ({', '.join(kept)})", EMPTY)
+
+
+def _is_empty(owner: psycopg.Connection, table: sql.Identifier) -> bool:
+    return not owner.execute(sql.SQL("select from {} limit 1").format(table)).rowcount
 
 
 def _set_target(table: sql.Identifier, columns: Sequence[str], target: int) -> sql.Composed:

@@ -35,15 +35,10 @@ GRANTEES = """
     from pg_namespace as n cross join aclexplode(n.nspacl) as r
     where n.nspname = %s and r.grantee <> n.nspowner
 """
-# From the catalog: to_regclass() fails if a role may not use the schema.
-HAS_MARKS = """
-    select exists (
-        select from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid
-        where n.nspname = %s and c.relname = %s
-    )
-"""
+# The schema of the marks and their table. By the names in the catalog: to_regclass() fails if a role may not use it.
 OWNERS_OF_MARKS = """
     select
+        o.relname is not null,
         r.rolname,
         r.rolsuper or r.oid = d.datdba or r.rolname = current_user
         or (not me.rolsuper and pg_has_role(r.oid, 'usage'))
@@ -152,7 +147,7 @@ def _prepared(conninfo: str, listener: Listener, *, keep_rights: bool = False) -
 
 
 def _create_schema(connection: psycopg.Connection) -> None:
-    """Closed from the beginning: whoever may use it by default privileges could add triggers to the tables in it."""
+    """Closed from the beginning: a role that may use it by default privileges could add triggers to its tables."""
     with short_transaction(connection):
         connection.execute(f"create schema if not exists {SCHEMA}")
         # Again, because somebody may have created it while this process waited for the lock.
@@ -165,16 +160,18 @@ def _applied_hashes(connection: psycopg.Connection) -> set[str]:
     """Raises DatabaseFailed if a role that is not trusted owns the marks: its code would run when they are read."""
     table = f"{SCHEMA}.{default_migration_table}"
     with short_transaction(connection):
-        for owner, is_trusted in connection.execute(OWNERS_OF_MARKS, [SCHEMA, default_migration_table]):
+        owners = connection.execute(OWNERS_OF_MARKS, [SCHEMA, default_migration_table]).fetchall()
+        for _, owner, is_trusted in owners:
             if not is_trusted:
                 raise _belongs_to_another(f"the schema {SCHEMA}", owner)
-        if connection.execute(HAS_MARKS, [SCHEMA, default_migration_table]).fetchone() != (True,):
+        owner_of_table = next((owner for is_table, owner, _ in owners if is_table), None)
+        if owner_of_table is None:
             return set()
         connection.execute("set local row_security = off")
         try:
             return {row[0] for row in connection.execute(f"select migration_hash from {table}")}  # noqa: S608
         except sqlstate.InsufficientPrivilege as error:
-            raise _belongs_to_another(f"{error.diag.message_primary}, which", owner) from error
+            raise _belongs_to_another(f"{error.diag.message_primary}, which", owner_of_table) from error
 
 
 def _belongs_to_another(what: str, owner: str) -> DatabaseFailed:

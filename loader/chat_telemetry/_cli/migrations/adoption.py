@@ -16,7 +16,7 @@ import psycopg
 from psycopg import errors as sqlstate
 
 from chat_telemetry._cli.errors import CommandError
-from chat_telemetry._cli.migrations.lock import SESSION
+from chat_telemetry._cli.migrations.lock import sessions_that_block
 from chat_telemetry._cli.migrations.transactions import short_transaction
 from chat_telemetry._cli.options import connect
 from chat_telemetry._cli.sql_project import project_directory
@@ -33,13 +33,6 @@ INVALID_INDEXES = """
         and indexrelid::regclass::text like 'public.idx\\_chat\\_telemetry\\_%'
 """
 EXISTS = "select to_regclass(%s) is not null"
-BLOCKERS = f"""
-    select string_agg({SESSION.replace("%", "%%")}, ', ' order by a.xact_start) from pg_stat_activity as a
-    where a.pid in (
-        select unnest(pg_blocking_pids(building.pid)) from pg_stat_activity as building
-        where building.state = 'active' and building.datname = current_database() and building.query like %s
-    )
-"""  # noqa: S608
 LOOK_EVERY_S = 5.0
 CORRECT = "select next_id, corrected from chat_rollups.correct_fingerprints(%s, %s)"
 ESTIMATE = "select reltuples::bigint from pg_class where oid = 'public.chat_telemetry_log'::regclass"
@@ -80,10 +73,7 @@ def _named_blockers(conninfo: str, index: str, note: Callable[[str], object]) ->
         named = ""
         with suppress(psycopg.Error), connect(conninfo) as connection:
             while not is_built.wait(LOOK_EVERY_S):
-                with short_transaction(connection):
-                    (blockers,) = connection.execute(BLOCKERS, [f"create index concurrently {index}%"]).fetchone() or (
-                        "",
-                    )
+                blockers = sessions_that_block(connection, f"create index concurrently {index}")
                 if blockers and blockers != named:
                     named = blockers
                     note(f"the index {index} waits for transactions to end: {named}")

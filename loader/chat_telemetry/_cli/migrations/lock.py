@@ -53,6 +53,14 @@ SESSIONS_WITH_LOCKS = f"""
         order by a.xact_start nulls last limit 3
     ) as sessions
 """  # noqa: S608
+# Sessions for which a statement waits. With a parameter, so the percent signs of SESSION are doubled.
+BLOCKERS = f"""
+    select string_agg({SESSION.replace("%", "%%")}, ', ' order by a.xact_start) from pg_stat_activity as a
+    where a.pid in (
+        select unnest(pg_blocking_pids(waiting.pid)) from pg_stat_activity as waiting
+        where waiting.state = 'active' and waiting.datname = current_database() and waiting.query like %s
+    )
+"""  # noqa: S608
 
 
 class LockedByAnother(CommandError):
@@ -86,6 +94,13 @@ def sessions_with_locks(conninfo: str) -> str:
         return _text(connection, SESSIONS_WITH_LOCKS) or "they have ended by now"
 
 
-def _text(connection: psycopg.Connection, query: str) -> str:
-    row = connection.execute(query).fetchone()
+def sessions_that_block(connection: psycopg.Connection, beginning: str) -> str:
+    """The sessions for which the statement with this beginning waits, or an empty text."""
+    with short_transaction(connection):
+        return _text(connection, BLOCKERS, f"{beginning}%")
+
+
+def _text(connection: psycopg.Connection, query: str, *parameters: str) -> str:
+    # No parameters are None, not an empty list: that would read percent signs as placeholders.
+    row = connection.execute(query, parameters or None).fetchone()
     return (row and row[0]) or ""
