@@ -90,6 +90,29 @@ $$;
 comment on function chat_rollups.rollup_state is
 'The revisions of rollups and the last day. While they stay the same, a report that is made from the rollups is up to date.';
 
+create or replace function chat_rollups.confirm_reports()
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+    update chat_rollups.report_state
+    set
+        refreshed_at = pg_catalog.now(),
+        newest_request_at = (
+            select pg_catalog.max(created_at) from public.chat_telemetry_log where created_at <= pg_catalog.now()
+        ),
+        future_request_count = (
+            select pg_catalog.count(*) from public.chat_telemetry_log where created_at > pg_catalog.now()
+        )
+    -- A run that holds the lock on a row sets them itself.
+    where report in (
+        select report from chat_rollups.report_state where refreshed_at is not null for update skip locked
+    )
+$$;
+
+comment on function chat_rollups.confirm_reports is
+'Records that the reports are up to date. `chat-telemetry run` calls it if nothing changed since its last dbt run.';
+
 create or replace view chat_reports.report_freshness as
 select
     report,
@@ -125,13 +148,14 @@ comment on column chat_reports.report_freshness.left_out_count is
 call chat_rollups.make_private(
     'table chat_rollups.report_state', 'table chat_reports.report_freshness',
     'function chat_rollups.pending_changes', 'function chat_rollups.left_out_count',
-    'function chat_rollups.rollup_state'
+    'function chat_rollups.rollup_state', 'function chat_rollups.confirm_reports'
 );
 
 grant execute on function
 chat_rollups.pending_changes,
 chat_rollups.left_out_count,
-chat_rollups.rollup_state
+chat_rollups.rollup_state,
+chat_rollups.confirm_reports
 to telemetry_transformer;
 
 grant execute on function chat_rollups.pending_changes to telemetry_reader;

@@ -60,7 +60,7 @@ def test_a_build_that_fails_silently_says_that_it_gave_no_reason(events: Path, t
 
 def test_the_finished_nodes_of_a_build_that_passed_are_counted(events: Path, tmp_path: Path) -> None:
     events.write_text("\n".join(json.dumps(event) for event in (OTHER, MODEL, MODEL)) + "\n")
-    (tmp_path / "end").write_text("exit 0\n")
+    (tmp_path / "end").write_text("""echo '{"exit": 0}'\n""")
     assert dbt.build(tmp_path, 5432, tmp_path / "pgpass", lambda text: None, 0) == 2
 
 

@@ -152,10 +152,13 @@ def test_a_report_that_the_installed_project_does_not_make_is_named(
 
 REFUSALS = {
     "no dbt": (4, "dbt is not installed here: pip install 'chat-telemetry[cli,dbt]', or add --no-dbt"),
-    "no host": (4, "the connection of dbt is not known: set CHAT_TELEMETRY_DBT_HOST, or add --no-dbt"),
-    "no password": (4, "set DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD, or add --no-dbt"),
+    "no host": (
+        4,
+        "not known: set CHAT_TELEMETRY_DBT_URL, or CHAT_TELEMETRY_DBT_HOST, or add --no-dbt",
+    ),
+    "no password": (4, "set CHAT_TELEMETRY_DBT_URL, or DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD, or add --no-dbt"),
     "no server": (3, "the variables CHAT_TELEMETRY_DBT_* do not connect dbt: "),
-    "another database": (3, "the variables CHAT_TELEMETRY_DBT_* are those of another database"),
+    "another database": (3, "the variables CHAT_TELEMETRY_DBT_* do not lead to the database of --database-url"),
     "another schema": (4, 'belong to the dbt target schema "chat_telemetry", not to "ci"'),
     "another role": (4, "cannot read every row of public.chat_telemetry_log"),
     "no prices": (4, "the table chat_prices.token_prices does not exist: run dbt seed"),
@@ -316,5 +319,5 @@ def test_options_of_dbt_in_the_environment_change_nothing(postgres: Server, monk
     for variable in ("DBT_EMPTY", "DBT_TARGET", "DBT_FULL_REFRESH", "DBT_VARS"):
         monkeypatch.setenv(variable, "1")
     monkeypatch.setenv("DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD", "secret")
-    left = {name for name in dbt_runner._own_environment() if name.startswith("DBT_")}
+    left = {name for name in dbt_runner.own_environment() if name.startswith("DBT_")}
     assert left == {"DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD"}

@@ -20,7 +20,7 @@ select oid::regclass::text from pg_class
 where
     relnamespace in ('chat_prices'::regnamespace, 'chat_rollups'::regnamespace)
     and relkind = 'r'
-    and relname not in ('drained_changes', 'labels', 'own_prices', 'progress', 'report_state')
+    and relname not in ('alerts', 'drained_changes', 'labels', 'own_prices', 'progress', 'report_state')
 """
 COLUMNS = """
 select attname, atttypid::regtype::text, attnotnull from pg_attribute where attrelid = %s::regclass and attnum > 0

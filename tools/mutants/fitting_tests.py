@@ -56,7 +56,21 @@ FITTING: dict[str, tuple[str, ...]] = {
         "tests/cli/test_demo_server.py",
         "tests/cli/test_demo.py",
     ),
-    f"{LOADER}_cli/dbt_runner.py": ("tests/cli/test_demo_dbt.py", "tests/cli/test_erase_dbt.py"),
+    f"{LOADER}_cli/dbt_*.py": (
+        "tests/cli/test_demo_dbt.py",
+        "tests/cli/test_dbt_connection.py",
+        "tests/cli/test_check.py",
+        "tests/cli/test_run.py",
+        "tests/cli/test_erase_dbt.py",
+    ),
+    f"{LOADER}_cli/run/*": ("tests/cli/test_run.py",),
+    f"{LOADER}_cli/durations.py": ("tests/cli/test_run.py",),
+    f"{LOADER}_cli/alerts/*": (
+        "tests/cli/test_breach.py",
+        "tests/cli/test_check.py",
+        "tests/cli/test_run.py",
+        "tests/reports/test_alerts.py",
+    ),
     f"{LOADER}_cli/journal_directory.py": ("tests/cli/test_replay.py", "tests/cli/test_erase_journals.py"),
     f"{LOADER}_cli/erase/*": (
         "tests/cli/test_erase_journals.py",
@@ -115,6 +129,8 @@ FITTING: dict[str, tuple[str, ...]] = {
     ),
     "macros/generate_schema_name.sql": ("tests/reports/test_package.py",),
     "macros/generic_tests/*": ("tests/reports/test_data_tests.py", "tests/reports/test_reconciliation.py"),
+    "macros/alerts/*": ("tests/reports/test_alerts.py",),
+    "tests/dbt/alerts/*": ("tests/reports/test_alerts.py",),
     "macros/reconcile/*": ("tests/reports/test_reconciliation.py",),
     "tests/dbt/*": ("tests/reports/test_data_tests.py", "tests/reports/test_reconciliation.py"),
 }

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from chat_telemetry._cli.alerts import check
+from chat_telemetry._cli.dbt_command import dbt
 from chat_telemetry._cli.demo import demo
 from chat_telemetry._cli.erase import erase
 from chat_telemetry._cli.errors import ExitCode, explain
@@ -17,6 +19,7 @@ from chat_telemetry._cli.migrate import migrate
 from chat_telemetry._cli.prices import prices
 from chat_telemetry._cli.replay import replay
 from chat_telemetry._cli.report import report
+from chat_telemetry._cli.run import run as run_reports
 
 EXIT_CODES = "\n\n".join(
     [
@@ -26,6 +29,8 @@ EXIT_CODES = "\n\n".join(
         "2: usage error",
         "3: the database cannot be reached, or rejects the command",
         "4: a requirement is missing: migrations, `dbt build`, an extra of the package",
+        "5: another run is in progress",
+        "6: an alert is over its bound",
         "130: interrupted",
         "141: the reader of stdout has ended",
     ]
@@ -38,8 +43,10 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (migrate, load, replay, report, erase, demo):
+for command in (migrate, load, replay, report, check, erase, demo):
     app.command()(command)
+app.command(name="run")(run_reports)
+app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})(dbt)
 app.add_typer(prices, name="prices")
 
 

@@ -6,19 +6,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from chat_telemetry._cli.errors import CommandError, NotReady, one_line
+from chat_telemetry._cli.errors import CommandError, one_line
 from chat_telemetry._cli.sql_project import project_directory
 
 # The events of dbt for a finished seed, model or test.
 FINISHED = ("LogSeedResult", "LogModelResult", "LogTestResult")
 # dbt 1.12 reads a .env file in the working directory or above it, which may belong to an application.
 NO_DOTENV = {"PYTHON_DOTENV_DISABLED": "1"}
+# Without -P, Python would import modules of the working directory.
+CHILD = ("-P", "-m", "chat_telemetry._cli.dbt_child")
+CLOSE_TIMEOUT_S = 10.0
 
 Notify = Callable[[str], object]
 
@@ -27,74 +32,93 @@ class DbtFailed(CommandError):
     """dbt failed. The message has the messages of dbt."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """What the variables CHAT_TELEMETRY_DBT_* say, with the defaults of profiles.yml."""
+@dataclass
+class Finished:
+    """What a command of dbt did."""
 
-    connection: Mapping[str, Any]
-    """The parameters of a connection as dbt's role."""
-    schema: str
+    nodes: int = 0
+    """How many seeds, models and tests it ran."""
+    messages: dict[str, str] = field(default_factory=dict)
+    """By the name of a model: what its run function returned, for example `20 changes drained`."""
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Target:
-        """Raises NotReady if a variable without a default is missing, as dbt would."""
-        connection = {
-            "host": environment.get("CHAT_TELEMETRY_DBT_HOST"),
-            "port": environment.get("CHAT_TELEMETRY_DBT_PORT", "5432"),
-            "user": environment.get("CHAT_TELEMETRY_DBT_USER", "telemetry_transformer"),
-            "password": environment.get("DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD"),
-            "dbname": environment.get("CHAT_TELEMETRY_DBT_DATABASE"),
-        }
-        variables = {
-            "host": "CHAT_TELEMETRY_DBT_HOST",
-            "dbname": "CHAT_TELEMETRY_DBT_DATABASE",
-            "password": "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD",
-        }
-        if missing := [variable for name, variable in variables.items() if connection[name] is None]:
-            raise NotReady(f"the connection of dbt is not known: set {', '.join(missing)}")
-        return cls(connection, environment.get("CHAT_TELEMETRY_DBT_SCHEMA", "chat_telemetry"))
+
+class DbtProcess:
+    """dbt in a child process. It runs commands one after another, and parses the project only once.
+
+    dbt writes into the directory `files` only, and keeps the descriptors of `keep_open`. `options` are those of every
+    command. The child has a session of its own, so that Ctrl-C does not interrupt it. If this process is killed, the
+    child ends after the current command.
+    """
+
+    def __init__(
+        self,
+        files: Path,
+        options: Sequence[str] = (),
+        *,
+        environment: Mapping[str, str] | None = None,
+        keep_open: Sequence[int] = (),
+    ) -> None:
+        shared = [
+            *project_options(),
+            *("--target-path", str(files / "target"), "--log-path", str(files / "logs")),
+            *("--log-format", "json", "--log-format-file", "text", "--log-level", "info"),
+            *options,
+        ]
+        self._process = subprocess.Popen(  # noqa: S603
+            [sys.executable, *CHILD, *shared],
+            env={**own_environment(), **NO_DOTENV, **(environment or {})},
+            pass_fds=keep_open,
+            start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+
+    def run(self, *arguments: str, notify: Notify = lambda text: None) -> Finished:
+        """Run `dbt ARGUMENTS`. `parse` only reads the project, which every other command does first.
+
+        `notify` gets a text for each finished node: its number, the total, and its name. Raises DbtFailed if dbt or a
+        node fails.
+        """
+        finished, errors, code = Finished(), list[str](), None
+        with suppress(BrokenPipeError):  # it ended, and its last lines say why
+            print(json.dumps(arguments), file=self._process.stdin, flush=True)
+        for line in self._process.stdout or ():
+            event = _event(line)
+            if "exit" in event:
+                code = event["exit"]
+                break
+            _follow(event, finished, errors, notify)
+        if code != 0:
+            raise DbtFailed(f"dbt {arguments[0]} failed: {'; '.join(errors) or 'dbt gave no reason'}")
+        return finished
+
+    def close(self) -> None:
+        """End the child."""
+        with self._process as process:
+            with suppress(BrokenPipeError):
+                process.stdin.close()  # type: ignore[union-attr]  # it is a pipe
+            try:
+                process.wait(CLOSE_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def __enter__(self) -> DbtProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None and not isinstance(error, DbtFailed):
+            self._process.terminate()  # in the middle of a command, perhaps
+        self.close()
 
 
 def is_installed() -> bool:
     """Whether dbt with its adapter for PostgreSQL is in the environment of this Python."""
     return find_spec("dbt") is not None and find_spec("dbt.adapters.postgres") is not None
-
-
-def run(
-    *arguments: str,
-    files: Path,
-    environment: Mapping[str, str] | None = None,
-    notify: Notify = lambda text: None,
-    keep_open: Sequence[int] = (),
-) -> int:
-    """Run `dbt ARGUMENTS` on the installed project. Returns how many seeds, models and tests it ran.
-
-    dbt writes into the directory `files` only, and keeps the descriptors of `keep_open`. `notify` gets a
-    text for each finished node: its number, the total, and its name. Raises DbtFailed if dbt or a node fails.
-    """
-    options = [
-        *project_options(),
-        *("--target-path", str(files / "target"), "--log-path", str(files / "logs")),
-        *("--log-format", "json", "--log-format-file", "text", "--log-level", "info"),
-    ]
-    with subprocess.Popen(  # noqa: S603
-        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments, *options],
-        env={**_own_environment(), **NO_DOTENV, **(environment or {})},
-        pass_fds=keep_open,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        try:
-            finished, errors = _follow(process.stdout or [], notify)
-        except BaseException:
-            process.terminate()  # otherwise it would continue after an interrupted command
-            raise
-    if process.returncode:
-        raise DbtFailed(f"dbt {arguments[0]} failed: {'; '.join(errors) or 'dbt gave no reason'}")
-    return finished
 
 
 def project_options() -> list[str]:
@@ -103,27 +127,29 @@ def project_options() -> list[str]:
     return ["--project-dir", project, "--profiles-dir", project]
 
 
-def _own_environment() -> dict[str, str]:
+def own_environment() -> dict[str, str]:
     """Without the variables that are options of dbt: DBT_EMPTY or DBT_TARGET would change what a run does."""
     return {name: value for name, value in os.environ.items() if name[:4] != "DBT_" or name.startswith("DBT_ENV_")}
 
 
-def _follow(lines: Iterable[str], notify: Notify) -> tuple[int, list[str]]:
-    """Pass the events of dbt to `notify`. Returns how many nodes finished, and the error messages."""
-    finished, errors = 0, []
-    for line in lines:
-        try:
-            event = json.loads(line)
-            info, data = event["info"], event["data"]
-        except (ValueError, KeyError, TypeError):
-            errors.append(one_line(line))  # not an event: a traceback or a warning of Python
-            continue
-        if info.get("name") in FINISHED:
-            finished += 1
-            # The events of tests and of models have different names for the total.
-            total = data.get("total") or data.get("num_models", "?")
-            # dbt writes asterisks for its password, even where it is part of a name.
-            notify(f"{data.get('index', '?')} of {total}, {data.get('node_info', {}).get('node_name', '?')}")
-        if info.get("level") == "error":
-            errors.append(one_line(info.get("msg", line)))
-    return finished, errors
+def _event(line: str) -> dict[str, Any]:
+    """A line of the child. What is no event, for example a traceback or a warning of Python, becomes an error."""
+    with suppress(ValueError):
+        event = json.loads(line)
+        if isinstance(event, dict) and ("exit" in event or {"info", "data"} <= event.keys()):
+            return event
+    return {"info": {"level": "error", "msg": line}, "data": {}}
+
+
+def _follow(event: Mapping[str, Any], finished: Finished, errors: list[str], notify: Notify) -> None:
+    info, data = event["info"], event["data"]
+    if info.get("name") in FINISHED:
+        name = data.get("node_info", {}).get("node_name", "?")
+        finished.nodes += 1
+        finished.messages[name] = str(data.get("status", ""))
+        # The events of tests and of models have different names for the total.
+        total = data.get("total") or data.get("num_models", "?")
+        # dbt writes asterisks for its password, even where it is part of a name.
+        notify(f"{data.get('index', '?')} of {total}, {name}")
+    if info.get("level") == "error":
+        errors.append(one_line(info.get("msg", "")))

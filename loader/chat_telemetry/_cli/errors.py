@@ -28,6 +28,8 @@ class ExitCode(IntEnum):
     USAGE_ERROR = 2
     DATABASE = 3
     NOT_READY = 4
+    BUSY = 5
+    ATTENTION = 6
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
@@ -54,6 +56,25 @@ class NotReady(CommandError):
     """A requirement is missing: migrations, `dbt build`, an extra of the package."""
 
     code = ExitCode.NOT_READY
+
+
+class Busy(CommandError):
+    """Another run is in progress."""
+
+    code = ExitCode.BUSY
+
+
+# The worse, the later.
+BY_SEVERITY = (
+    ExitCode.DONE,
+    ExitCode.ATTENTION,
+    ExitCode.BUSY,
+    ExitCode.INCOMPLETE,
+    ExitCode.USAGE_ERROR,
+    ExitCode.NOT_READY,
+    ExitCode.DATABASE,
+    ExitCode.INTERRUPTED,
+)
 
 
 class Explained(NamedTuple):
@@ -84,6 +105,11 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(text.split()))
 
 
+def server_message(error: psycopg.Error) -> str:
+    """The message of the server or of libpq, on one line and without advice."""
+    return one_line(error.diag.message_primary or "") or _libpq_message(str(error))
+
+
 def _libpq_message(text: str) -> str:
     """The message of libpq without its hints, which are indented."""
     message = one_line(" ".join(line for line in text.splitlines() if not line.startswith("\t")))
@@ -91,7 +117,7 @@ def _libpq_message(text: str) -> str:
 
 
 def _explain_database(error: psycopg.Error) -> Explained:
-    message = one_line(error.diag.message_primary or "") or _libpq_message(str(error))
+    message = server_message(error)
     match error:
         case sqlstate.InsufficientPrivilege():
             return Explained(

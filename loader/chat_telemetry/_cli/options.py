@@ -25,7 +25,7 @@ OWN_SETTINGS: LiteralString = """
 """
 
 
-def _checked(conninfo: str) -> str:
+def checked_url(conninfo: str) -> str:
     """Reject a string that libpq would misread. The message does not quote it, because it holds a password."""
     conninfo = normalized(conninfo)
     try:
@@ -49,7 +49,7 @@ def _database_url(check: Callable[[str], str] | None) -> Any:
     )
 
 
-DatabaseUrl = Annotated[str, _database_url(_checked)]
+DatabaseUrl = Annotated[str, _database_url(checked_url)]
 # For a command that does not always need a database, or has subcommands: it may be missing, and is not checked.
 DatabaseUrlIfNeeded = Annotated[str | None, _database_url(None)]
 
@@ -58,7 +58,7 @@ def needed(conninfo: str | None) -> str:
     """The checked value of DatabaseUrlIfNeeded. Raises UsageError if there is none."""
     if conninfo is None:
         raise UsageError("Missing option '--database-url' (see chat-telemetry --help)")
-    return _checked(conninfo)
+    return checked_url(conninfo)
 
 
 def connect(conninfo: str) -> psycopg.Connection:

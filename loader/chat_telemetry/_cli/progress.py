@@ -17,19 +17,28 @@ LINE_EVERY_S = 10.0
 @contextmanager
 def stage(name: str) -> Iterator[Callable[[str], None]]:
     """Show the name of a stage, and at its end how long it took. Yields a function that shows where it is."""
+    started = time.monotonic()
+    with status(name) as show:
+        yield show
     console = Console(stderr=True, highlight=False)
-    started = shown = time.monotonic()
+    console.print(f"==> {name} ({time.monotonic() - started:.1f} s)", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def status(name: str) -> Iterator[Callable[[str], None]]:
+    """Show the name of what is in progress, on a terminal only. Yields a function that shows where it is."""
+    console = Console(stderr=True, highlight=False)
+    shown = time.monotonic()
 
     def show(text: str) -> None:
         nonlocal shown
-        status.update(Text(f"{name}: {text}"))
+        line.update(Text(f"{name}: {text}"))
         if not console.is_terminal and time.monotonic() - shown >= LINE_EVERY_S:
             shown = time.monotonic()
             console.print(f"    {name}: {text}", markup=False, soft_wrap=True)
 
-    with console.status(Text(name)) as status:
+    with console.status(Text(name)) as line:
         yield show
-    console.print(f"==> {name} ({time.monotonic() - started:.1f} s)", markup=False, soft_wrap=True)
 
 
 class LoadProgress:

@@ -18,11 +18,10 @@ def build(directory: Path, port: int, passfile: Path, notify: dbt_runner.Notify,
     `passfile` has its password. dbt keeps the descriptor of the lock open: if the demo is killed, no other begins
     before this dbt has ended. Raises CommandError with the messages of dbt if a node fails.
     """
-    environment = _variables(port, passfile)
+    variables = _variables(port, passfile)
     try:
-        return dbt_runner.run(
-            "build", *TARGET, files=directory, environment=environment, notify=notify, keep_open=[lock]
-        )
+        with dbt_runner.DbtProcess(directory, TARGET, environment=variables, keep_open=[lock]) as dbt:
+            return dbt.run("build", notify=notify).nodes
     except dbt_runner.DbtFailed as error:
         raise CommandError(f"{error} (see {directory / 'logs' / 'dbt.log'})") from error
 

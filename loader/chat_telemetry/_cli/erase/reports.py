@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +13,11 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import errors as sqlstate
-from psycopg.conninfo import make_conninfo
 
 from chat_telemetry._cli import dbt_runner
-from chat_telemetry._cli.dbt_runner import Target
-from chat_telemetry._cli.errors import DatabaseFailed, NotReady, explain
-from chat_telemetry._cli.options import connect, transaction
+from chat_telemetry._cli.dbt_connection import DbtConnection
+from chat_telemetry._cli.errors import DatabaseFailed, NotReady
+from chat_telemetry._cli.options import transaction
 
 # The server's messages can quote values, and the files stay if the command is killed.
 NO_MESSAGES_IN_FILES = ("--log-level-file", "none", "--no-write-json")
@@ -49,8 +48,7 @@ class Reports:
     """The reports, for the role that runs dbt."""
 
     connection: psycopg.Connection
-    _variables: dict[str, str]
-    _files: Path
+    _dbt: dbt_runner.DbtProcess
 
     @classmethod
     @contextmanager
@@ -61,47 +59,35 @@ class Reports:
         """
         if not dbt_runner.is_installed():
             raise NotReady(f"dbt is not installed here: pip install 'chat-telemetry[cli,dbt]', {ADVICE}")
-        try:
-            target = Target.from_environment()
-        except NotReady as error:
-            raise NotReady(f"{error}, {ADVICE}") from None
-        with _connected(target) as connection, TemporaryDirectory(prefix="chat-telemetry-") as files:
-            _check_database(owner, connection)
-            reports = cls(connection, _variables(owner), Path(files))
+        with ExitStack() as stack:
+            try:
+                target = DbtConnection.from_environment()
+                connection = stack.enter_context(target.connected())
+            except (NotReady, DatabaseFailed) as error:
+                raise type(error)(f"{error}, {ADVICE}") from None
+            _check_database(owner, connection, target)
+            options = ["--target", "default", "--vars", json.dumps(_variables(owner)), *NO_MESSAGES_IN_FILES]
             _check_run(connection, target)
-            dbt_runner.run("parse", *reports._options(), files=reports._files)
-            yield reports
+            files = Path(stack.enter_context(TemporaryDirectory(prefix="chat-telemetry-")))
+            dbt = stack.enter_context(dbt_runner.DbtProcess(files, options, environment=target.environment()))
+            dbt.run("parse")
+            yield cls(connection, dbt)
 
     def run(self, notify: dbt_runner.Notify) -> int:
         """One whole `dbt run`, with the variables of the schedule. Returns how many models ran. Raises DbtFailed."""
-        return dbt_runner.run("run", *self._options(), files=self._files, notify=notify)
-
-    def _options(self) -> list[str]:
-        return ["--target", "default", "--vars", json.dumps(self._variables), *NO_MESSAGES_IN_FILES]
+        return self._dbt.run("run", notify=notify).nodes
 
 
-@contextmanager
-def _connected(target: Target) -> Iterator[psycopg.Connection]:
-    try:
-        connection = connect(make_conninfo(**target.connection))
-    except psycopg.Error as error:
-        explained = explain(error)
-        reason = explained.message if explained else str(error)
-        raise DatabaseFailed(f"the variables CHAT_TELEMETRY_DBT_* do not connect dbt: {reason}, {ADVICE}") from error
-    with connection:
-        yield connection
-
-
-def _check_database(owner: psycopg.Connection, connection: psycopg.Connection) -> None:
+def _check_database(owner: psycopg.Connection, connection: psycopg.Connection, target: DbtConnection) -> None:
     """Both are connected to the same database if one waits for an advisory lock of the other."""
     key = secrets.randbits(63)
     with transaction(owner), transaction(connection):
         owner.execute("select pg_advisory_xact_lock(%s)", [key])
         if connection.execute("select pg_try_advisory_xact_lock(%s)", [key]).fetchone() != (False,):
-            raise DatabaseFailed("the variables CHAT_TELEMETRY_DBT_* are those of another database than --database-url")
+            raise DatabaseFailed(f"{target.source} not lead to the database of --database-url")
 
 
-def _check_run(connection: psycopg.Connection, target: Target) -> None:
+def _check_run(connection: psycopg.Connection, target: DbtConnection) -> None:
     try:
         with transaction(connection):
             connection.execute(CHECKS, [target.schema])

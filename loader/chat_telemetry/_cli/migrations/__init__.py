@@ -53,7 +53,14 @@ OWNERS_OF_MARKS = """
     inner join pg_roles as me on me.rolname = current_user
     where o.nspname = %s and (o.relname is null or o.relname = %s)
 """
+# The table that the last migration creates.
+IS_MIGRATED = "select to_regclass('chat_rollups.alerts')"
 MARKS = [f"table {SCHEMA}.{name}" for name in ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock")]
+# For `chat-telemetry run`, which checks that nothing is pending.
+GRANT_MARKS = (
+    f"grant usage on schema {SCHEMA} to telemetry_transformer;"
+    f"grant select on table {SCHEMA}.{default_migration_table} to telemetry_transformer"
+)
 MAKE_PRIVATE = "call chat_rollups.make_private({})".format(", ".join(f"'{o}'" for o in (f"schema {SCHEMA}", *MARKS)))
 
 
@@ -96,6 +103,7 @@ def apply_migrations(conninfo: str, listener: Listener = Listener(), *, keep_rig
     with _prepared(conninfo, listener, keep_rights=keep_rights) as prepared:
         names = [_apply(prepared, conninfo, migration, listener) for migration in prepared.to_apply(_read())]
         prepared.execute(MAKE_PRIVATE)
+        prepared.execute(GRANT_MARKS)
     return names
 
 
@@ -114,6 +122,17 @@ def migration_status(conninfo: str) -> list[MigrationStatus]:
     with connect(conninfo) as connection:
         applied = _applied_hashes(connection)
     return [MigrationStatus(m.id, m.hash in applied) for m in _read()]
+
+
+def pending_migrations(connection: psycopg.Connection) -> list[str] | None:
+    """The migrations that are not applied, for a role that may only read the marks.
+
+    None if there are no marks because another tool applied the files. Raises DatabaseFailed and psycopg.Error.
+    """
+    applied = _applied_hashes(connection)
+    with short_transaction(connection):
+        is_marked = bool(applied) or connection.execute(IS_MIGRATED).fetchone() == (None,)
+    return [m.id for m in _read() if m.hash not in applied] if is_marked else None
 
 
 def hand_over(conninfo: str, owner: str) -> None:

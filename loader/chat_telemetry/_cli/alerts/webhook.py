@@ -1,0 +1,85 @@
+"""Posts a message about alerts to a webhook. Slack, Mattermost and Discord's Slack endpoint show its `text`."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+import typer
+
+from chat_telemetry._cli.alerts.evaluation import Breach
+from chat_telemetry._cli.errors import CommandError, one_line
+
+TIMEOUT_S = 10.0
+
+
+class NotPosted(CommandError):
+    """The webhook did not accept the message. The text does not have the URL, which is a secret."""
+
+
+def _checked(url: str | None) -> str | None:
+    """Rejects what is no URL. The message does not quote it."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url or not url.isprintable() or " " in url:
+        raise typer.BadParameter("expected a URL that begins with https:// or http://")
+    return url
+
+
+Webhook = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook",
+        envvar="CHAT_TELEMETRY_WEBHOOK_URL",
+        metavar="URL",
+        callback=_checked,
+        help="Post a message about alerts to this URL.",
+    ),
+]
+
+
+def message(database: str, began: Sequence[Breach], ended: Sequence[Breach] = ()) -> dict[str, Any]:
+    """The message: `text` for people, the rest for programs."""
+    lines = [f"chat-telemetry, database {database}"]
+    lines += [str(breach) for breach in began]
+    lines += [f"{breach.name}: ended" for breach in ended]
+    return {
+        "text": "\n".join(lines),
+        "database": database,
+        "began": [breach.as_json() for breach in began],
+        "ended": [breach.as_json() for breach in ended],
+    }
+
+
+def post(url: str, body: dict[str, Any]) -> None:
+    """Post once. Raises NotPosted if it takes longer than TIMEOUT_S or the answer is no success."""
+    data = json.dumps(body).encode()
+    request = Request(url, data, {"Content-Type": "application/json", "User-Agent": "chat-telemetry"})  # noqa: S310
+    try:
+        with build_opener(_NoRedirects).open(request, timeout=TIMEOUT_S):
+            return
+    except HTTPError as error:
+        reason = f"HTTP status {error.code}"
+        error.close()
+    except URLError as error:
+        reason = one_line(str(error.reason))
+    except (OSError, http.client.HTTPException) as error:
+        reason = one_line(str(error)) or type(error).__name__
+    raise NotPosted(f"the webhook did not accept the message: {reason}")
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """A redirect would repeat the request without its body."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None

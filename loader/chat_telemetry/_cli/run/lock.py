@@ -1,0 +1,46 @@
+"""One run at a time: a lock on a table that only the role of dbt and the owner may lock.
+
+The lock belongs to a transaction, so that it ends with a killed process and works through a pooler. The transaction has
+no snapshot and no id, so vacuum need not wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import LiteralString
+
+import psycopg
+from psycopg import errors as sqlstate
+
+from chat_telemetry._cli.errors import Busy
+from chat_telemetry._cli.options import transaction
+
+# Longer than autovacuum needs to notice that somebody waits for it.
+LOCK: LiteralString = """
+    set local lock_timeout = '3s';
+    lock table chat_rollups.alerts in share update exclusive mode
+"""
+NO_TIME_LIMITS: LiteralString = """
+    select set_config(name, '0', true) from pg_settings
+    where name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
+HOLDERS: LiteralString = """
+    select string_agg(format('pid %s (role %s)', a.pid, a.usename), ', ')
+    from pg_locks as l inner join pg_stat_activity as a on l.pid = a.pid
+    where l.relation = 'chat_rollups.alerts'::regclass and l.mode = 'ShareUpdateExclusiveLock' and l.granted
+"""
+
+
+@contextmanager
+def only_one(connection: psycopg.Connection) -> Iterator[None]:
+    """Hold the lock. Raises Busy if another run holds it, and psycopg.Error."""
+    with transaction(connection):
+        connection.execute(NO_TIME_LIMITS)
+        try:
+            with connection.transaction():
+                connection.execute(LOCK)
+        except sqlstate.LockNotAvailable:
+            (holders,) = connection.execute(HOLDERS).fetchone() or (None,)
+            raise Busy(f"another run is in progress: {holders or 'it has ended by now'}") from None
+        yield

@@ -1,0 +1,56 @@
+"""What a run depends on, asked from the database in one query."""
+
+from __future__ import annotations
+
+from typing import LiteralString, NamedTuple
+
+import psycopg
+
+from chat_telemetry._cli.options import transaction
+
+# The time zone of the last run: another one needs a full refresh.
+STATE: LiteralString = """
+with own_progress as (
+    select jsonb_agg(to_jsonb(p) order by p.name) as rollups, max(p.report_timezone) as timezone
+    from chat_rollups.progress as p
+)
+
+select
+    exists (select from public.chat_telemetry_changes),
+    concat_ws(
+        ' ',
+        (now() at time zone coalesce(own_progress.timezone, 'UTC'))::date,
+        (select md5(string_agg(o::text, e'\\n' order by o.model, o.valid_from)) from chat_rollups.own_prices as o),
+        (select md5(string_agg(t::text, e'\\n' order by t::text collate "C")) from chat_prices.token_prices as t),
+        (select md5(string_agg(a::text, e'\\n' order by a::text collate "C")) from chat_prices.model_aliases as a)
+    ),
+    concat_ws(
+        ' ',
+        md5(own_progress.rollups::text),
+        (
+            select md5(string_agg(concat_ws(' ', r.query_md5, r.settings_md5, r.made_from), e'\\n' order by r.report))
+            from chat_rollups.report_state as r
+            where to_regclass(format('chat_reports.%I', r.report)) is not null
+        )
+    )
+from own_progress
+"""
+
+
+class State(NamedTuple):
+    """What a run reads and what it left. If nothing of it changed since the last run, a run has nothing to do."""
+
+    has_changes: bool
+    """Whether the feed has changes of the log."""
+    inputs: str
+    """The day, and the prices."""
+    results: str
+    """What was counted, and the definitions of the reports that exist."""
+
+
+def read_state(connection: psycopg.Connection) -> State:
+    """Raises psycopg.Error, UndefinedTable among them before the first `dbt seed`."""
+    with transaction(connection):
+        row = connection.execute(STATE).fetchone()
+    assert row is not None  # noqa: S101  # it has no condition
+    return State(*row)
