@@ -14,6 +14,7 @@ create table if not exists chat_rollups.progress (
     query_md5 text,
     owner text,
     horizon date,
+    discarded_changes bigint not null default 0,
     constraint progress_pkey primary key (name)
 );
 
@@ -43,7 +44,9 @@ comment on column chat_rollups.progress.query_md5 is
 comment on column chat_rollups.progress.owner is
 'The feed owner: the dbt target schema that drains the feed, which is the first one that ran. Runs of other target schemas are refused.';
 comment on column chat_rollups.progress.horizon is
-'The first day that the log holds completely; null if the log holds every day completely.';
+'In the row of the drain: the first day that is counted from the log. What was counted of earlier days stays. Null if `chat-telemetry prune` never ran.';
+comment on column chat_rollups.progress.discarded_changes is
+'In the row of the drain: how many changes of days before the horizon were discarded.';
 
 create or replace function chat_rollups.without_blanks(label text)
 returns text

@@ -63,12 +63,48 @@ $$;
 comment on function chat_rollups.forget_counted_changes is
 'Deletes the drained changes that every rollup has counted.';
 
+create or replace function chat_rollups.discard_before_horizon()
+returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    drain_progress chat_rollups.progress;
+    timezone constant text := (select report_timezone from chat_rollups.progress where name = 'daily_requests');
+    discarded bigint;
+begin
+    -- For a caller that does not hold the lock already.
+    select * into drain_progress from chat_rollups.progress where name = 'drained_changes' for update skip locked;
+    if drain_progress.horizon is null then
+        return 0;
+    end if;
+    -- The day as the dbt macro day_of has it.
+    delete from public.chat_telemetry_changes
+    where
+        (
+            greatest(least(created_at, '9999-12-30 00:00:00+00'), '1999-12-30 00:00:00+00') at time zone timezone
+        )::date < drain_progress.horizon;
+    get diagnostics discarded = row_count;
+    if discarded > 0 then
+        update chat_rollups.progress set discarded_changes = discarded_changes + discarded
+        where name = 'drained_changes';
+    end if;
+    return discarded;
+end
+$$;
+
+comment on function chat_rollups.discard_before_horizon is
+'Deletes the changes in the feed that belong to days before the horizon, and returns how many. Nothing if another session drains.';
+
 create or replace function chat_rollups.drain(columns text[], target_schema text, last_day date)
 returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    first_day date;
+    timezone constant text := (select report_timezone from chat_rollups.progress where name = 'daily_requests');
+    discarded bigint;
     drained bigint;
 begin
     perform chat_rollups.assert_log_is_visible();
@@ -77,8 +113,12 @@ begin
         'public.chat_telemetry_changes', pg_catalog.array_remove(columns, 'drain_number') || array['log_id']
     );
     -- Locked until the commit, so drains are numbered in the order in which they become visible.
-    perform from chat_rollups.progress where name = 'drained_changes' for update;
+    select horizon into first_day from chat_rollups.progress where name = 'drained_changes' for update;
     perform chat_rollups.assert_owner(target_schema);
+    if last_day < first_day + 30 then
+        raise exception 'a last day of % needs days before %, which were pruned', last_day, first_day
+        using hint = pg_catalog.format('Set report_as_of to %s or later.', first_day + 30);
+    end if;
     perform chat_rollups.forget_counted_changes();
     perform chat_rollups.label_names('public.chat_telemetry_changes');
     if exists (select from chat_rollups.progress where drain_number is null) then
@@ -86,6 +126,8 @@ begin
         perform chat_rollups.label_names('public.chat_telemetry_log');
     end if;
 
+    discarded := chat_rollups.discard_before_horizon();
+    -- A change before the horizon that commits now stays in the feed until the next drain discards it.
     -- If a change with a new name commits now, the name has no label yet. The change stays in the feed until the next
     -- drain.
     with drained as (
@@ -100,6 +142,13 @@ begin
             and failed_step.label = coalesce(changes.failed_step, '')
             and sql_model.label = coalesce(changes.sql_model, '')
             and response_model.label = coalesce(changes.response_model, '')
+            and case
+                when first_day is null then true
+                else (
+                    greatest(least(changes.created_at, '9999-12-30 00:00:00+00'), '1999-12-30 00:00:00+00')
+                    at time zone timezone
+                )::date >= first_day
+            end
         returning
             changes.*,
             error_type.id as error_type_id,
@@ -132,7 +181,8 @@ begin
         as_of = last_day,
         owner = target_schema
     where p.name = 'drained_changes' and (drained > 0 or p.as_of is distinct from last_day or p.owner is null);
-    return pg_catalog.format('%s changes drained', drained);
+    return pg_catalog.format('%s changes drained', drained)
+        || case when discarded > 0 then pg_catalog.format(', %s before %s discarded', discarded, first_day) else '' end;
 end
 $$;
 
@@ -140,11 +190,13 @@ comment on function chat_rollups.drain is
 'Moves the feed to drained_changes under the next drain number and records the last day. `columns`: those that the dbt project knows.';
 
 call chat_rollups.make_private(
-    'function chat_rollups.label_names', 'function chat_rollups.forget_counted_changes', 'function chat_rollups.drain'
+    'function chat_rollups.label_names', 'function chat_rollups.forget_counted_changes',
+    'function chat_rollups.discard_before_horizon', 'function chat_rollups.drain'
 );
 
 grant execute on function
 chat_rollups.label_names,
 chat_rollups.forget_counted_changes,
+chat_rollups.discard_before_horizon,
 chat_rollups.drain
 to telemetry_transformer;

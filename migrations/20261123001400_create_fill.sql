@@ -59,6 +59,8 @@ declare
     own_progress chat_rollups.progress;
     source_progress chat_rollups.progress;
     is_rebuild boolean;
+    horizon date;
+    from_horizon text;
     changes text;
     keys text[];
     counts text[];
@@ -87,6 +89,12 @@ begin
                 or own_progress.query_md5 is distinct from chat_rollups.query_md5(query)
             )
         );
+    select p.horizon into horizon from chat_rollups.progress as p where p.name = 'drained_changes';
+    if horizon is not null and own_progress.report_timezone <> timezone then
+        raise exception '% was counted in time zone %, not in %, and days before % cannot be counted again',
+            rollup, own_progress.report_timezone, timezone, horizon
+        using hint = pg_catalog.format('Set report_timezone to %s: the log was pruned.', own_progress.report_timezone);
+    end if;
     if not is_rebuild and own_progress.report_timezone <> timezone then
         raise exception '% was counted in time zone %, not in %', rollup, own_progress.report_timezone, timezone
         using hint = 'To count the log by the days of the new time zone: dbt run --full-refresh';
@@ -98,10 +106,17 @@ begin
         return 'nothing new';
     end if;
 
+    -- A rebuild counts from the horizon on. Of earlier days daily_users has no rows; the other rollups still count what
+    -- was drained of them before the horizon was set.
+    from_horizon := case when horizon is null then 'true' else pg_catalog.format(
+        '(greatest(least(created_at, ''9999-12-30 00:00:00+00''), ''1999-12-30 00:00:00+00'') at time zone %L)::date >= %L',
+        timezone, horizon
+    ) end;
     if not is_rebuild then
         changes := pg_catalog.format(
-            'select * from chat_rollups.drained_changes where drain_number > %s and drain_number <= %s',
-            own_progress.drain_number, source_progress.drain_number
+            'select * from chat_rollups.drained_changes where drain_number > %s and drain_number <= %s and %s',
+            own_progress.drain_number, source_progress.drain_number,
+            case when rollup_name = 'daily_users' then from_horizon else 'true' end
         );
     elsif made_from is not null or returns_all_rows then
         changes := 'select * from chat_rollups.drained_changes where false';
@@ -112,7 +127,7 @@ begin
             perform chat_rollups.label_names('public.chat_telemetry_log');
             perform chat_rollups.label_names('public.chat_telemetry_changes');
         end if;
-        changes := 'select * from chat_rollups.log_as_drained';
+        changes := 'select * from chat_rollups.log_as_drained where ' || from_horizon;
     end if;
     if is_rebuild and made_from is not null then
         -- The model reads from progress up to which day the table counts: in a rebuild, no day.
@@ -178,7 +193,11 @@ begin
         -- Rows that add 0 are left out. A new value may be 0.
         case when returns_new_values and not is_rebuild then 'true' else pg_catalog.format('not (%s)', is_zero) end,
         rollup,
-        (is_rebuild and has_rows)::text,
+        case
+            when not (is_rebuild and has_rows) then 'false'
+            when made_from is not null or returns_all_rows or horizon is null then 'true'
+            else pg_catalog.format('rollup.day >= %L', horizon)
+        end,
         chat_rollups.each_column(keys, 'rollup.%1$s = counted.%1$s', ' and '),
         rollup,
         pg_catalog.array_to_string(keys || counts, ', '),

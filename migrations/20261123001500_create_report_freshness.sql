@@ -48,7 +48,11 @@ as $$
     select
         (
             select coalesce(pg_catalog.sum(request_count), 0)
-            from chat_rollups.daily_requests where day < '2000-01-01'
+            from chat_rollups.daily_requests
+            -- Behind a horizon, what was counted of these days stays, but their requests are pruned.
+            where
+                day < '2000-01-01'
+                and not exists (select from chat_rollups.progress where horizon is not null)
         )::bigint
         + (
             select coalesce(pg_catalog.sum(last_30_days), 0)

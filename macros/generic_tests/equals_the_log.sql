@@ -21,12 +21,12 @@
 
     counted as (
         select {{ columns }} from ({{ counted }}) as counted
-        where request_count != 0 {% if days is not none %}and day = any('{ {{- days -}} }'::date[]){% endif %}
+        where request_count != 0 and day >= {{ horizon() }} {% if days is not none %}and day = any('{ {{- days -}} }'::date[]){% endif %}
     ),
 
     rolled_up as (
         select {{ columns }} from {{ model }}
-        {% if days is not none %}where day = any('{ {{- days -}} }'::date[]){% endif %}
+        where day >= {{ horizon() }} {% if days is not none %}and day = any('{ {{- days -}} }'::date[]){% endif %}
     )
 
     {{ differences("rolled_up", "counted") }}

@@ -27,7 +27,11 @@
         chosen as (
             select days.day::date as day
             from span
-            cross join lateral generate_series(span.first, span.last, interval '1 day') as days (day)
+            cross join lateral generate_series(
+                case when span.first is not null then greatest(span.first, {{ horizon() }}) end,
+                span.last,
+                interval '1 day'
+            ) as days (day)
             order by random()
             limit {{ var("reconcile_days") }}
         )

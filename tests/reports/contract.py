@@ -39,6 +39,7 @@ MEASURES = {
 }
 COLUMNS = {report: GRAIN[report] + MEASURES[report] for report in GRAIN}
 
+LOG = "public.chat_telemetry_log"
 REFERENCE = Path(__file__).parent / "reference"
 COMPARISON = """
 with {calls},
@@ -60,11 +61,11 @@ limit 20
 
 
 def differences(
-    connection: psycopg.Connection, report: str, report_as_of: str, report_timezone: str = "UTC"
+    connection: psycopg.Connection, report: str, report_as_of: str, report_timezone: str = "UTC", log: str = LOG
 ) -> list[tuple[Any, ...]]:
-    """Up to 20 rows that only the report has, or only direct SQL on the log."""
+    """Up to 20 rows that only the report has, or only direct SQL on the log, or on another relation like it."""
     statement = COMPARISON.format(
-        calls=(REFERENCE / "priced_calls.sql").read_text(),
+        calls=(REFERENCE / "priced_calls.sql").read_text().replace(LOG, log),
         columns=", ".join(COLUMNS[report]),
         report=report,
         reference=(REFERENCE / f"{report}.sql").read_text(),

@@ -17,6 +17,7 @@ from chat_telemetry._cli.errors import ExitCode, explain
 from chat_telemetry._cli.load import load
 from chat_telemetry._cli.migrate import migrate
 from chat_telemetry._cli.prices import prices
+from chat_telemetry._cli.prune import prune
 from chat_telemetry._cli.replay import replay
 from chat_telemetry._cli.report import report
 from chat_telemetry._cli.run import run as run_reports
@@ -43,7 +44,7 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (migrate, load, replay, report, check, erase, demo):
+for command in (migrate, load, replay, report, check, erase, prune, demo):
     app.command()(command)
 app.command(name="run")(run_reports)
 app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})(dbt)

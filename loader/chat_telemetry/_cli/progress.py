@@ -41,6 +41,35 @@ def status(name: str) -> Iterator[Callable[[str], None]]:
         yield show
 
 
+@contextmanager
+def rows_bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar for `total` rows. Yields a function that advances it."""
+    console = Console(stderr=True, highlight=False)
+    shown, done = time.monotonic(), 0
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} rows"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+    def advance(rows: int) -> None:
+        nonlocal shown, done
+        done += rows
+        bar.update(task, completed=done)
+        if bar.disable and time.monotonic() - shown >= LINE_EVERY_S:
+            shown = time.monotonic()
+            console.print(f"    {name}: {done:,} of {total:,} rows", markup=False, soft_wrap=True)
+
+    with bar:
+        task = bar.add_task(name, total=total)
+        yield advance
+
+
 class LoadProgress:
     """The progress of one input of a load. `size` is its length in bytes, None for a pipe."""
 

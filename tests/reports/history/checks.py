@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from tests.conftest import Database
-from tests.reports.contract import COLUMNS, differences
+from tests.reports.contract import COLUMNS, LOG, differences
 
 ROLLUPS = ["daily_requests", "daily_users", "daily_durations", "window_durations", "daily_latency"]
 # Rows with a count of 0 or below 0.
@@ -36,7 +36,7 @@ with log as (
 
 left_out as (
     select
-        count(*) filter (where day < '2000-01-01') as early,
+        count(*) filter (where day < '2000-01-01' and %(horizon)s::date is null) as early,
         coalesce(sum(
             (select count(*) from unnest(array[
                 nl_to_sql_duration_ms, sql_execution_duration_ms, response_generation_duration_ms, ttfb_ms
@@ -64,12 +64,14 @@ with reported as (
     select rollup.day, labels.label, sum(rollup.request_count) as request_count
     from chat_rollups.daily_requests as rollup
     inner join chat_rollups.labels as labels on rollup.{{column}} = labels.id
+    where %(horizon)s::date is null or rollup.day >= %(horizon)s
     group by rollup.day, labels.label
 ),
 
 counted as (
     select {DAY.format("created_at")} as day, coalesce({{column}}, '') as label, count(*) as request_count
     from public.chat_telemetry_log
+    where %(horizon)s::date is null or {DAY.format("created_at")} >= %(horizon)s
     group by 1, 2
 )
 
@@ -81,12 +83,17 @@ select 'only by direct SQL', missing.* from (select * from counted except all se
 
 @dataclass(frozen=True)
 class Checks:
-    """Checks of a database, for a last day, a time zone and a column that was added (or none)."""
+    """Checks of a database, for a last day, a time zone, a column that was added and a horizon (or none).
+
+    `log` is the relation to which the reports must be equal.
+    """
 
     database: Database
     as_of: dt.date
     timezone: str = "UTC"
     column: str | None = None
+    horizon: dt.date | None = None
+    log: str = LOG
 
     def assert_all_is_right(self) -> None:
         with self.database.connect() as connection:
@@ -95,19 +102,24 @@ class Checks:
             self._assert_freshness_is_right(connection)
             if self.column:
                 by_column = sql.SQL(BY_COLUMN).format(column=sql.Identifier(self.column))
-                wrong = connection.execute(by_column, {"timezone": self.timezone}).fetchall()
+                wrong = connection.execute(by_column, self._parameters).fetchall()
                 assert not wrong, f"{self.column}: {wrong}"
 
     def assert_reports_are_right(self, connection: psycopg.Connection) -> None:
         """Each report has exactly the rows of the reference SQL on the log."""
-        found = {report: differences(connection, report, self.as_of.isoformat(), self.timezone) for report in COLUMNS}
+        place = (self.as_of.isoformat(), self.timezone, self.log)
+        found = {report: differences(connection, report, *place) for report in COLUMNS}
         wrong = {report: rows for report, rows in found.items() if rows}
         assert not wrong, "\n".join(f"{report}: {shortened(row)}" for report, rows in wrong.items() for row in rows)
+
+    @property
+    def _parameters(self) -> dict[str, object]:
+        return {"as_of": self.as_of, "timezone": self.timezone, "horizon": self.horizon}
 
     def _assert_freshness_is_right(self, connection: psycopg.Connection) -> None:
         reports = connection.execute("select report from chat_reports.report_freshness").fetchall()
         assert sorted(reports) == sorted((report,) for report in COLUMNS)
-        wrong = connection.execute(WRONG_FRESHNESS, {"as_of": self.as_of, "timezone": self.timezone}).fetchall()
+        wrong = connection.execute(WRONG_FRESHNESS, self._parameters).fetchall()
         assert not wrong, f"report_freshness: {wrong}"
 
 

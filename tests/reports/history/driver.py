@@ -18,6 +18,7 @@ from psycopg.abc import Params, QueryNoTemplate
 
 from tests.conftest import Database
 from tests.dbt_project import DbtProject, failures
+from tests.reports.contract import LOG
 from tests.reports.history.checks import Checks
 from tests.reports.history.process import TIMEOUT_S, DbtProcess
 from tests.reports.history.writer import Writer
@@ -60,6 +61,8 @@ class History:
         self.timezone = self.rng.choice(TIMEZONES)
         self.as_of = AS_OF
         self.column: str | None = None
+        self.horizon: dt.date | None = None
+        self.log = LOG
         self.writer = Writer(project.database, random.Random(seed), AS_OF, ZoneInfo(self.timezone))  # noqa: S311
         self.checks = 0
         self._trace: deque[str] = deque(maxlen=TRACE_LENGTH)
@@ -160,7 +163,8 @@ class History:
         """End every transaction, run dbt once, and compare everything with direct SQL."""
         self.writer.end_transactions()
         self.run("run")
-        Checks(self.project.database, self.as_of, self.timezone, self.column).assert_all_is_right()
+        place = (self.as_of, self.timezone, self.column, self.horizon, self.log)
+        Checks(self.project.database, *place).assert_all_is_right()
         self.checks += 1
         self.tell(f"check {self.checks}: all is right")
 

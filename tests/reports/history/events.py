@@ -7,7 +7,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from tests.reports.contract import COLUMNS
-from tests.reports.history import environment
+from tests.reports.history import environment, pruning
 from tests.reports.history.checks import ROLLUPS
 from tests.reports.history.driver import AS_OF, TIMEZONES, History
 
@@ -84,7 +84,13 @@ def is_seeded_again(history: History) -> None:
 
 def changes_its_time_zone(history: History) -> None:
     """A plain run refuses to mix days of two time zones, and says what to do."""
+    old = history.timezone
     history.timezone = history.rng.choice([name for name in TIMEZONES if name != history.timezone])
+    if history.horizon:
+        said = history.refuse(*history.rng.choice(RUNS))
+        assert f"Set report_timezone to {old}: the log was pruned" in said
+        history.timezone = old
+        return
     history.writer.zone = ZoneInfo(history.timezone)
     assert "dbt run --full-refresh" in history.refuse("run")
     history.write(20)
@@ -134,4 +140,5 @@ EVENTS: list[Event] = [
     changes_its_time_zone,
     has_another_last_day,
     *environment.EVENTS,
+    *pruning.EVENTS,
 ]

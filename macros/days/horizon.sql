@@ -1,0 +1,6 @@
+{% macro horizon() -%}
+    (
+        select coalesce(max(horizon), '-infinity') from {{ source("rollups", "progress") }}
+        where name = 'drained_changes'
+    )
+{%- endmacro %}

@@ -1,0 +1,3 @@
+set local lock_timeout = '5s';
+
+drop function if exists chat_rollups.set_horizon;
