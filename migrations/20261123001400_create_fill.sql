@@ -106,8 +106,13 @@ begin
         return 'nothing new';
     end if;
 
-    -- A rebuild counts from the horizon on. Of earlier days daily_users has no rows; the other rollups still count what
-    -- was drained of them before the horizon was set.
+    if is_rebuild and horizon is not null and made_from is null and not returns_all_rows
+        and own_progress.drain_number < source_progress.drain_number
+    then
+        -- A rebuild counts from the horizon on. What was drained of earlier days before the horizon was set comes first.
+        perform chat_rollups.fill(rollup, query, columns, target_schema, timezone, full_refresh => false);
+    end if;
+    -- Of days before the horizon daily_users has no rows.
     from_horizon := case when horizon is null then 'true' else pg_catalog.format(
         '(greatest(least(created_at, ''9999-12-30 00:00:00+00''), ''1999-12-30 00:00:00+00'') at time zone %L)::date >= %L',
         timezone, horizon

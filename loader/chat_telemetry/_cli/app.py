@@ -12,6 +12,7 @@ import typer
 from chat_telemetry._cli.alerts import check
 from chat_telemetry._cli.dbt_command import dbt
 from chat_telemetry._cli.demo import demo
+from chat_telemetry._cli.doctor import doctor
 from chat_telemetry._cli.erase import erase
 from chat_telemetry._cli.errors import ExitCode, explain
 from chat_telemetry._cli.load import load
@@ -31,7 +32,7 @@ EXIT_CODES = "\n\n".join(
         "3: the database cannot be reached, or rejects the command",
         "4: a requirement is missing: migrations, `dbt build`, an extra of the package",
         "5: another run is in progress",
-        "6: an alert is over its bound",
+        "6: an alert is over its bound, or doctor found a fault",
         "130: interrupted",
         "141: the reader of stdout has ended",
     ]
@@ -44,7 +45,7 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (migrate, load, replay, report, check, erase, prune, demo):
+for command in (migrate, load, replay, report, check, doctor, erase, prune, demo):
     app.command()(command)
 app.command(name="run")(run_reports)
 app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})(dbt)
