@@ -34,7 +34,8 @@ Cli = Callable[..., Outcome]
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """Run `chat-telemetry ARGUMENTS` in an empty working directory, with no database in the environment."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CHAT_TELEMETRY_DATABASE_URL", raising=False)
+    for variable in ("CHAT_TELEMETRY_DATABASE_URL", "DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE"):
+        monkeypatch.delenv(variable, raising=False)
 
     def invoke(*arguments: str, database: Database | None = None) -> Outcome:
         if database is not None:

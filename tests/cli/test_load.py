@@ -15,7 +15,7 @@ import pytest
 from psycopg import sql
 
 from chat_telemetry._cli import load as load_module
-from tests.cli.conftest import Cli, count, line, process
+from tests.cli.conftest import Cli, Outcome, count, line, process
 from tests.conftest import Database
 
 
@@ -27,6 +27,22 @@ def write(path: Path, *lines: str | bytes) -> Path:
 @pytest.fixture
 def user(database: Database) -> uuid.UUID:
     return database.add_users(1)[0]
+
+
+def test_the_outcome_is_json_or_silence(cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path) -> None:
+    good, bad = write(tmp_path / "good.jsonl", line(user)), write(tmp_path / "bad.jsonl", line(user), "{")
+    outcome = cli("load", "--json", str(good), str(bad), database=database)
+    assert (outcome.code, [json.loads(text) for text in outcome.out.splitlines()]) == (
+        1,
+        [
+            {"file": str(good), "lines": 1, "stored": 1, "already_in_the_log": 0, "rejected": 0},
+            {"file": str(bad), "lines": 2, "stored": 1, "already_in_the_log": 0, "rejected": 1},
+        ],
+    )
+    assert cli("load", "--quiet", str(good)) == Outcome(0, "", "")
+    quiet = cli("load", "-q", str(bad))
+    assert quiet.out == f"{bad}: 2 lines: 0 stored, 1 already in the log, 1 rejected\n"
+    assert f"{bad}:2: not JSON" in quiet.err
 
 
 def test_every_column_is_stored_unchanged(cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path) -> None:

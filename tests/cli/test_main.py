@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from chat_telemetry._cli import main
 from chat_telemetry._cli.app import app
@@ -28,15 +29,19 @@ def test_version_and_help_succeed(cli: Cli) -> None:
     assert version.out.split(".")[0].isdecimal()
     overview = cli("--help")
     assert overview.code == 0
-    for code in ("0: all done", "1: incomplete", "2: usage error", "3: the database", "4: a requirement", "130: inter"):
+    for code in (
+        "0: all done",
+        "1: incomplete",
+        "2: usage error",
+        "3: the database",
+        "4: a requirement",
+        "5: another",
+        "6: an alert",
+        "130: inter",
+    ):
         assert code in overview.out
     assert {command.callback.__name__ for command in app.registered_commands if command.callback} == {
-        "demo",
-        "erase",
-        "load",
-        "migrate",
-        "replay",
-        "report",
+        *("check", "dbt", "demo", "doctor", "erase", "load", "migrate", "prune", "replay", "report", "run"),
     }
     assert [group.name for group in app.registered_groups] == ["prices"]
 
@@ -45,7 +50,7 @@ def test_the_help_of_a_command_shows_its_defaults(cli: Cli) -> None:
     shown = cli("demo", "--help").out
     assert "[default: 54329]" in shown
     assert "[default: 5000]" in shown
-    assert "completion" not in cli("--help").out
+    assert "--install-completion" in cli("--help").out
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
@@ -89,7 +94,6 @@ def test_without_arguments_the_help_is_printed(cli: Cli) -> None:
         ("bogus",),
         ("--bogus",),
         ("load",),
-        ("report",),
         ("report", "bogus"),
         ("report", "token_cost", "--format", "xml"),
         ("report", "token_cost", "--limit", "0"),
@@ -136,6 +140,54 @@ def test_the_option_overrides_the_environment(cli: Cli, database: Database, monk
     monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", "host=127.0.0.1 port=1")
     assert cli("migrate").code == 3
     assert cli("migrate", "--database-url", database.conninfo).code == 0
+
+
+@pytest.mark.parametrize("arguments", [("migrate", "--status"), ("prices",), ("report", "errors")], ids=" ".join)
+def test_the_database_may_come_from_variables_that_others_read(
+    cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PGPORT", "1")  # says nothing about a database
+    assert "Missing option '--database-url'" in cli(*arguments).err
+    parameters = conninfo_to_dict(database.conninfo)
+    monkeypatch.setenv("PGUSER", str(parameters["user"]))
+    monkeypatch.setenv("PGPORT", str(parameters.get("port", 5432)))
+    monkeypatch.setenv("PGHOST", str(parameters["host"]))
+    monkeypatch.setenv("PGDATABASE", database.name)
+    expected = cli(*arguments, "--database-url", database.conninfo)
+    assert cli(*arguments, "--database-url", "") == cli(*arguments) == expected
+    monkeypatch.setenv("PGHOST", "/nowhere")
+    assert cli(*arguments).code == 3
+    monkeypatch.setenv("DATABASE_URL", database.conninfo)
+    assert cli(*arguments) == expected
+    monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", "host=127.0.0.1 port=1")
+    assert cli(*arguments).code == 3
+
+
+def test_a_terminal_without_every_character_gets_a_question_mark(database: Database, tmp_path: Path) -> None:
+    with database.connect() as connection:
+        connection.execute("create materialized view chat_reports.words as select '\u4f60 \u2026 \u00e9' as n")
+        connection.execute("grant select on chat_reports.words to telemetry_reader")
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "CHAT_TELEMETRY_DATABASE_URL": database.conninfo}
+    program = [sys.executable, "-c", "from chat_telemetry._cli import main; main()", "report", "words"]
+    finished = subprocess.run(
+        program, capture_output=True, cwd=tmp_path, env={**os.environ, **environment}, check=False
+    )
+    assert (finished.returncode, finished.stderr) == (0, b"")
+    assert "? ? \u00e9".encode("latin-1") in finished.stdout
+
+
+def test_arguments_that_are_not_utf_8_are_a_usage_error(tmp_path: Path) -> None:
+    for arguments in ((b"report", b"\xff"), (b"migrate", b"--owner", b"\xe9t\xe9")):
+        program = [sys.executable, "-c", "from chat_telemetry._cli import main; main()", *arguments]
+        finished = subprocess.run(program, capture_output=True, cwd=tmp_path, check=False)
+        assert (finished.returncode, finished.stderr) == (2, b"error: the arguments are not UTF-8\n")
+
+
+def test_without_a_name_report_lists_the_reports_and_their_questions(cli: Cli) -> None:
+    outcome = cli("report")
+    assert (outcome.code, outcome.err, outcome.out.count("\n")) == (0, "", 7)
+    assert "token_cost        What did the model calls of each day cost, by step and model?\n" in outcome.out
+    assert "sql_patterns      Which SQL does the chat write most often, how fast is it and how often" in outcome.out
 
 
 def test_without_the_extra_cli_the_error_says_how_to_install_it(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from chat_telemetry import TelemetryRecord
 from chat_telemetry._cli import journal_directory
 from chat_telemetry._delivery.segment import Segment
 from chat_telemetry._encoding import encode
-from tests.cli.conftest import Cli, count
+from tests.cli.conftest import Cli, Outcome, count
 from tests.conftest import Database
 from tests.planted import PLANTED, plant
 
@@ -64,6 +64,18 @@ def test_journals_and_dead_letters_are_sent_and_the_outcome_is_printed(
     assert second.err == ""
     assert count(database) == 3
     assert list(journal.iterdir()) == []
+
+
+def test_the_outcome_is_json_or_silence(cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    leave(tmp_path, line(user)).release()
+    outcome = cli("replay", "--journal-dir", str(tmp_path), "--json", database=database)
+    counts = {"records": 0, "stored": 0, "already_in_the_log": 0, "rejected": 0, "deleted": 0}
+    assert (outcome.code, [json.loads(text) for text in outcome.out.splitlines()]) == (
+        0,
+        [{"source": "dead letters", **counts}, {"source": "journals", **counts, "records": 1, "stored": 1}],
+    )
+    assert cli("replay", "--journal-dir", str(tmp_path), "--quiet", database=database) == Outcome(0, "", "")
 
 
 def test_the_records_of_erased_users_are_deleted(cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib.metadata import version
@@ -40,7 +41,6 @@ EXIT_CODES = "\n\n".join(
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,6 +54,10 @@ app.add_typer(prices, name="prices")
 
 def run(args: list[str] | None = None) -> int:
     """Run one command line, by default that of the process, and return its exit code. Raises only if there is a bug."""
+    for stream in (sys.stdout, sys.stderr):
+        # A latin-1 terminal has not every character of a report. csv and json are always UTF-8.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = app(args, prog_name="chat-telemetry", standalone_mode=False)
         sys.stdout.flush()
@@ -65,6 +69,11 @@ def run(args: list[str] | None = None) -> int:
     except typer.Abort:  # Ctrl-C or Ctrl-D at a question, which leaves the cursor behind it
         typer.echo("\nerror: interrupted", err=True)
         return ExitCode.INTERRUPTED
+    except UnicodeEncodeError:
+        if "".join(sys.argv[1:] if args is None else args).isprintable():
+            raise
+        typer.echo("error: the arguments are not UTF-8", err=True)
+        return ExitCode.USAGE_ERROR
     except Exception as error:
         explained = explain(error)
         if explained is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import zlib
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import typer
 
 from chat_telemetry._cli.errors import CommandError, DatabaseFailed, ExitCode, NotReady, UsageError, explain, one_line
 from chat_telemetry._cli.input_lines import BadLine, InputLine, decompressed, read_lines, to_record
-from chat_telemetry._cli.options import DatabaseUrl, connect
+from chat_telemetry._cli.options import DatabaseUrl, Quiet, connect
 from chat_telemetry._cli.progress import LoadProgress
 from chat_telemetry._cli.referenced_rows import create_referenced_rows
 from chat_telemetry._cli.rejects import Rejects, default_path
@@ -31,6 +32,7 @@ REASONS_SHOWN = 20
 
 def load(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON lines, plain or gzip; - is stdin.")],
+    *,
     database_url: DatabaseUrl,
     rejected: Annotated[
         Path | None,
@@ -39,6 +41,8 @@ def load(
     create_parents: Annotated[
         bool, typer.Option("--create-parents", help="Create missing users and conversations (plain PostgreSQL).")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a file.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Load JSON lines whose keys are the columns of the log. Loading a file again stores nothing twice."""
     _check(files, rejected)
@@ -46,7 +50,9 @@ def load(
         if connection.execute("select pg_catalog.to_regclass('public.chat_telemetry_log')").fetchone() == (None,):
             raise NotReady("the database has no public.chat_telemetry_log: run `chat-telemetry migrate`")
         complete = [
-            FileLoad(name, store, connection if create_parents else None).run(rejected or default_path(name))
+            FileLoad(name, store, connection if create_parents else None, as_json=as_json, quiet=quiet).run(
+                rejected or default_path(name)
+            )
             for name in files
         ]
     if not all(complete):
@@ -56,8 +62,11 @@ def load(
 class FileLoad:
     """Loads one input into the log and counts the outcome of its lines."""
 
-    def __init__(self, name: str, store: Store, users_connection: psycopg.Connection | None) -> None:
+    def __init__(
+        self, name: str, store: Store, users_connection: psycopg.Connection | None, *, as_json: bool, quiet: bool
+    ) -> None:
         self._source = name
+        self._as_json, self._quiet = as_json, quiet
         self._name = "stdin" if name == "-" else one_line(name)
         self._store = store
         self._users_connection = users_connection
@@ -70,7 +79,7 @@ class FileLoad:
         with ExitStack() as stack:
             stream, size = stack.enter_context(_opened(self._source))
             self._rejects = stack.enter_context(Rejects(rejects_path))
-            self._progress = stack.enter_context(LoadProgress(self._name, size))
+            self._progress = stack.enter_context(LoadProgress(self._name, size, quiet=self._quiet))
             stack.enter_context(self._saying_how_many_are_stored())
             is_whole = self._read(stream)
             self._send()
@@ -135,10 +144,14 @@ class FileLoad:
 
     def _print_outcome(self) -> None:
         count = self._rejects.count
-        typer.echo(
-            f"{self._name}: {self._lines:,} lines: {self._stored:,} stored, "
-            f"{self._duplicates:,} already in the log, {count:,} rejected"
-        )
+        if self._as_json:
+            counts = {"lines": self._lines, "stored": self._stored, "already_in_the_log": self._duplicates}
+            typer.echo(json.dumps({"file": self._source, **counts, "rejected": count}))
+        elif count or not self._quiet:
+            typer.echo(
+                f"{self._name}: {self._lines:,} lines: {self._stored:,} stored, "
+                f"{self._duplicates:,} already in the log, {count:,} rejected"
+            )
         if count:
             more = f"{count - REASONS_SHOWN:,} more reasons" if count > REASONS_SHOWN else "reasons"
             typer.echo(

@@ -14,7 +14,7 @@ from rich.table import Table
 from chat_telemetry._cli.errors import ExitCode, UsageError, one_line
 from chat_telemetry._cli.migrations import Listener, apply_migrations, hand_over, migration_status, roll_back_last
 from chat_telemetry._cli.migrations.rights import lost_rights
-from chat_telemetry._cli.options import DatabaseUrl, ask
+from chat_telemetry._cli.options import DatabaseUrl, Quiet, ask
 
 RESTRICTS = "_restrict_log_access"
 
@@ -35,6 +35,7 @@ def migrate(
         bool, typer.Option("--keep-rights", help="Keep the grants and policies of a log that existed before.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Apply the migrations that the database lacks."""
     if status + rollback + (owner is not None) + keep_rights > 1:
@@ -46,12 +47,12 @@ def migrate(
     elif status:
         _show_status(database_url, as_json)
     elif rollback:
-        _roll_back(database_url, yes)
+        _roll_back(database_url, yes, quiet)
     else:
-        _apply(database_url, keep_rights, yes)
+        _apply(database_url, keep_rights, yes, quiet)
 
 
-def _apply(conninfo: str, keep_rights: bool, yes: bool) -> None:
+def _apply(conninfo: str, keep_rights: bool, yes: bool, quiet: bool) -> None:
     if not keep_rights and (lost := _lost_rights(conninfo)):
         typer.echo("public.chat_telemetry_log has rights and policies that will be removed:", err=True)
         for line in lost:
@@ -59,8 +60,9 @@ def _apply(conninfo: str, keep_rights: bool, yes: bool) -> None:
         typer.echo("--keep-rights keeps them", err=True)
         if sys.stdin.isatty():
             ask("Remove them?", what="migrate", yes=yes, if_no="nothing was changed")
-    applied = apply_migrations(conninfo, _listener("applied"), keep_rights=keep_rights)
-    typer.echo(f"{len(applied)} applied, the database is up to date" if applied else "nothing to do: up to date")
+    applied = apply_migrations(conninfo, _listener("applied", quiet), keep_rights=keep_rights)
+    if not quiet:
+        typer.echo(f"{len(applied)} applied, the database is up to date" if applied else "nothing to do: up to date")
 
 
 def _lost_rights(conninfo: str) -> list[str]:
@@ -96,16 +98,18 @@ def _show_status(conninfo: str, as_json: bool) -> None:
         raise typer.Exit(ExitCode.NOT_READY)
 
 
-def _roll_back(conninfo: str, yes: bool) -> None:
+def _roll_back(conninfo: str, yes: bool, quiet: bool) -> None:
     newest = next((m.name for m in reversed(migration_status(conninfo)) if m.applied), None)
     if newest is None:
         typer.echo("nothing to do: no migration is applied")
         return
     ask(f"Undo {newest}?", what="--rollback", yes=yes, if_no="nothing was rolled back")
-    roll_back_last(conninfo, _listener("rolled back"))
+    roll_back_last(conninfo, _listener("rolled back", quiet))
 
 
-def _listener(verb: str) -> Listener:
-    return Listener(
-        done=lambda name: typer.echo(f"{verb} {name}"), note=lambda text: typer.echo(one_line(text), err=True)
-    )
+def _listener(verb: str, quiet: bool) -> Listener:
+    def done(name: str) -> None:
+        if not quiet:
+            typer.echo(f"{verb} {name}")
+
+    return Listener(done=done, note=lambda text: typer.echo(one_line(text), err=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,26 +40,35 @@ def checked_url(conninfo: str) -> str:
     return conninfo
 
 
-def _database_url(check: Callable[[str], str] | None) -> Any:
+def _database_url(check: Callable[[str | None], str | None]) -> Any:
     return typer.Option(
         "--database-url",
-        envvar="CHAT_TELEMETRY_DATABASE_URL",
+        # DATABASE_URL is that of many hosting platforms and frameworks.
+        envvar=["CHAT_TELEMETRY_DATABASE_URL", "DATABASE_URL"],
         metavar="URL",
+        default_factory=str,
+        show_default=False,
         callback=check,
-        help="The database: a URL or a libpq connection string.",
+        help="The database: a URL or a libpq connection string. Without it, libpq's variables (PGHOST …).",
     )
 
 
-DatabaseUrl = Annotated[str, _database_url(checked_url)]
-# For a command that does not always need a database, or has subcommands: it may be missing, and is not checked.
-DatabaseUrlIfNeeded = Annotated[str | None, _database_url(None)]
-
-
 def needed(conninfo: str | None) -> str:
-    """The checked value of DatabaseUrlIfNeeded. Raises UsageError if there is none."""
-    if conninfo is None:
+    """The checked connection string; an empty one if only variables of libpq say where the database is.
+
+    Raises UsageError if nothing does: the defaults of libpq could be a database that nobody meant.
+    """
+    if conninfo and conninfo.strip():
+        return checked_url(conninfo)
+    if not any(os.environ.get(variable) for variable in ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")):
         raise UsageError("Missing option '--database-url' (see chat-telemetry --help)")
-    return checked_url(conninfo)
+    return ""
+
+
+DatabaseUrl = Annotated[str, _database_url(needed)]
+# For a command that does not always need a database, or has subcommands: `needed` checks it where it is used.
+DatabaseUrlIfNeeded = Annotated[str, _database_url(lambda conninfo: conninfo)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what went wrong.")]
 
 
 def connect(conninfo: str) -> psycopg.Connection:

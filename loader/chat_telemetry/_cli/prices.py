@@ -56,7 +56,7 @@ prices = typer.Typer(invoke_without_command=True)
 @prices.callback()
 def show(
     context: typer.Context,
-    database_url: DatabaseUrlIfNeeded = None,
+    database_url: DatabaseUrlIfNeeded,
     days: Annotated[
         int, typer.Option(min=1, max=36500, metavar="DAYS", help="Show the models of the calls of the last DAYS days.")
     ] = 30,

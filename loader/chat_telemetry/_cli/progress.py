@@ -73,9 +73,9 @@ def rows_bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
 class LoadProgress:
     """The progress of one input of a load. `size` is its length in bytes, None for a pipe."""
 
-    def __init__(self, name: str, size: int | None) -> None:
+    def __init__(self, name: str, size: int | None, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._name, self._size = name, size
+        self._name, self._size, self._quiet = name, size, quiet
         self._started = self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -85,7 +85,7 @@ class LoadProgress:
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
         )
         self._task = self._bar.add_task(name, total=size, rate="")
 
@@ -103,7 +103,7 @@ class LoadProgress:
         now = time.monotonic()
         rate = f"{lines / max(now - self._started, 0.001):,.0f} lines/s"
         self._bar.update(self._task, completed=position, rate=rate)
-        if self._bar.disable and now - self._last_line >= LINE_EVERY_S:
+        if self._bar.disable and not self._quiet and now - self._last_line >= LINE_EVERY_S:
             self._last_line = now
             share = f"{position / self._size:.0%}, " if self._size else ""
             self.note(f"{self._name}: {share}{lines:,} lines, {rate}")

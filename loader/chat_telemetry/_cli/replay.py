@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ import typer
 
 from chat_telemetry._cli.errors import DatabaseFailed, ExitCode, one_line
 from chat_telemetry._cli.journal_directory import journal_path, usable
-from chat_telemetry._cli.options import DatabaseUrl, connect
+from chat_telemetry._cli.options import DatabaseUrl, Quiet, connect
 from chat_telemetry._delivery.dead_letters import FILE_NAME, DeadLetters
 from chat_telemetry._delivery.private_files import files_named
 from chat_telemetry._delivery.recovery import Recovery
@@ -38,12 +39,14 @@ def replay(
         ),
     ],
     dead_letters: Annotated[bool, typer.Option(help="Send the dead letters again, too.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Send the dead letters and the journals of dead processes. Nothing is stored twice."""
     journal_dir = usable(journal_dir, "chat-telemetry replay")
     connect(database_url).close()  # its errors have more detail than those of a store, which must be safe to log
     with closing(Store(database_url)) as store:
-        replay = Replay(store, journal_dir.absolute())
+        replay = Replay(store, journal_dir.absolute(), as_json=as_json, quiet=quiet)
         try:
             if dead_letters:
                 replay.send_dead_letters()
@@ -57,7 +60,8 @@ def replay(
 class Replay:
     """Sends the records of one directory and prints the outcome."""
 
-    def __init__(self, store: Store, directory: Path) -> None:
+    def __init__(self, store: Store, directory: Path, *, as_json: bool = False, quiet: bool = False) -> None:
+        self._as_json, self._quiet = as_json, quiet
         self.is_complete = True
         self._store = store
         self._directory = directory
@@ -80,7 +84,8 @@ class Replay:
             while recovery.process_one_batch():
                 pass
         self._print_count("journals")
-        if left := len(files_named(NAME, self._directory)) - len(recovery.unreadable):
+        left = len(files_named(NAME, self._directory)) - len(recovery.unreadable)
+        if left and not self._as_json and not self._quiet:
             typer.echo(f"{left:,} journals belong to running processes, which send them")
 
     def _start_count(self) -> None:
@@ -99,11 +104,15 @@ class Replay:
 
     def _print_count(self, source: str) -> None:
         duplicates = self._lines - self._stored - self._rejected
-        typer.echo(
-            f"{source}: {self._lines:,} records: {self._stored:,} stored, {duplicates:,} already in the log, "
-            f"{self._rejected:,} rejected"
-        )
-        if self._deleted:
+        if self._as_json:
+            counts = {"records": self._lines, "stored": self._stored, "already_in_the_log": duplicates}
+            typer.echo(json.dumps({"source": source, **counts, "rejected": self._rejected, "deleted": self._deleted}))
+        elif self._rejected or not self._quiet:
+            typer.echo(
+                f"{source}: {self._lines:,} records: {self._stored:,} stored, {duplicates:,} already in the log, "
+                f"{self._rejected:,} rejected"
+            )
+        if self._deleted and not self._as_json:
             typer.echo(f"{self._deleted:,} of the rejected records were deleted, because their users were erased")
         if self._rejected > self._deleted:
             self._warn(f"the rejected records and the reasons are in {self._directory / FILE_NAME}")

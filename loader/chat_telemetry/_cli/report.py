@@ -17,9 +17,10 @@ import psycopg
 import typer
 from psycopg import errors as sqlstate
 
-from chat_telemetry._cli.errors import NOT_BUILT, DatabaseFailed, NotReady, UsageError
-from chat_telemetry._cli.options import DatabaseUrl, connect
+from chat_telemetry._cli.errors import NOT_BUILT, DatabaseFailed, NotReady, UsageError, one_line
+from chat_telemetry._cli.options import DatabaseUrlIfNeeded, connect, needed
 from chat_telemetry._cli.report_rows import READER, SCHEMA, Row, columns_of, identifier, open_rows
+from chat_telemetry._cli.sql_project import project_directory
 from chat_telemetry._cli.tables import print_table
 
 TABLE_ROWS = 20
@@ -77,18 +78,21 @@ class Format(StrEnum):
 
 
 def report(
+    database_url: DatabaseUrlIfNeeded,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help=f"One of {', '.join(REPORTS)}, or a report that you added.")
-    ],
-    database_url: DatabaseUrl,
+        str | None, typer.Argument(metavar="[NAME]", help=f"One of {', '.join(REPORTS)}, or a report that you added.")
+    ] = None,
     output: Annotated[Format, typer.Option("--format", "-f", help="csv and json have exact numbers.")] = Format.TABLE,
     limit: Annotated[
         int | None,
         typer.Option(min=1, metavar="ROWS", help=f"Default: {TABLE_ROWS} in a table, all in csv and json."),
     ] = None,
 ) -> None:
-    """Print one of the reports, newest or largest first."""
-    with connect(database_url) as connection:
+    """Print one of the reports, newest or largest first. Without NAME, list them."""
+    if name is None:
+        _list_reports()
+        return
+    with connect(needed(database_url)) as connection:
         try:
             if output is Format.TABLE:
                 show(connection, name, limit or TABLE_ROWS)
@@ -104,6 +108,13 @@ def report(
         except sqlstate.InsufficientPrivilege as error:
             grant = f"grant select on {SCHEMA}.{identifier(name)} to {READER}"
             raise DatabaseFailed(f"{error.diag.message_primary}: `{grant}` allows it") from error
+
+
+def _list_reports() -> None:
+    """The reports of the installed project, each with the question in the first line of its model."""
+    for path in sorted((project_directory() / "models" / "reports").glob("*.sql")):
+        question = path.read_text(encoding="utf-8").split("?")[0].removeprefix("-- ")
+        typer.echo(f"{path.stem:<18}{one_line(question)}?")
 
 
 def show(connection: psycopg.Connection, name: str, limit: int) -> None:

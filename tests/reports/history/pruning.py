@@ -112,6 +112,7 @@ def has_late_rows_before_the_horizon(history: History) -> None:
     """They are discarded and stay uncounted, also in a rebuild. A later prune deletes them."""
     if not history.horizon:
         _move_horizon(history)
+    history.writer.end_transactions()
     history.run("run")
     before = history.execute("select discarded_changes from chat_rollups.progress where name = 'drained_changes'")
     (discarded,) = before.fetchone() or (0,)
@@ -127,6 +128,7 @@ def loses_users_after_a_prune(history: History) -> None:
     """The erased rows before the horizon stay counted, without the user; those after it are subtracted."""
     if not history.horizon:
         _move_horizon(history)
+    history.writer.end_transactions()  # the deletion waits for them, and this process would not go on
     history.execute("delete from auth.users where id in (select user_id from public.chat_telemetry_log limit 3)")
     history.run("run")
 
@@ -154,7 +156,7 @@ def _arguments(history: History) -> list[str]:
 
 
 def _prune(history: History) -> None:
-    history.writer.end_transactions()  # it waits for their rows, and this process would not go on
+    history.writer.end_transactions()
     assert run(_arguments(history)) == 0
     history.tell("pruned")
 

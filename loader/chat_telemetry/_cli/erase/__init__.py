@@ -30,7 +30,7 @@ from chat_telemetry._errors import TelemetryError
 def erase(
     user_id: Annotated[list[str], typer.Argument(metavar="USER_ID...", help="A user_id of the log, which is a UUID.")],
     *,
-    database_url: DatabaseUrlIfNeeded = None,
+    database_url: DatabaseUrlIfNeeded,
     key: Annotated[
         bool, typer.Option("--key", help="Each USER_ID is an id as your application passes it to user_key.")
     ] = False,
