@@ -15,6 +15,7 @@ import typer
 from chat_telemetry._cli.dbt_connection import DbtConnection
 from chat_telemetry._cli.dbt_runner import DbtProcess, is_installed
 from chat_telemetry._cli.errors import NotReady, UsageError
+from chat_telemetry._database_url import unquoted
 
 DbtVars = Annotated[
     str | None,
@@ -32,8 +33,8 @@ class DbtSettings:
     """A connection, variables, and a directory for the files of dbt."""
 
     connection: DbtConnection
-    variables: str | None
-    """As dbt's option --vars."""
+    variables: str
+    """As dbt's option --vars, or empty."""
     files: Path
     """dbt keeps the parsed project and its log here, so that the next process need not parse the project again."""
 
@@ -45,7 +46,7 @@ class DbtSettings:
             raise NotReady("dbt is not installed here: pip install 'chat-telemetry[cli,dbt]'")
         connection = DbtConnection.from_environment()
         with _files() as files:
-            yield cls(connection, variables, files)
+            yield cls(connection, unquoted(variables or ""), files)
 
     def start(self) -> DbtProcess:
         """A process that runs commands of dbt."""

@@ -14,6 +14,7 @@ import typer
 
 from chat_telemetry._cli.alerts.evaluation import Breach
 from chat_telemetry._cli.errors import CommandError, one_line
+from chat_telemetry._database_url import unquoted
 
 TIMEOUT_S = 10.0
 
@@ -24,6 +25,7 @@ class NotPosted(CommandError):
 
 def _checked(url: str | None) -> str | None:
     """Rejects what is no URL. The message does not quote it."""
+    url = unquoted(url or "")
     if not url:
         return None
     try:
