@@ -116,6 +116,47 @@ def logins_that_may_do_their_work(site: Site, commands: str) -> Iterator[None]:
     persist(site, USERS[0], 1, OWN_MODEL)
 
 
+def a_schedule(site: Site, commands: str) -> Iterator[None]:
+    for user in USERS:
+        persist(site, user, 1)
+    yield
+    compare_reports(site)
+    assert re.search(r"^\S+ dbt run +ok +\S+ s  14 models, \d+ changes drained$", site.output, re.MULTILINE)
+    assert len(re.findall(r"^\S+ seeds +ok ", site.output, re.MULTILINE)) == 2  # --quiet prints none, --every one
+
+
+def alerts_that_are_not_over(site: Site, commands: str) -> Iterator[None]:
+    yield
+    assert "3 alerts evaluated, none over its bound\n" in site.output
+
+
+def faults_that_are_named(site: Site, commands: str) -> Iterator[None]:
+    yield
+    found = re.findall(r"^(\w+) +(\w+) .*$", site.output, re.MULTILINE)
+    assert [finding for finding in found if finding[0] != "ok"] == [("fault", "prices")]
+    assert f"calls without a price: {OWN_MODEL}. Fix: chat-telemetry prices\n" in site.output
+    assert len(found) > 15
+
+
+def an_old_request_that_is_pruned(site: Site, commands: str) -> Iterator[None]:
+    into = "insert into public.chat_telemetry_log (user_id, user_question, created_at)"
+    old = f"{into} select %s, 'old', now() - %s::interval"
+    with site.as_administrator() as connection:
+        for age in ("500 days", "100 days"):
+            connection.execute(old, [USERS[0], age])
+    yield
+    assert "1 row deleted; from " in site.output
+    assert "the texts of 1 row removed, nothing else changed\n" in site.output
+    site.prepare("chat-telemetry run --quiet")
+    with site.as_administrator() as connection:
+        counted = "select count(*), sum(request_count) from chat_reports.off_topic where day < current_date - 90"
+        assert rows(connection, counted) == [(2, 2)]
+        # As it was before, for the next sections.
+        connection.execute("delete from public.chat_telemetry_log where user_question = ''")
+        connection.execute("update chat_rollups.progress set horizon = null")
+    site.prepare("chat-telemetry dbt run --full-refresh")
+
+
 def reports_that_equal_the_log(site: Site, commands: str) -> Iterator[None]:
     for user in USERS:
         persist(site, user, 10)
@@ -125,9 +166,9 @@ def reports_that_equal_the_log(site: Site, commands: str) -> Iterator[None]:
         for report, columns in COLUMNS.items():
             connection.execute(f"select {', '.join(columns)} from chat_reports.{report}".encode())
         assert rows(connection, "select count(*), sum(request_count) from chat_reports.user_usage") == [
-            (len(USERS), 41)
+            (len(USERS), 45)
         ]
-    completed = len(re.findall(r"^dbt (?:build|run|test)\b", commands, re.MULTILINE))
+    completed = len(re.findall(r"^(?:chat-telemetry )?dbt (?:build|run|test)\b", commands, re.MULTILINE))
     assert site.output.count("Completed successfully") == completed
 
 
@@ -166,7 +207,7 @@ def a_database_as_it_was(site: Site, commands: str) -> Iterator[None]:
     with site.as_administrator() as connection:
         assert rows(connection, OURS) == []
     copied = (site.clone / "log.csv").read_text(encoding="utf-8")
-    assert copied.count("How many orders?") == 41
+    assert copied.count("How many orders?") == 45
 
 
 class Stage(NamedTuple):
@@ -183,8 +224,12 @@ STAGES = [
     Stage(OPERATING, "Other tools", migrations_by_psql),
     Stage(OPERATING, "An existing log", an_existing_log),
     Stage(OPERATING, "Roles", logins_that_may_do_their_work),
+    Stage(OPERATING, "Run it", a_schedule),
+    Stage(OPERATING, "Alerts", alerts_that_are_not_over),
+    Stage(OPERATING, "When something is wrong", faults_that_are_named),
     Stage(OPERATING, "dbt", reports_that_equal_the_log),
     Stage(OPERATING, "Prices", a_model_that_gets_a_price),
+    Stage(OPERATING, "Retention", an_old_request_that_is_pruned),
     Stage(OPERATING, "Erase", a_user_who_is_erased),
     Stage(OPERATING, "Remove it", a_database_as_it_was),
 ]

@@ -103,7 +103,8 @@ def _cli_problems(words: list[str]) -> Iterator[str]:
 @functools.cache
 def cli_options() -> dict[str, frozenset[str]]:
     """The options of each command, as `report` or `prices set`, `--help` included; those of the program under ""."""
-    group = typer.main.get_group(app)
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)  # noqa: S101
     program = group.make_context("chat-telemetry", [], resilient_parsing=True)
     contexts = {}
     for name, command in group.commands.items():

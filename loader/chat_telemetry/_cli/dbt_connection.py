@@ -46,7 +46,8 @@ class DbtConnection:
         """Raises NotReady if neither the URL nor the variables are set, and UsageError if dbt cannot use the URL."""
         schema = environment.get("CHAT_TELEMETRY_DBT_SCHEMA", "chat_telemetry")
         if url := environment.get("CHAT_TELEMETRY_DBT_URL", "").strip():
-            return cls(_parameters_of(url), schema, "CHAT_TELEMETRY_DBT_URL does")
+            defaults = {"port": environment.get("PGPORT", "5432"), "user": DEFAULT_USER}
+            return cls(defaults | _parameters_of(url), schema, "CHAT_TELEMETRY_DBT_URL does")
         defaults = {"port": "5432", "user": DEFAULT_USER}
         parameters = {name: environment.get(variable, defaults.get(name)) for name, variable in VARIABLES.items()}
         if missing := [VARIABLES[name] for name, value in parameters.items() if value is None]:
@@ -86,4 +87,4 @@ def _parameters_of(url: str) -> dict[str, str]:
             raise UsageError(f"CHAT_TELEMETRY_DBT_URL: dbt cannot use the parameter `{name}`, remove it")
     if "dbname" not in parameters:
         raise UsageError("CHAT_TELEMETRY_DBT_URL names no database")
-    return {"port": "5432", "user": DEFAULT_USER, **parameters}
+    return parameters
