@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-shapes lint docs format lock prices prices-check licences sbom build clean
+.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ test-history: $(VENV)/installed ## Test dbt with random histories of the log, 10
 
 bench-reports: $(VENV)/installed ## Measure the cost of a dbt run and of plain materialized views (30 minutes, 16 GB)
 	@$(BIN)/python -m benchmarks.reports $(BENCH)
+
+bench-run: $(VENV)/installed ## Measure a cycle of `run --every` beside a fresh dbt run, and its memory (15 minutes)
+	@$(BIN)/python -m benchmarks.resident $(BENCH)
 
 bench-shapes: $(VENV)/installed ## Measure shapes of long SQL texts, and the cost of the fingerprint (2 minutes)
 	@$(BIN)/python -m benchmarks.shapes $(BENCH)

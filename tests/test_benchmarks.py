@@ -69,6 +69,16 @@ def test_the_shapes_benchmark_prints_a_row_for_each_text_and_the_cost_of_the_fin
     assert all(float(peer) > 0 for _, _, peer, _ in costs)
 
 
+def test_the_benchmark_of_the_resident_run_compares_it_with_a_fresh_one() -> None:
+    command = [sys.executable, "-m", "benchmarks.resident", "--cycles", "2", "--fresh", "1"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in printed.splitlines() if row.startswith("|")]
+    figures = {name: ratio for name, _, ratio in (row for row in cells if len(row) == 3)}
+    assert 0 < float(figures["kept dbt"].split()[0]) < 1
+    assert ["2", cells[-4][1]] in cells
+    assert printed.count("### ") == 3
+
+
 @pytest.mark.timeout(600)
 def test_the_reports_benchmark_finds_the_same_rows_in_plain_views(
     measured: Callable[..., tuple[str, dict[str, Any]]],

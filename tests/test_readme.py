@@ -24,6 +24,7 @@ from tests.conftest import FAST_AND_LOOSE, cluster_directory
 
 ROOT = Path(__file__).parents[1]
 USE_IT = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Use it")[2].partition("\n## ")[0]
+TRANSFORMERS_URL = "postgresql://telemetry_transformer@db.example.com/app?sslmode=verify-full"
 OWNERS_URL = "postgresql://owner@db.example.com/app?sslmode=verify-full"
 PASSWORD = secrets.token_hex(16)
 # What an application has when it persists a record.
@@ -82,8 +83,7 @@ def answer(terminal: int) -> None:
 
 def test_the_steps_end_with_the_record_in_a_report(server: EmbeddedPostgres, tmp_path: Path) -> None:
     programs = os.pathsep.join([str(Path(sys.executable).parent), str(server.bin_path), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT / "loader"), "DBT_TARGET_PATH": str(tmp_path)}
-    environment |= {"DBT_LOG_PATH": str(tmp_path), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    environment = {**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT / "loader")}
     environment.pop("CHAT_TELEMETRY_DATABASE_URL", None)
     set_up, schedule = blocks("sh")
     (chat_code,) = blocks("python")
@@ -99,9 +99,9 @@ def test_the_steps_end_with_the_record_in_a_report(server: EmbeddedPostgres, tmp
     url = f"postgresql://chat_app:{PASSWORD}@{host}:{port}/postgres"
     program = f"{sys.executable} - <<'PROGRAM'\n{APPLICATION}{chat_code}\nPROGRAM"
     shell(program, {**environment, "CHAT_TELEMETRY_DATABASE_URL": url})
-    dbt = {"HOST": host, "PORT": port, "DATABASE": "postgres"}
-    connection_of_dbt = {f"CHAT_TELEMETRY_DBT_{name}": value for name, value in dbt.items()}
-    shell(schedule, {**environment, **connection_of_dbt, "DBT_ENV_SECRET_CHAT_TELEMETRY_PASSWORD": PASSWORD})
+    assert TRANSFORMERS_URL in schedule
+    url = f"postgresql://telemetry_transformer:{PASSWORD}@{host}:{port}/postgres"
+    shell(schedule.replace(TRANSFORMERS_URL, url), {**environment, "XDG_CACHE_HOME": str(tmp_path)})
     query = "select user_id, request_count from chat_reports.user_usage"
     reader = {"PGHOST": host, "PGPORT": port, "PGDATABASE": "postgres", "PGPASSWORD": PASSWORD}
     report = shell(f"psql -U telemetry_reader -XAtc '{query}'", {**environment, **reader})

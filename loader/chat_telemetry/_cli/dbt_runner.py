@@ -76,6 +76,11 @@ class DbtProcess:
             errors="replace",
         )
 
+    @property
+    def pid(self) -> int:
+        """The id of the child."""
+        return self._process.pid
+
     def run(self, *arguments: str, notify: Notify = lambda text: None) -> Finished:
         """Run `dbt ARGUMENTS`. `parse` only reads the project, which every other command does first.
 

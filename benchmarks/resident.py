@@ -1,0 +1,128 @@
+"""Measures what a cycle of `run --every` costs beside a fresh `dbt run`, and its memory over many cycles.
+
+Run `make bench-run`. Each cycle counts one new chat request and refreshes the seven reports. A kept dbt should take at
+most 0.4 of the CPU time of a fresh one, and its memory should stay flat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from benchmarks.tables import bytes_in_words, ratio, spread, table
+from chat_telemetry._cli.dbt_connection import DbtConnection
+from chat_telemetry._cli.dbt_runner import DbtProcess
+from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
+from chat_telemetry._cli.migrations import apply_migrations
+from chat_telemetry._cli.run.state import read_state
+
+TARGET = 0.4
+PASSWORD = "benchmark"  # noqa: S105  # of a server that listens here only, and is deleted
+ASK = "insert into public.chat_telemetry_log (user_id, user_question) select id, 'How many?' from auth.users"
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cycles", type=int, default=1000, help="cycles of the kept dbt")
+    parser.add_argument("--fresh", type=int, default=10, help="fresh runs, spread over the cycles")
+    return parser.parse_args()
+
+
+class Bench:
+    """A server, and both ways to run dbt on it."""
+
+    def __init__(self, server: EmbeddedPostgres, files: Path) -> None:
+        apply_migrations(server.conninfo())
+        self.connection = psycopg.connect(server.conninfo(), autocommit=True)
+        login = sql.SQL("alter role telemetry_transformer login password {}").format(sql.Literal(PASSWORD))
+        self.connection.execute(login)
+        self.connection.execute("insert into auth.users default values")
+        url = f"postgresql://telemetry_transformer:{PASSWORD}@127.0.0.1:{server.port}/postgres"
+        self._environment = DbtConnection.from_environment({"CHAT_TELEMETRY_DBT_URL": url}).environment()
+        self._files = files
+        self.kept = self._start()
+        self.kept.run("seed")
+        self.kept.run("run")
+
+    def _start(self) -> DbtProcess:
+        return DbtProcess(self._files, environment=self._environment)
+
+    def fresh_cpu(self) -> float:
+        """CPU seconds of a dbt that starts, runs and ends."""
+        self.connection.execute(ASK)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with self._start() as dbt:
+            dbt.run("run")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    def kept_cpu(self) -> float:
+        """CPU seconds of a run of the kept dbt."""
+        self.connection.execute(ASK)
+        before = self._kept_ticks()
+        self.kept.run("run")
+        return (self._kept_ticks() - before) / TICKS
+
+    def kept_bytes(self) -> int:
+        return PAGE * int(Path(f"/proc/{self.kept.pid}/statm").read_text().split()[1])
+
+    def _kept_ticks(self) -> int:
+        return sum(map(int, Path(f"/proc/{self.kept.pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+
+    def state_ms(self) -> float:
+        """Milliseconds of the query that finds out whether anything changed."""
+        start = time.perf_counter()
+        read_state(self.connection)
+        return 1000 * (time.perf_counter() - start)
+
+
+def main() -> None:
+    options = read_options()
+    with tempfile.TemporaryDirectory(prefix="bench-run-") as directory:
+        server = EmbeddedPostgres(Path(directory) / "server", version=18)
+        server.start()
+        try:
+            measure(Bench(server, Path(directory)), options.cycles, options.fresh)
+        finally:
+            server.stop("immediate")
+
+
+def measure(bench: Bench, cycles: int, fresh_runs: int) -> None:
+    fresh: list[float] = []
+    kept: list[float] = []
+    memory: dict[int, int] = {}
+    marks = {1, 10, 100, cycles // 2, cycles}
+    with bench.kept:
+        for cycle in range(1, cycles + 1):
+            if len(fresh) * cycles < fresh_runs * cycle:
+                fresh.append(bench.fresh_cpu())
+            kept.append(bench.kept_cpu())
+            if cycle in marks:
+                memory[cycle] = bench.kept_bytes()
+        states = [bench.state_ms() for _ in range(20)]
+    missed = " missed" if statistics.median(kept) / statistics.median(fresh) > TARGET else ""
+    tenth = max(1, cycles // 10)
+    rows = [
+        ["fresh `dbt run`", spread(fresh), ""],
+        ["kept dbt", spread(kept), f"{ratio(kept, fresh)}{missed}"],
+        ["kept dbt, the first tenth", spread(kept[:tenth]), ratio(kept[:tenth], fresh)],
+        ["kept dbt, the last tenth", spread(kept[-tenth:]), ratio(kept[-tenth:], fresh)],
+    ]
+    print(table(f"CPU time of a run with one new request, {cycles:,} cycles", ["", "seconds", f"[{TARGET}]"], rows))
+    sizes = [[f"{cycle:,}", bytes_in_words(size)] for cycle, size in sorted(memory.items())]
+    print(table("Memory of the kept dbt", ["after cycles", "resident"], sizes))
+    print(table("The query whether anything changed", ["", "ms"], [["20 times", spread(states)]]))
+
+
+if __name__ == "__main__":
+    main()
