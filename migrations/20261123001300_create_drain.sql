@@ -70,7 +70,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     drain_progress chat_rollups.progress;
-    timezone constant text := (select report_timezone from chat_rollups.progress where name = 'daily_requests');
+    timezone text;
     discarded bigint;
 begin
     -- For a caller that does not hold the lock already.
@@ -78,6 +78,7 @@ begin
     if drain_progress.horizon is null then
         return 0;
     end if;
+    select report_timezone into timezone from chat_rollups.progress where name = 'daily_requests';
     -- The day as the dbt macro day_of has it.
     delete from public.chat_telemetry_changes
     where
@@ -103,7 +104,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     first_day date;
-    timezone constant text := (select report_timezone from chat_rollups.progress where name = 'daily_requests');
+    timezone text;
     discarded bigint;
     drained bigint;
 begin
@@ -114,6 +115,7 @@ begin
     );
     -- Locked until the commit, so drains are numbered in the order in which they become visible.
     select horizon into first_day from chat_rollups.progress where name = 'drained_changes' for update;
+    select report_timezone into timezone from chat_rollups.progress where name = 'daily_requests';
     perform chat_rollups.assert_owner(target_schema);
     if last_day < first_day + 30 then
         raise exception 'a last day of % needs days before %, which were pruned', last_day, first_day

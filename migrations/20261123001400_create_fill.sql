@@ -90,7 +90,8 @@ begin
             )
         );
     select p.horizon into horizon from chat_rollups.progress as p where p.name = 'drained_changes';
-    if horizon is not null and own_progress.report_timezone <> timezone then
+    -- Rows without days, the prices, are the same in every time zone.
+    if horizon is not null and own_progress.report_timezone <> timezone and not returns_all_rows then
         raise exception '% was counted in time zone %, not in %, and days before % cannot be counted again',
             rollup, own_progress.report_timezone, timezone, horizon
         using hint = pg_catalog.format('Set report_timezone to %s: the log was pruned.', own_progress.report_timezone);
@@ -220,6 +221,8 @@ begin
     end if;
 
     if returns_all_rows and written = 0 and own_progress.drain_number is not null then
+        update chat_rollups.progress set report_timezone = timezone
+        where name = rollup_name and report_timezone is distinct from timezone;
         return 'nothing new';
     end if;
     update chat_rollups.progress as p

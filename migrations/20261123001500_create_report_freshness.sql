@@ -110,7 +110,10 @@ as $$
         )
     -- A run that holds the lock on a row sets them itself.
     where report in (
-        select report from chat_rollups.report_state where refreshed_at is not null for update skip locked
+        select s.report from chat_rollups.report_state as s
+        inner join pg_catalog.pg_matviews as v on v.schemaname = 'chat_reports' and s.report = v.matviewname
+        where s.refreshed_at is not null and v.ispopulated
+        for update of s skip locked
     )
 $$;
 

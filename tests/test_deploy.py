@@ -72,7 +72,10 @@ def test_cron_runs_the_commands_with_the_settings(tmp_path: Path) -> None:
             ["sh", "-c", command], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=True
         )
         assert ran.stdout.splitlines()[0] == command.rpartition("chat-telemetry ")[2]
-        assert "\nCHAT_TELEMETRY_DBT_URL=postgresql://chat_dbt@db.example.com/app?sslmode=verify-full\n" in ran.stdout
+        assert (
+            "\nCHAT_TELEMETRY_DBT_URL=postgresql://chat_dbt:PASSWORD@db.example.com/app?sslmode=verify-full\n"
+            in ran.stdout
+        )
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")

@@ -15,6 +15,7 @@ from chat_telemetry._cli.alerts.evaluation import Breach
         ("12.3400000000", "usd_per_day 2026-11-20: 12.34 is over the bound 10"),
         ("1E+3", "usd_per_day 2026-11-20: 1000 is over the bound 10"),
         ("100", "usd_per_day 2026-11-20: 100 is over the bound 10"),
+        ("0.00004", "usd_per_day 2026-11-20: 0.00004 is over the bound 10"),
         (None, "usd_per_day 2026-11-20: nothing to compare with the bound 10"),
     ],
 )

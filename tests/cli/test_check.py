@@ -77,6 +77,9 @@ def test_dbt_runs_any_command_on_the_installed_project(tmp_path: Path) -> None:
     names = listed.out.split()
     assert "chat_telemetry.alerts.alert_hours_without_request" in names  # a variable switches it on
     assert len(names) > 5
+    # Before the command, too.
+    global_first = process("dbt", "--quiet", "ls", "--select", "tag:alert", cwd=tmp_path, environment={})
+    assert "alert_hours_without_request" in global_first.out
     assert list(tmp_path.iterdir()) == []
 
 

@@ -121,6 +121,10 @@ FAULTS = {
         "grant usage on schema chat_reports to public; grant select on chat_reports.token_cost to public",
         *("api", "public may read chat_reports.token_cost", "revoke usage on schema chat_reports from public"),
     ),
+    "publication of a schema": Fault(
+        "create publication all_of_it for tables in schema public",
+        *("publications", "the publication all_of_it sends", "publish single tables instead of all", "note"),
+    ),
     "publication": Fault(
         "create publication live for table public.chat_telemetry_log",
         *("publications", "the publication live sends chat_telemetry_log", "alter publication live drop table", "note"),
@@ -332,6 +336,42 @@ def test_what_waits_in_a_journal_directory_is_found(
     assert f"fault    journals     1 journal of dead processes in {directory}. Fix: {replay}" in found.out
     directory.chmod(0o777)
     assert cli("doctor", database=database).out.splitlines()[-1].startswith("unknown  journals     ")
+
+
+def test_what_looks_like_a_fault_and_is_none_is_not_reported(cli: Cli, database: Database) -> None:
+    execute(
+        database,
+        "create table public.chat_telemetry_settings (); grant all on public.chat_telemetry_settings to public;"
+        "grant select on chat_reports.errors to public;"
+        + ASK.replace("user_question,", "user_question, created_at,").replace("'How many?',", "'?', now() + '5 s',"),
+    )
+    found = findings(cli("doctor", "--json", database=database))
+    assert {finding["level"] for finding in found} == {"ok"}, found
+    with database.connect() as running, running.transaction():
+        execute(database, "update chat_rollups.progress set drain_number = drain_number - 1 where name = 'daily_users'")
+        running.execute("select from chat_rollups.progress for update")
+        found = findings(cli("doctor", "--json", database=database))
+    assert [finding["level"] for finding in found if finding["check"] == "freshness"] == ["note"]
+
+
+def test_no_name_of_doctor_is_looked_up_in_public(cli: Cli, database: Database) -> None:
+    execute(
+        database,
+        "create function public.clock_timestamp() returns timestamptz language plpgsql as"
+        " $$ begin raise exception 'code of somebody else ran as %', current_user; end $$;"
+        f"alter database {database.name} set search_path = public, pg_catalog",
+    )
+    outcome = cli("doctor", database=database)
+    assert (outcome.code, "somebody else" in outcome.out) == (0, False)
+
+
+def test_a_url_that_dbt_cannot_use_is_a_fault(cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in ("postgresql://h/app?options=-cx", "postgresql://a:p@ss@h/app"):
+        monkeypatch.setenv("CHAT_TELEMETRY_DBT_URL", url)
+        outcome = cli("doctor", database=database)
+        assert outcome.code == 6
+        assert outcome.out.splitlines()[-1].startswith("fault    dbt ")
+        assert "p@ss" not in outcome.out
 
 
 def test_the_roles_of_supabase_may_not_reach_a_report(cli: Cli, database: Database) -> None:

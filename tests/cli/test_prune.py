@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from chat_telemetry._cli import prune
@@ -135,6 +136,15 @@ def test_behind_the_horizon_late_rows_and_erasures_change_no_count(
     assert len(left) == 399
 
 
+def test_runs_go_on_after_a_change_of_the_time_zone_and_a_prune(
+    cli: Cli, project: DbtProject, database: Database
+) -> None:
+    project.run("run", "--full-refresh", report_timezone="Europe/Berlin")
+    run_prune(cli, database, "--older-than", "100d")
+    for arguments in (["run"], ["run", "--full-refresh"]):
+        project.run(*arguments, report_timezone="Europe/Berlin")
+
+
 def test_another_time_zone_and_an_earlier_last_day_are_refused_from_then_on(
     cli: Cli, project: DbtProject, database: Database
 ) -> None:
@@ -191,9 +201,13 @@ def test_what_would_be_wrong_is_refused_before_anything_changes(cli: Cli, databa
         4,
         "error: the log is not counted yet (Run dbt, then prune again.) Nothing was changed\n",
     )
-    query(database, "update chat_rollups.progress set as_of = as_of - 30, drain_number = 1")
-    outcome = run_prune(cli, database, "--older-than", "60d")
-    assert (outcome.code, "the reports need the last 60 days up to" in outcome.err) == (4, True)
+    query(database, "update chat_rollups.progress set drain_number = 1")
+    for call, message in (
+        (f"{TODAY} - 59, '{TIMEZONE}'", "the reports need the last 60 days up to"),
+        (f"{TODAY} - 60, 'UTC'", "the days of the rollups are not all those of the time zone UTC"),
+    ):
+        with pytest.raises(psycopg.errors.RaiseException, match=message):
+            query(database, f"select chat_rollups.set_horizon({call})")
     assert (count(database), horizon(database)) == (1000, (None, 0))
 
 
@@ -208,7 +222,7 @@ def test_only_the_owner_may_prune(cli: Cli, database: Database, empty_database: 
 
 def test_a_lock_ends_it_with_how_far_it_came(cli: Cli, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune, "BATCH_ROWS", 100)
-    monkeypatch.setattr(prune, "TIME_LIMIT", "set local lock_timeout = '50ms'")
+    monkeypatch.setattr(prune, "SETTINGS", "set local lock_timeout = '50ms'")
     with database.connect() as other, other.transaction():
         other.execute(
             f"select from public.chat_telemetry_log where created_at > {TODAY} - 435"
@@ -229,7 +243,20 @@ def test_a_trigger_that_keeps_rows_is_named_and_ends_the_command(cli: Cli, datab
         "create trigger keep before delete on public.chat_telemetry_log for each row execute function public.keep()",
     )
     outcome = run_prune(cli, database, "--older-than", "400d")
-    assert (outcome.code, outcome.err.startswith("error: the rows stay, because a trigger of the log")) == (1, True)
+    assert (outcome.code, outcome.err) == (
+        1,
+        "error: 198 rows left, for example because a trigger of the log keeps them. 0 rows done. Run the same command"
+        " again, it continues\n",
+    )
+    query(
+        database,
+        "create function public.mark() returns trigger language plpgsql as"
+        " $$ begin new.user_question := '[removed]'; return new; end $$;"
+        "create trigger mark before update on public.chat_telemetry_log for each row execute function public.mark()",
+    )
+    outcome = run_prune(cli, database, "--older-than", "400d", "--texts-only")
+    assert outcome.err == ""
+    assert outcome.out.startswith("the texts of 198 rows removed")
 
 
 def test_the_question_names_rows_day_and_time_zone(database: Database) -> None:

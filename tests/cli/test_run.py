@@ -18,7 +18,10 @@ import psycopg
 import pytest
 
 from chat_telemetry._cli import dbt_settings
-from chat_telemetry._cli.run import lock
+from chat_telemetry._cli.errors import ExitCode
+from chat_telemetry._cli.run import lock, run_until_stopped
+from chat_telemetry._cli.run.step_log import LogFormat, StepLog
+from chat_telemetry._cli.run.stopping import Stop
 from chat_telemetry._cli.sql_project import project_directory
 from tests.cli.conftest import Cli, Outcome
 from tests.conftest import SERVERS, Database, Server, copy_of
@@ -157,7 +160,8 @@ def test_migrations_of_another_tool_are_accepted_and_missing_ones_are_not(
 @contextmanager
 def running(project: DbtProject) -> Iterator[psycopg.Connection]:
     """Another run that holds the lock."""
-    with project.database.as_role("telemetry_transformer") as connection, lock.only_one(connection):
+    conninfo = project.database.conninfo_as("telemetry_transformer")
+    with psycopg.connect(conninfo, autocommit=True) as connection, lock.only_one(connection):
         yield connection
 
 
@@ -171,8 +175,18 @@ def test_a_second_run_ends_with_a_code_of_its_own_and_names_the_first(cli: Cli, 
                 "select backend_xid, backend_xmin from pg_stat_activity where pid = %s", [pid]
             ).fetchone()
     assert outcome.code == 5
-    assert f"another run is in progress: pid {pid} (role postgres)" in outcome.out
+    assert f"another run is in progress: pid {pid} (role telemetry_transformer)" in outcome.out
     assert idle == (None, None)
+
+
+def test_a_run_that_hangs_for_an_hour_is_an_error(
+    cli: Cli, project: DbtProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "HOLDERS", lock.HOLDERS.replace("'1 hour'", "'0 hours'"))
+    with running(project):
+        outcome = cli("run", "--quiet")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith("error: lock: another run has been in progress for more than an hour: pid ")
 
 
 def test_a_failed_step_does_not_stop_the_next_ones_and_the_worst_code_is_the_result(
@@ -228,7 +242,10 @@ def test_an_alert_is_announced_once_and_its_end_once(cli: Cli, database: Databas
     with webhook(302) as (url, messages):
         refused = cli("run", "--webhook", url)
     assert refused.code == 1
-    assert refused.err == "error: alerts: the webhook did not accept the message: HTTP status 302\n"
+    assert refused.err == (
+        "error: alerts: hours_without_request: nothing to compare with the bound 1;"
+        " the webhook did not accept the message: HTTP status 302\n"
+    )
     assert len(messages) == 1
     with webhook() as (url, messages):
         began = cli("run", "--quiet", "--webhook", url)
@@ -249,6 +266,10 @@ def test_an_alert_is_announced_once_and_its_end_once(cli: Cli, database: Databas
     )
 
 
+# Requests that are not in a report.
+BEHIND = """
+select (select count(*) from public.chat_telemetry_log) - (select sum(request_count) from chat_reports.off_topic)
+"""
 PROGRAM = [sys.executable, "-c", "from chat_telemetry._cli import main; main()", "run", "--every", "1s"]
 
 
@@ -283,7 +304,7 @@ def test_a_resident_run_does_what_changed_and_ends_after_its_step(project: DbtPr
         assert next_line(process, "alerts")
         # Nothing changed: the reports are confirmed, and nothing is printed.
         before = refreshed_at(database)
-        wait_until(lambda: refreshed_at(database) != before)
+        wait_until(lambda: refreshed_at(database) != before, timeout=60)
         ask(database)
         assert next_line(process, "dbt run")["detail"] == "14 models, 1 changes drained"
         # The kept dbt survives a lost connection; own prices are a change too, and so is what another run counts.
@@ -294,9 +315,14 @@ def test_a_resident_run_does_what_changed_and_ends_after_its_step(project: DbtPr
             " values ('m', '2026-01-01', 1, 2, 'contract')",
         )
         assert next_line(process, "dbt run")["detail"] == "14 models, 0 changes drained"
-        ask(database)
-        project.run("run")
-        assert next_line(process, "freshness")
+        for part in ([], ["--select", "drained_changes"], ["--select", "rollups"]):
+            ask(database)
+            project.run("run", *part)
+            wait_until(lambda: execute(database, BEHIND) == [(0,)], timeout=60)
+        # Reports that nobody can read, as after a restore, are a change.
+        execute(database, "refresh materialized view chat_reports.errors with no data")
+        populated = "select ispopulated from pg_matviews where matviewname = 'errors'"
+        wait_until(lambda: execute(database, populated)[0][0], timeout=60)
         execute(database, "alter table chat_rollups.labels rename to elsewhere")
         ask(database)
         assert "relation" in next_line(process, "dbt run", "failed")["detail"]
@@ -304,7 +330,7 @@ def test_a_resident_run_does_what_changed_and_ends_after_its_step(project: DbtPr
         assert next_line(process, "dbt run")
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
-    assert requests_in_report(database) == 4
+    assert requests_in_report(database) == 6
 
 
 def test_ctrl_c_ends_a_run_after_its_step_and_leaves_no_dbt(project: DbtProject) -> None:
@@ -320,6 +346,26 @@ def test_ctrl_c_ends_a_run_after_its_step_and_leaves_no_dbt(project: DbtProject)
     assert process.returncode == 130
 
 
+@pytest.mark.usefixtures("postgres")
+def test_the_pause_doubles_after_failures_and_is_short_again_after_a_success() -> None:
+    log, stop = StepLog(LogFormat.TEXT, quiet=True), Stop()
+    codes = iter([3, 1, 4, 5, 3, *[1] * 8, 0, 6])
+    waits: list[int] = []
+
+    class Cycles:
+        def run(self) -> None:
+            log.note(ExitCode(next(codes)))
+
+    def wait(seconds: float) -> None:
+        waits.append(round(seconds))
+        if len(waits) == 15:
+            stop.request()
+
+    stop.wait = wait  # type: ignore[method-assign]
+    run_until_stopped(Cycles(), log, stop, 10)  # type: ignore[arg-type]
+    assert waits == [20, 40, 80, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900, 10, 10]
+
+
 @pytest.mark.parametrize("text", ["0s", "5", "1.5h", "h", "-1m", ""])
 def test_a_time_without_a_unit_is_a_usage_error(cli: Cli, text: str) -> None:
     outcome = cli("run", "--every", text)
@@ -327,11 +373,17 @@ def test_a_time_without_a_unit_is_a_usage_error(cli: Cli, text: str) -> None:
     assert "expected a number and a unit, for example 30s, 5m, 2h or 400d" in outcome.err
 
 
-@pytest.mark.parametrize("url", ["ftp://h/x", "hooks.example.com", "http:///x", "https://h:x/", "http://h/a b"])
+BAD_URLS = [
+    *("ftp://h/x", "hooks.example.com", "http:///x", "https://h:x/", "http://h/a b", "http://h/\u00e9"),
+    *("https://user:s3cret@h/x", "https://:t0ken@h", f"https://{'h' * 70}/", "https://h..example/"),
+]
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
 def test_a_webhook_that_is_no_url_is_a_usage_error_that_does_not_show_it(cli: Cli, url: str) -> None:
     outcome = cli("run", "--webhook", url)
     assert outcome.code == 2
-    assert "expected a URL that begins with https:// or http://" in outcome.err
+    assert "expected an ASCII URL that begins with https:// or http://, without a user" in outcome.err
     assert url not in outcome.err
 
 

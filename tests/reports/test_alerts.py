@@ -168,14 +168,20 @@ def test_a_test_of_the_user_with_other_columns_counts_its_rows(project: DbtProje
     own = [
         Alert("own", "select day from generate_series(1, 3) as day"),
         Alert("none", "select 1 as x where false"),
+        Alert("numbers", "select 'x' as subject, 3 as value, 1.5::float8 as bound"),
+        Alert("texts", "select 'x' as subject, 'many' as value, null as bound"),
         Alert("broken", "select 1 / 0"),
         Alert("writes", "delete from chat_rollups.labels"),
     ]
     with project.database.as_role("telemetry_transformer") as connection:
         evaluation = evaluate(connection, own)
-    assert evaluation.evaluated == ["own", "none"]
-    assert evaluation.breaches == [Breach("own", "", Decimal(3), Decimal(0))]
+    assert evaluation.evaluated == ["own", "none", "numbers"]
+    assert evaluation.breaches == [
+        Breach("own", "", Decimal(3), Decimal(0)),
+        Breach("numbers", "x", Decimal(3), Decimal("1.5")),
+    ]
     assert evaluation.failures == [
+        "texts: its value and its bound must be numbers",
         "broken: division by zero",
         "writes: cannot execute DELETE in a read-only transaction",
     ]

@@ -1,7 +1,7 @@
 """The child process of `DbtProcess`: runs dbt commands one after another, and parses the project only once.
 
 The arguments of the process are the options of every command. Each line of stdin is a command, a JSON array. dbt writes
-its events to stdout as JSON lines; after those of a command comes the line `{"exit": CODE}`.
+its events to stdout as JSON lines; after those of a command comes the line `{"exit": CODE, …}`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ def main(options: list[str], commands: TextIO) -> None:
             manifest = outcome.result if isinstance(outcome.result, Manifest) else None
         if manifest is not None and arguments != ["parse"]:
             outcome = _invoke(manifest, *arguments, *options)
-        _print({"exit": int(outcome is not None and not outcome.success)})
+        _print({"exit": int(outcome is not None and not outcome.success), "compiled": _compiled(outcome)})
+
+
+def _compiled(outcome: dbtRunnerResult | None) -> dict[str, str]:
+    """The SQL of the data tests that `compile` compiled, by their names."""
+    results = getattr(outcome.result, "results", []) if outcome is not None else []
+    nodes = [result.node for result in results if result.node is not None]
+    return {node.name: node.compiled_code for node in nodes if node.resource_type == "test" and node.compiled_code}
 
 
 def _invoke(manifest: Manifest | None, *arguments: str) -> dbtRunnerResult:

@@ -32,7 +32,7 @@ def dbt(
             "DBT_LOG_PATH": str(settings.files / "logs"),
         }
         # dbt has no variable of the environment for --vars, and dbt itself has only options without them.
-        is_command = not arguments[0].startswith("-")
+        is_command = any(not each.startswith("-") for each in arguments)
         if settings.variables and is_command and not any(each.split("=")[0] == "--vars" for each in arguments):
             arguments = [*arguments, "--vars", settings.variables]
         sys.stdout.flush()

@@ -38,6 +38,8 @@ class Finished:
 
     nodes: int = 0
     """How many seeds, models and tests it ran."""
+    compiled: dict[str, str] = field(default_factory=dict)
+    """The SQL of the data tests that it compiled, by their names."""
     messages: dict[str, str] = field(default_factory=dict)
     """By the name of a model: what its run function returned, for example `20 changes drained`."""
 
@@ -61,7 +63,7 @@ class DbtProcess:
         shared = [
             *project_options(),
             *("--target-path", str(files / "target"), "--log-path", str(files / "logs")),
-            *("--log-format", "json", "--log-format-file", "text", "--log-level", "info"),
+            *("--log-format", "json", "--log-format-file", "text", "--log-level", "info", "--no-use-colors"),
             *options,
         ]
         self._process = subprocess.Popen(  # noqa: S603
@@ -93,7 +95,7 @@ class DbtProcess:
         for line in self._process.stdout or ():
             event = _event(line)
             if "exit" in event:
-                code = event["exit"]
+                code, finished.compiled = event["exit"], event.get("compiled", {})
                 break
             _follow(event, finished, errors, notify)
         if code != 0:

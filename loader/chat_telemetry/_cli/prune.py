@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Annotated, LiteralString, NamedTuple
+from uuid import UUID
 
 import psycopg
 import typer
@@ -20,8 +21,6 @@ SHORTEST_DAYS = 60
 SHORTEST_DAYS_OF_TEXTS = 8
 # Each batch is a transaction: nobody waits long for its locks, and a killed command loses one of them at most.
 BATCH_ROWS = 5_000
-# The deletions are in the change feed, too, where nobody needs them.
-DISCARD_EVERY = 20
 
 # The day as the reports count it; the first condition is for the index on the time.
 IS_OLD: LiteralString = """
@@ -37,7 +36,10 @@ HAS_TEXT: LiteralString = """
     )
 """
 LIMITS: LiteralString = """
-select d.horizon, coalesce(r.report_timezone, 'UTC'), (now() at time zone coalesce(r.report_timezone, 'UTC'))::date
+select
+    coalesce(r.report_timezone, 'UTC'),
+    -- report_as_of can be an earlier day.
+    least(d.as_of, (now() at time zone coalesce(r.report_timezone, 'UTC'))::date)
 from chat_rollups.progress as d
 inner join chat_rollups.progress as r on r.name = 'daily_requests'
 where d.name = 'drained_changes'
@@ -48,15 +50,21 @@ select conrelid::regclass::text, conname from pg_constraint
 where contype = 'f' and confrelid = 'public.chat_telemetry_log'::regclass and confdeltype in ('c', 'n', 'd')
 order by 1, 2
 """
-SET_HORIZON: LiteralString = "select chat_rollups.set_horizon(%s)"
+SET_HORIZON: LiteralString = "select chat_rollups.set_horizon(%(until)s, %(timezone)s)"
+# The deletions are in the change feed, too, where nobody needs them.
 DISCARD: LiteralString = "select chat_rollups.discard_before_horizon()"
-TIME_LIMIT: LiteralString = "set local statement_timeout = '5min'"
+# A time that goes out as a text comes back as the same time.
+SETTINGS: LiteralString = """
+    set local statement_timeout = '5min';
+    set local datestyle = 'ISO';
+    set local timezone = 'UTC'
+"""
 COUNT: LiteralString = "select count(*) from public.chat_telemetry_log where"
 BATCH: LiteralString = """
 with batch as materialized (
     select log_id, created_at from public.chat_telemetry_log
-    where created_at >= %(since)s and {is_old}
-    order by created_at
+    where created_at >= %(since)s and (created_at, log_id) > (%(since)s, %(after)s) and {is_old}
+    order by created_at, log_id
     limit %(rows)s
 ),
 
@@ -64,7 +72,10 @@ changed as (
     {change} where log_id = any(array(select log_id from batch)) and {is_old} returning 1
 )
 
-select (select count(*) from changed), count(*), max(created_at)::text from batch
+select (select count(*) from changed), created_at::text, log_id
+from batch
+order by created_at desc, log_id desc
+limit 1
 """
 DELETE: LiteralString = "delete from public.chat_telemetry_log"
 REMOVE_TEXTS: LiteralString = """
@@ -80,7 +91,6 @@ class Old(NamedTuple):
 
     until: date
     timezone: str
-    horizon: date | None
 
 
 def prune(
@@ -120,7 +130,7 @@ def _find_old(connection: psycopg.Connection, days: int) -> Old:
     """Raises NotReady, DatabaseFailed, and CommandError if rows of the application would change."""
     try:
         with transaction(connection):
-            horizon, timezone, today = connection.execute(LIMITS).fetchone() or (None, "UTC", None)
+            timezone, today = connection.execute(LIMITS).fetchone() or ("UTC", None)
             references = connection.execute(REFERENCES).fetchall()
     except (sqlstate.UndefinedTable, sqlstate.UndefinedColumn) as error:
         raise NotReady(f"{server_message(error)}: run `chat-telemetry migrate`") from error
@@ -132,7 +142,7 @@ def _find_old(connection: psycopg.Connection, days: int) -> Old:
             f"rows of {tables} would be deleted or changed with those of the log: change the foreign key to "
             "`on delete no action`, and delete what refers to old rows before you prune"
         )
-    return Old(today - timedelta(days=days), timezone, horizon)
+    return Old(today - timedelta(days=days), timezone)
 
 
 def _count(connection: psycopg.Connection, old: Old, *, texts_only: bool) -> int:
@@ -146,7 +156,7 @@ def _set_horizon(connection: psycopg.Connection, old: Old) -> date:
     """Drain the feed, and count older days no more. Raises NotReady and DatabaseFailed."""
     try:
         with transaction(connection):
-            (horizon,) = connection.execute(SET_HORIZON, [old.until]).fetchone() or (old.until,)
+            (horizon,) = connection.execute(SET_HORIZON, old._asdict()).fetchone() or (old.until,)
     except sqlstate.RaiseException as error:
         raise NotReady(f"{server_message(error)} ({error.diag.message_hint}) Nothing was changed") from error
     except sqlstate.InsufficientPrivilege as error:
@@ -159,32 +169,26 @@ def _change(connection: psycopg.Connection, old: Old, rows: int, *, texts_only: 
     """Returns how many rows were deleted or lost their texts. Raises CommandError with how far it came."""
     is_old = IS_OLD + HAS_TEXT if texts_only else IS_OLD
     statement = BATCH.format(is_old=is_old, change=REMOVE_TEXTS if texts_only else DELETE)
-    changed, since, batches = 0, "-infinity", 0
+    changed, position = 0, {"since": "-infinity", "after": UUID(int=0)}
     with rows_bar("texts" if texts_only else "deletion", rows) as advance:
         while True:
             try:
                 with transaction(connection):
-                    connection.execute(TIME_LIMIT)
-                    parameters = {**old._asdict(), "since": since, "rows": BATCH_ROWS}
-                    done, found, last = connection.execute(statement, parameters).fetchone() or (0, 0, None)
+                    connection.execute(SETTINGS)
+                    batch = connection.execute(statement, {**old._asdict(), **position, "rows": BATCH_ROWS}).fetchone()
+                    if not texts_only:
+                        connection.execute(DISCARD)
             except psycopg.Error as error:
                 raise _interrupted(changed, server_message(error)) from error
-            if found and not done and last == since:
-                raise _interrupted(changed, "the rows stay, because a trigger of the log prevents the change")
-            if not found:
+            if batch is None:
                 break
-            changed, since, batches = changed + done, last, batches + 1
+            done, *last = batch
+            position = dict(zip(position, last, strict=True))
+            changed += done
             advance(done)
-            if not texts_only and batches % DISCARD_EVERY == 0:
-                _discard(connection)
-    if not texts_only:
-        _discard(connection)
+    if changed < rows and (left := _count(connection, old, texts_only=texts_only)):
+        raise _interrupted(changed, f"{number(left, 'row')} left, for example because a trigger of the log keeps them")
     return changed
-
-
-def _discard(connection: psycopg.Connection) -> None:
-    with transaction(connection):
-        connection.execute(DISCARD)
 
 
 def _interrupted(changed: int, reason: str) -> CommandError:

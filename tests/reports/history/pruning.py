@@ -141,7 +141,8 @@ def _move_horizon(history: History) -> None:
         connection.execute("set default_transaction_isolation = 'read committed'")
         connection.execute(CREATE)
         with connection.transaction():
-            assert connection.execute("select chat_rollups.set_horizon(%s)", [day]).fetchone() == (day,)
+            horizon = connection.execute("select chat_rollups.set_horizon(%(day)s, %(timezone)s)", parameters)
+            assert horizon.fetchone() == (day,)
             connection.execute(KEEP, parameters)
             connection.execute(NOTE, parameters)
     history.horizon, history.log = day, "oracle.log"

@@ -25,7 +25,7 @@ def check(
     """Evaluate the alerts, and print those that are over their bound. Remembers nothing."""
     with DbtSettings.from_environment(dbt_vars) as settings:
         with settings.start() as dbt:
-            alerts = compile_alerts(dbt, settings)
+            alerts = compile_alerts(dbt)
         with settings.connection.connected() as connection:
             evaluation = evaluate(connection, alerts)
             database = connection.info.dbname

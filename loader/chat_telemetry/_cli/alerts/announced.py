@@ -13,6 +13,10 @@ from psycopg.rows import args_row
 from chat_telemetry._cli.alerts.evaluation import Breach, Evaluation
 from chat_telemetry._cli.options import transaction
 
+NO_TIME_LIMITS: LiteralString = """
+    select set_config(name, '0', true) from pg_settings
+    where name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
 KNOWN: LiteralString = "select alert, subject, value, bound from chat_rollups.alerts order by began_at"
 BEGIN: LiteralString = "insert into chat_rollups.alerts (alert, subject, value, bound) values (%s, %s, %s, %s)"
 END: LiteralString = "delete from chat_rollups.alerts where alert = %s and subject = %s"
@@ -33,6 +37,7 @@ def news(connection: psycopg.Connection, evaluation: Evaluation) -> Iterator[New
     An alert that was switched off ends. One that could not be evaluated neither begins nor ends.
     """
     with transaction(connection):
+        connection.execute(NO_TIME_LIMITS)  # a webhook may take longer than the login may be idle
         known = {b[:2]: b for b in connection.cursor(row_factory=args_row(Breach)).execute(KNOWN)}
         current = {b[:2]: b for b in evaluation.breaches}
         unknown = {failure.split(":")[0] for failure in evaluation.failures}

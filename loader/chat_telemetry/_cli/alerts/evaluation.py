@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,7 +11,6 @@ import psycopg
 from psycopg.rows import dict_row
 
 from chat_telemetry._cli.dbt_runner import DbtProcess
-from chat_telemetry._cli.dbt_settings import DbtSettings
 from chat_telemetry._cli.errors import one_line, server_message
 from chat_telemetry._cli.options import transaction
 
@@ -49,8 +47,8 @@ class Breach(NamedTuple):
         return one_line(f"{self.alert} {self.subject}".strip())
 
     def as_json(self) -> dict[str, Any]:
-        """For programs: numbers have at most 10 decimals."""
-        value = None if self.value is None else float(_plain(self.value))
+        """For programs."""
+        value = None if self.value is None else float(self.value)
         return {"alert": self.alert, "subject": self.subject, "value": value, "bound": float(self.bound)}
 
 
@@ -65,19 +63,10 @@ class Evaluation:
     """Alerts that could not be evaluated, each with the reason."""
 
 
-def compile_alerts(dbt: DbtProcess, settings: DbtSettings) -> list[Alert]:
+def compile_alerts(dbt: DbtProcess) -> list[Alert]:
     """The alerts for which a variable sets a bound. Raises DbtFailed."""
-    results = settings.files / "target" / "run_results.json"
-    results.unlink(missing_ok=True)  # without an alert, dbt writes none
-    dbt.run("compile", *SELECT)
-    if not results.exists():
-        return []
-    compiled = json.loads(results.read_text(encoding="utf-8"))["results"]
-    return [
-        Alert(result["unique_id"].split(".")[2].removeprefix(PREFIX), result["compiled_code"])
-        for result in compiled
-        if result["unique_id"].startswith("test.")
-    ]
+    compiled = dbt.run("compile", *SELECT).compiled
+    return [Alert(name.removeprefix(PREFIX), query) for name, query in compiled.items()]
 
 
 def evaluate(connection: psycopg.Connection, alerts: Sequence[Alert]) -> Evaluation:
@@ -92,9 +81,13 @@ def evaluate(connection: psycopg.Connection, alerts: Sequence[Alert]) -> Evaluat
             if connection.closed:
                 raise
             evaluation.failures.append(f"{alert.name}: {server_message(error)}")
+            continue
+        try:
+            evaluation.breaches += list(_breaches(alert.name, rows))
+        except ArithmeticError:
+            evaluation.failures.append(f"{alert.name}: its value and its bound must be numbers")
         else:
             evaluation.evaluated.append(alert.name)
-            evaluation.breaches += _breaches(alert.name, rows)
     return evaluation
 
 
@@ -104,10 +97,13 @@ def _breaches(alert: str, rows: list[dict[str, Any]]) -> Iterator[Breach]:
         yield Breach(alert, "", Decimal(len(rows)), Decimal(0))
         return
     for row in rows:
-        yield Breach(alert, str(row["subject"] or ""), row["value"], Decimal(row["bound"]))
+        value = None if row["value"] is None else Decimal(str(row["value"]))
+        yield Breach(alert, str(row["subject"] or ""), value, Decimal(str(row["bound"])))
 
 
 def _plain(number: Decimal) -> str:
-    """With at most four decimals, and none that are 0."""
+    """With at most four decimals, and none that are 0. A smaller number has two digits."""
+    if not number.is_finite() or 0 < abs(number) < Decimal("0.0001"):
+        return f"{number:.2g}"
     text = f"{number:.4f}" if number.as_tuple().exponent else f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

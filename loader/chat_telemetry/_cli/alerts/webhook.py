@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Sequence
+from threading import Thread
 from typing import Annotated, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -30,11 +31,12 @@ def _checked(url: str | None) -> str | None:
         return None
     try:
         parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_url = False
-    if not is_url or not url.isprintable() or " " in url:
-        raise typer.BadParameter("expected a URL that begins with https:// or http://")
+    if not is_url or not url.isascii() or not url.isprintable() or " " in url or "@" in parts.netloc:
+        raise typer.BadParameter("expected an ASCII URL that begins with https:// or http://, without a user")
     return url
 
 
@@ -65,19 +67,32 @@ def message(database: str, began: Sequence[Breach], ended: Sequence[Breach] = ()
 
 def post(url: str, body: dict[str, Any]) -> None:
     """Post once. Raises NotPosted if it takes longer than TIMEOUT_S or the answer is no success."""
+    # The timeout of a socket begins again with each byte of an answer.
+    problems = ["no answer in time"]
+
+    def run() -> None:
+        problems[:] = _problems(url, body)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(TIMEOUT_S)
+    if problems:
+        raise NotPosted(f"the webhook did not accept the message: {problems[0]}")
+
+
+def _problems(url: str, body: dict[str, Any]) -> list[str]:
     data = json.dumps(body).encode()
     request = Request(url, data, {"Content-Type": "application/json", "User-Agent": "chat-telemetry"})  # noqa: S310
     try:
         with build_opener(_NoRedirects).open(request, timeout=TIMEOUT_S):
-            return
+            return []
     except HTTPError as error:
-        reason = f"HTTP status {error.code}"
         error.close()
+        return [f"HTTP status {error.code}"]
     except URLError as error:
-        reason = one_line(str(error.reason))
-    except (OSError, http.client.HTTPException) as error:
-        reason = one_line(str(error)) or type(error).__name__
-    raise NotPosted(f"the webhook did not accept the message: {reason}")
+        return [one_line(str(error.reason))]
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return [type(error).__name__]  # its text can have a part of the URL
 
 
 class _NoRedirects(HTTPRedirectHandler):

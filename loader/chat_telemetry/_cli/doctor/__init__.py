@@ -83,6 +83,9 @@ def _of_dbt() -> Iterator[Finding]:
     except NotReady as error:
         yield Finding("dbt", Level.UNKNOWN, f"{NO_DBT}: {error}")
         return
+    except (TelemetryError, typer.BadParameter) as error:
+        yield Finding("dbt", Level.FAULT, one_line(str(error)), "correct CHAT_TELEMETRY_DBT_URL")
+        return
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(target.connected())

@@ -63,7 +63,10 @@ GRANTS = SqlCheck(
             c.relkind in ('r', 'v', 'm', 'p')
             and (
                 n.nspname in ('chat_rollups', 'chat_prices', 'chat_telemetry_migrations')
-                or (n.nspname = 'public' and c.relname like 'chat\\_telemetry\\_%')
+                or (
+                    n.nspname = 'public'
+                    and c.relname in ('chat_telemetry_log', 'chat_telemetry_changes', 'chat_telemetry_erased_users')
+                )
             )
     )
 
@@ -147,6 +150,10 @@ API = SqlCheck(
                 then has_schema_privilege(g.oid, c.relnamespace, 'usage')
                 and has_table_privilege(g.oid, c.oid, 'select')
             else exists (select from aclexplode(c.relacl) as r where r.grantee = 0 and r.privilege_type = 'SELECT')
+                and exists (
+                    select from pg_namespace as n cross join aclexplode(n.nspacl) as r
+                    where n.oid = c.relnamespace and r.grantee = 0 and r.privilege_type = 'USAGE'
+                )
         end
     group by g.name
     """,

@@ -97,7 +97,8 @@ PUBLICATIONS = SqlCheck(
         'note',
         format('the publication %s sends %s to its subscribers', p.pubname, string_agg(p.tablename, ', ' order by 1)),
         case
-            when bool_or(a.puballtables) then 'if nobody needs it there, publish single tables instead of all'
+            when bool_or(a.puballtables) or exists (select from pg_publication_namespace where pnpubid = a.oid)
+                then 'if nobody needs it there, publish single tables instead of all'
             else format(
                 'if nobody needs it there: alter publication %I drop table %s', p.pubname,
                 string_agg(format('%I.%I', p.schemaname, p.tablename), ', ' order by p.tablename)
@@ -107,8 +108,11 @@ PUBLICATIONS = SqlCheck(
     inner join pg_publication as a on p.pubname = a.pubname
     where
         p.schemaname in ('chat_rollups', 'chat_prices')
-        or (p.schemaname = 'public' and p.tablename like 'chat\\_telemetry\\_%')
-    group by p.pubname
+        or (
+            p.schemaname = 'public'
+            and p.tablename in ('chat_telemetry_log', 'chat_telemetry_changes', 'chat_telemetry_erased_users')
+        )
+    group by p.pubname, a.oid
     """,
 )
 

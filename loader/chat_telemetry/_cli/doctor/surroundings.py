@@ -55,8 +55,9 @@ def is_encrypted(connection: psycopg.Connection) -> bool:
 
 def clocks(connection: psycopg.Connection) -> Iterator[Found]:
     """Whether this machine and the server have the same time. The loader writes the time of its machine."""
-    before = time.time()
-    (server,) = connection.execute(NOW).fetchone() or (before,)
+    with transaction(connection, rolls_back=True):
+        before = time.time()
+        (server,) = connection.execute(NOW).fetchone() or (before,)
     ahead = (before + time.time()) / 2 - float(server)
     if abs(ahead) > CLOCK_TOLERANCE_S:
         where = "ahead of" if ahead > 0 else "behind"

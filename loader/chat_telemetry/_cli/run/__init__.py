@@ -40,7 +40,7 @@ def run(
         Cycles(settings, log, stop, webhook) as cycles,
     ):
         if every is not None:
-            _run_until_stopped(cycles, log, stop, every.total_seconds())
+            run_until_stopped(cycles, log, stop, every.total_seconds())
             return
         cycles.run()
         if stop.is_requested:
@@ -49,7 +49,8 @@ def run(
     raise typer.Exit(log.code)
 
 
-def _run_until_stopped(cycles: Cycles, log: StepLog, stop: Stop, pause: float) -> None:
+def run_until_stopped(cycles: Cycles, log: StepLog, stop: Stop, pause: float) -> None:
+    """Begin a cycle every `pause` seconds. After failures in a row the pause doubles each time."""
     failures = 0
     while not stop.is_requested:
         began = time.monotonic()

@@ -10,7 +10,7 @@ import psycopg
 
 from chat_telemetry._cli.alerts.announced import news
 from chat_telemetry._cli.alerts.evaluation import Alert, compile_alerts, evaluate
-from chat_telemetry._cli.alerts.webhook import message, post
+from chat_telemetry._cli.alerts.webhook import NotPosted, message, post
 from chat_telemetry._cli.dbt_runner import DbtProcess
 from chat_telemetry._cli.dbt_settings import DbtSettings
 from chat_telemetry._cli.errors import Busy, CommandError, ExitCode, NotReady
@@ -24,7 +24,7 @@ from chat_telemetry._cli.run.stopping import Stop
 from chat_telemetry._cli.sql_project import project_fingerprint
 from chat_telemetry._cli.tables import number
 
-NOW: LiteralString = "select now()"
+NOW: LiteralString = "select pg_catalog.now()"
 FRESHNESS: LiteralString = """
     select
         count(*),
@@ -85,11 +85,9 @@ class Cycles:
     def _run_everything(self, connection: psycopg.Connection) -> None:
         self._last = None
         self._read_project()
-        before = self._run_dbt(connection)
+        self._last = self._run_dbt(connection)
         if not self._stop.is_requested:
             self._evaluate_alerts(connection)
-        if before is not None:
-            self._last = State(has_changes=False, inputs=before.inputs, results=read_state(connection).results)
 
     def _read_project(self) -> None:
         """Forget what is known about another version of the project, or about a dbt that failed."""
@@ -101,7 +99,7 @@ class Cycles:
             self._alerts, self._project = None, project
 
     def _run_dbt(self, connection: psycopg.Connection) -> State | None:
-        """Returns the state before `dbt run`, or None if a step failed or was left out."""
+        """Returns what the next cycle compares with, or None if a step failed or was left out."""
         assert self._dbt is not None  # noqa: S101
         started = connection.execute(NOW).fetchone()
         with self._log.step("seeds") as seeds:
@@ -111,6 +109,8 @@ class Cycles:
         with self._log.step("dbt run") as run:
             before = read_state(connection)
             finished = self._dbt.run("run", notify=run.show)
+            # What the run read, and what it left. What changed meanwhile differs from it.
+            state = State(has_changes=False, inputs=before.inputs, results=read_state(connection).results)
             run.say(f"{number(finished.nodes, 'model')}, {finished.messages.get('drained_changes', 'nothing drained')}")
         if self._stop.is_requested:
             return None
@@ -120,28 +120,38 @@ class Cycles:
             self._dbt.close()
             self._dbt = None
             return None
-        return before
+        return state
 
     def _evaluate_alerts(self, connection: psycopg.Connection) -> None:
         with self._log.step("alerts", is_silent=self._alerts is not None) as step:
             if self._alerts is None:
                 self._read_project()
                 assert self._dbt is not None  # noqa: S101
-                self._alerts = compile_alerts(self._dbt, self._settings)
+                self._alerts = compile_alerts(self._dbt)
             evaluation = evaluate(connection, self._alerts)
-            with news(connection, evaluation) as found:
+            problems = [f"not evaluated: {failure}" for failure in evaluation.failures]
+            with suppress(NotPosted), news(connection, evaluation) as found:
+                if found.began:
+                    self._log.note(ExitCode.ATTENTION)
                 if found.began or found.ended:
                     body = message(connection.info.dbname, found.began, found.ended)
                     step.announce("; ".join(body["text"].splitlines()[1:]), began=body["began"], ended=body["ended"])
                     if self._webhook:
-                        post(self._webhook, body)
-            if found.began:
-                self._log.note(ExitCode.ATTENTION)
-            if evaluation.failures:
-                raise CommandError(f"not evaluated: {'; '.join(evaluation.failures)}")
+                        self._post(body, problems)
+            if problems:
+                raise CommandError("; ".join(problems))
             if not step.detail and not step.is_silent:
                 over = f"{number(self._alerts, 'alert')}, {len(evaluation.breaches)} over the bound"
                 step.say(over if self._alerts else "none is switched on")
+
+    def _post(self, body: dict[str, Any], problems: list[str]) -> None:
+        """Raises NotPosted, so that the next cycle announces it again."""
+        assert self._webhook  # noqa: S101
+        try:
+            post(self._webhook, body)
+        except NotPosted as error:
+            problems.append(str(error))
+            raise
 
 
 def _check_migrations(connection: psycopg.Connection, step: Step) -> None:

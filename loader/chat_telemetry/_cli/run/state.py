@@ -11,12 +11,34 @@ from chat_telemetry._cli.options import transaction
 # The time zone of the last run: another one needs a full refresh.
 STATE: LiteralString = """
 with own_progress as (
-    select jsonb_agg(to_jsonb(p) order by p.name) as rollups, max(p.report_timezone) as timezone
+    select
+        jsonb_agg(to_jsonb(p) order by p.name) as rollups,
+        max(p.report_timezone) filter (where p.name = 'daily_requests') as timezone
     from chat_rollups.progress as p
 )
 
 select
-    exists (select from public.chat_telemetry_changes),
+    exists (select from public.chat_telemetry_changes)
+    -- Somebody ran a part of the project.
+    or exists (
+        select from chat_rollups.progress as r
+        inner join chat_rollups.progress as d on d.name = 'drained_changes'
+        where
+            r.name <> 'price_periods'
+            and (r.drain_number is distinct from d.drain_number or r.as_of is distinct from d.as_of)
+    )
+    or exists (
+        select from chat_rollups.report_state as r
+        inner join chat_rollups.progress as d on d.name = 'drained_changes'
+        cross join lateral jsonb_each(r.made_from - 'as_of') as rollup (name, state)
+        inner join chat_rollups.progress as p on rollup.name = p.name
+        where
+            to_regclass(format('chat_reports.%I', r.report)) is not null
+            and (
+                rollup.state is distinct from jsonb_build_array(p.revision, p.report_timezone)
+                or r.made_from ->> 'as_of' is distinct from d.as_of::text
+            )
+    ),
     concat_ws(
         ' ',
         (now() at time zone coalesce(own_progress.timezone, 'UTC'))::date,
@@ -31,6 +53,14 @@ select
             select md5(string_agg(concat_ws(' ', r.query_md5, r.settings_md5, r.made_from), e'\\n' order by r.report))
             from chat_rollups.report_state as r
             where to_regclass(format('chat_reports.%I', r.report)) is not null
+        ),
+        (
+            select md5(string_agg(concat_ws(
+                ' ', c.relname, c.relispopulated, c.relacl,
+                (select count(*) from pg_index as i where i.indrelid = c.oid and i.indisunique and i.indisvalid)
+            ), e'\\n' order by c.relname))
+            from pg_class as c
+            where c.relnamespace = 'chat_reports'::regnamespace and c.relkind = 'm'
         )
     )
 from own_progress
@@ -41,11 +71,11 @@ class State(NamedTuple):
     """What a run reads and what it left. If nothing of it changed since the last run, a run has nothing to do."""
 
     has_changes: bool
-    """Whether the feed has changes of the log."""
+    """Whether changes of the log wait in the feed, or a rollup or a report has not followed."""
     inputs: str
     """The day, and the prices."""
     results: str
-    """What was counted, and the definitions of the reports that exist."""
+    """What was counted, the definitions of the reports that exist, and whether and by whom they can be read."""
 
 
 def read_state(connection: psycopg.Connection) -> State:

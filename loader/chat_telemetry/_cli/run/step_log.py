@@ -67,7 +67,8 @@ class StepLog:
                 explained = explain(error)
                 assert explained is not None  # noqa: S101  # it knows these families
                 code, outcome = explained.code, "busy" if explained.code is ExitCode.BUSY else "failed"
-                step.say(explained.message)
+                # What was announced has to be seen, whatever failed after it.
+                step.say(f"{step.detail}; {explained.message}" if step.is_news else explained.message)
                 step.has_failed = True
         self.note(code)
         if not is_silent or code or step.detail:

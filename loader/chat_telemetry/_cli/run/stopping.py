@@ -27,7 +27,7 @@ class Stop:
         def handle(number: int, frame: FrameType | None) -> None:
             if number == signal.SIGINT and stop.is_requested:
                 raise KeyboardInterrupt
-            stop._event.set()
+            stop.request()
 
         before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -39,6 +39,10 @@ class Stop:
     @property
     def is_requested(self) -> bool:
         return self._event.is_set()
+
+    def request(self) -> None:
+        """Ask the run to end."""
+        self._event.set()
 
     def wait(self, seconds: float) -> None:
         """Wait until the time is over or the end is requested."""
