@@ -27,6 +27,12 @@ select
             r.name <> 'price_periods'
             and (r.drain_number is distinct from d.drain_number or r.as_of is distinct from d.as_of)
     )
+    -- A restored dump.
+    or exists (
+        select from chat_rollups.report_state as r
+        inner join pg_matviews as v on v.schemaname = 'chat_reports' and r.report = v.matviewname
+        where not v.ispopulated
+    )
     or exists (
         select from chat_rollups.report_state as r
         inner join chat_rollups.progress as d on d.name = 'drained_changes'
@@ -56,7 +62,7 @@ select
         ),
         (
             select md5(string_agg(concat_ws(
-                ' ', c.relname, c.relispopulated, c.relacl,
+                ' ', c.relname, c.relacl,
                 (select count(*) from pg_index as i where i.indrelid = c.oid and i.indisunique and i.indisvalid)
             ), e'\\n' order by c.relname))
             from pg_class as c
@@ -71,11 +77,11 @@ class State(NamedTuple):
     """What a run reads and what it left. If nothing of it changed since the last run, a run has nothing to do."""
 
     has_changes: bool
-    """Whether changes of the log wait in the feed, or a rollup or a report has not followed."""
+    """Whether changes wait in the feed, a rollup or a report has not followed, or a report has no rows yet."""
     inputs: str
     """The day, and the prices."""
     results: str
-    """What was counted, the definitions of the reports that exist, and whether and by whom they can be read."""
+    """What was counted, the definitions of the reports that exist, and by whom they can be read."""
 
 
 def read_state(connection: psycopg.Connection) -> State:
