@@ -24,7 +24,7 @@ CLI = PAGES[Path("docs/cli.md")]
 LOADER = PAGES[Path("docs/loader.md")]
 CHANGELOG = PAGES[Path("CHANGELOG.md")]
 # Where code, a profile or a macro reads a variable of the environment.
-READ = re.compile(r"""(?:environ(?:\.get\(|\[)|env_var\(|envvar=)['"]((?:CHAT_TELEMETRY|DBT_ENV)_\w+)['"]""")
+READ = re.compile(r"""(?:environ(?:\.get\(|\[)|env_var\(|envvar=\[?)['"]((?:CHAT_TELEMETRY|DBT_ENV)_\w+)['"]""")
 KINDS_OF_CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 

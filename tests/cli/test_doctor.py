@@ -43,7 +43,7 @@ class Fault:
 FAULTS = {
     "pending migration": Fault(
         "delete from chat_telemetry_migrations._yoyo_migration where migration_id like '%create_alerts'",
-        *("migrations", "1 migration pending: 20261123001800_create_alerts", "chat-telemetry migrate"),
+        *("migrations", "1 migration pending: 20261123001550_create_alerts", "chat-telemetry migrate"),
     ),
     "missing column": Fault(
         "alter table public.chat_telemetry_log drop column ttfb_ms cascade",

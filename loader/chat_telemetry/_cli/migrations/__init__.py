@@ -53,13 +53,17 @@ OWNERS_OF_MARKS = """
     inner join pg_roles as me on me.rolname = current_user
     where o.nspname = %s and (o.relname is null or o.relname = %s)
 """
-# The table that the last migration creates.
-IS_MIGRATED = "select to_regclass('chat_rollups.alerts')"
+# The function that the last migration creates.
+IS_MIGRATED = "select to_regproc('chat_rollups.make_report')"
 MARKS = [f"table {SCHEMA}.{name}" for name in ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock")]
 # For `chat-telemetry run`, which checks that nothing is pending.
 GRANT_MARKS = (
     f"grant usage on schema {SCHEMA} to telemetry_transformer;"
     f"grant select on table {SCHEMA}.{default_migration_table} to telemetry_transformer"
+)
+REVOKE_MARKS = (
+    f"revoke all on schema {SCHEMA} from telemetry_transformer;"
+    f"revoke all on table {SCHEMA}.{default_migration_table} from telemetry_transformer"
 )
 MAKE_PRIVATE = "call chat_rollups.make_private({})".format(", ".join(f"'{o}'" for o in (f"schema {SCHEMA}", *MARKS)))
 
@@ -114,7 +118,10 @@ def roll_back_last(conninfo: str, listener: Listener = Listener()) -> str | None
     """
     with _prepared(conninfo, listener) as prepared:
         newest = next(iter(prepared.to_rollback(_read())), None)
-        return _run(prepared.rollback_one, conninfo, newest, listener) if newest else None
+        name = _run(prepared.rollback_one, conninfo, newest, listener) if newest else None
+        if newest and not prepared.to_rollback(_read()):
+            prepared.execute(REVOKE_MARKS)  # otherwise the role could not be dropped
+        return name
 
 
 def migration_status(conninfo: str) -> list[MigrationStatus]:
