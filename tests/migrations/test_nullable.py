@@ -15,6 +15,7 @@ NULLABLE = {
     "public.chat_telemetry_log": set(COLUMNS) - {"log_id", "user_id", "created_at", "user_question", "is_off_topic"},
     "public.chat_telemetry_changes": NAMES | NUMBERS,
     "chat_rollups.progress": {"drain_number", "as_of", "report_timezone", "query_md5", "owner", "horizon"},
+    "chat_rollups.alerts": {"value"},
     "chat_rollups.labels": {"name", "undated"},
     "chat_rollups.drained_changes": NUMBERS,
     "chat_rollups.daily_latency": {"avg_ms", "p50_ms", "p95_ms", "p99_ms", "max_ms"},
