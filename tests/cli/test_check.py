@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli, process
-from tests.cli.test_run import VARIABLES, webhook
+from tests.cli.test_run import project_of_the_environment, webhook
 from tests.conftest import SERVERS, Database, Server, copy_of
 from tests.dbt_project import DbtProject, template_with_prices
 
@@ -27,12 +27,7 @@ def database(postgres: Server) -> Iterator[Database]:
 def project(
     database: Database, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> DbtProject:
-    project = DbtProject(database, tmp_path)
-    for variable, value in project.environment().items():
-        monkeypatch.setenv(variable, value)
-    monkeypatch.setenv("CHAT_TELEMETRY_DBT_FILES", str(tmp_path_factory.getbasetemp() / "files"))
-    monkeypatch.setenv("CHAT_TELEMETRY_DBT_VARS", VARIABLES)
-    return project
+    return project_of_the_environment(database, tmp_path, tmp_path_factory, monkeypatch)
 
 
 def test_a_check_prints_what_is_over_each_time(cli: Cli) -> None:

@@ -50,12 +50,17 @@ def project(
     database: Database, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> DbtProject:
     """The variables of dbt, and a directory for its files that all tests share, so that it parses once."""
-    project = DbtProject(database, tmp_path)
-    for variable, value in project.environment().items():
+    return project_of_the_environment(database, tmp_path, tmp_path_factory, monkeypatch)
+
+
+def project_of_the_environment(
+    database: Database, scratch: Path, factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> DbtProject:
+    """A project whose settings are in the environment of the commands."""
+    project = DbtProject(database, scratch)
+    files = {"CHAT_TELEMETRY_DBT_FILES": str(factory.getbasetemp() / "files"), "CHAT_TELEMETRY_DBT_VARS": VARIABLES}
+    for variable, value in {**project.environment(), **files}.items():
         monkeypatch.setenv(variable, value)
-    files = tmp_path_factory.getbasetemp() / "files"
-    monkeypatch.setenv("CHAT_TELEMETRY_DBT_FILES", str(files))
-    monkeypatch.setenv("CHAT_TELEMETRY_DBT_VARS", VARIABLES)
     return project
 
 

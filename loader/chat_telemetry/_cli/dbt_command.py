@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from chat_telemetry._cli.dbt_runner import NO_DOTENV, own_environment
+from chat_telemetry._cli.dbt_runner import own_environment
 from chat_telemetry._cli.dbt_settings import DbtSettings
 from chat_telemetry._cli.sql_project import project_directory
 
@@ -24,7 +24,6 @@ def dbt(
         project = str(project_directory())
         environment = {
             **own_environment(),
-            **NO_DOTENV,
             **settings.connection.environment(),
             "DBT_PROJECT_DIR": project,
             "DBT_PROFILES_DIR": project,

@@ -59,7 +59,7 @@ class DbtConnection:
 
     def environment(self) -> dict[str, str]:
         """The variables with which dbt connects in the same way."""
-        of_libpq = {option.keyword.decode(): (option.envvar or b"").decode() for option in Conninfo.get_defaults()}
+        of_libpq = _variables_of_libpq()
         variables = {
             of_libpq[name]: value
             for name, value in self.parameters.items()
@@ -79,9 +79,14 @@ class DbtConnection:
             yield connection
 
 
+def _variables_of_libpq() -> dict[str, str]:
+    """By parameter, the variable of the environment from which libpq reads it, or an empty text."""
+    return {option.keyword.decode(): (option.envvar or b"").decode() for option in Conninfo.get_defaults()}
+
+
 def _parameters_of(url: str) -> dict[str, str]:
     parameters = {name: str(value) for name, value in conninfo_to_dict(checked_url(url)).items()}
-    of_libpq = {option.keyword.decode(): option.envvar for option in Conninfo.get_defaults()}
+    of_libpq = _variables_of_libpq()
     for name in parameters:
         if name in ("service", "options") or not (of_libpq[name] or name in IGNORED):
             raise UsageError(f"CHAT_TELEMETRY_DBT_URL: dbt cannot use the parameter `{name}`, remove it")

@@ -68,7 +68,7 @@ class DbtProcess:
         ]
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, *CHILD, *shared],
-            env={**own_environment(), **NO_DOTENV, **(environment or {})},
+            env={**own_environment(), **(environment or {})},
             pass_fds=keep_open,
             start_new_session=True,
             stdin=subprocess.PIPE,
@@ -136,7 +136,8 @@ def project_options() -> list[str]:
 
 def own_environment() -> dict[str, str]:
     """Without the variables that are options of dbt: DBT_EMPTY or DBT_TARGET would change what a run does."""
-    return {name: value for name, value in os.environ.items() if name[:4] != "DBT_" or name.startswith("DBT_ENV_")}
+    kept = {name: value for name, value in os.environ.items() if name[:4] != "DBT_" or name.startswith("DBT_ENV_")}
+    return kept | NO_DOTENV
 
 
 def _event(line: str) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -19,6 +21,25 @@ def journal_path(text: str) -> Path:
     if not text.strip():
         raise typer.BadParameter("it is empty: name the directory of the journals")
     return Path(text)
+
+
+JournalDirs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--journal-dir",
+        parser=journal_path,
+        metavar="PATH",
+        show_default=False,
+        help="A journal directory. Repeatable. Without it, the one of CHAT_TELEMETRY_JOURNAL_DIR.",
+    ),
+]
+
+
+def chosen(directories: list[Path] | None) -> list[Path]:
+    """The directories of JournalDirs, each once."""
+    if directories is None and (of_the_loader := os.environ.get("CHAT_TELEMETRY_JOURNAL_DIR")):
+        directories = [Path(of_the_loader)]  # typer would split it at each colon
+    return list(dict.fromkeys(directories or ()))
 
 
 def usable(directory: Path, command: str) -> Path:

@@ -24,6 +24,11 @@ OWN_SETTINGS: LiteralString = """
     set local lock_timeout = '10s';
     set local statement_timeout = 0
 """
+# For a transaction that is idle while something else is done.
+NO_TIME_LIMITS: LiteralString = """
+    select set_config(name, '0', true) from pg_settings
+    where name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
 
 
 def checked_url(conninfo: str) -> str:

@@ -26,15 +26,13 @@ def stage(name: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def status(name: str) -> Iterator[Callable[[str], None]]:
-    """Show the name of what is in progress, on a terminal only. Yields a function that shows where it is."""
+    """Show the name of what is in progress. Yields a function that shows where it is."""
     console = Console(stderr=True, highlight=False)
-    shown = time.monotonic()
+    pace = _Pace(time.monotonic())
 
     def show(text: str) -> None:
-        nonlocal shown
         line.update(Text(f"{name}: {text}"))
-        if not console.is_terminal and time.monotonic() - shown >= LINE_EVERY_S:
-            shown = time.monotonic()
+        if not console.is_terminal and pace.is_due(time.monotonic()):
             console.print(f"    {name}: {text}", markup=False, soft_wrap=True)
 
     with console.status(Text(name)) as line:
@@ -45,24 +43,14 @@ def status(name: str) -> Iterator[Callable[[str], None]]:
 def rows_bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar for `total` rows. Yields a function that advances it."""
     console = Console(stderr=True, highlight=False)
-    shown, done = time.monotonic(), 0
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} rows"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    bar = _bar(console, "{task.completed:,.0f} of {task.total:,.0f} rows")
+    pace, done = _Pace(time.monotonic()), 0
 
     def advance(rows: int) -> None:
-        nonlocal shown, done
+        nonlocal done
         done += rows
         bar.update(task, completed=done)
-        if bar.disable and time.monotonic() - shown >= LINE_EVERY_S:
-            shown = time.monotonic()
+        if bar.disable and pace.is_due(time.monotonic()):
             console.print(f"    {name}: {done:,} of {total:,} rows", markup=False, soft_wrap=True)
 
     with bar:
@@ -76,17 +64,9 @@ class LoadProgress:
     def __init__(self, name: str, size: int | None, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._name, self._size, self._quiet = name, size, quiet
-        self._started = self._last_line = time.monotonic()
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=quiet or not self._console.is_terminal,
-        )
+        self._started = time.monotonic()
+        self._pace = _Pace(self._started)
+        self._bar = _bar(self._console, "{task.fields[rate]}", quiet=quiet)
         self._task = self._bar.add_task(name, total=size, rate="")
 
     def __enter__(self) -> LoadProgress:
@@ -103,11 +83,36 @@ class LoadProgress:
         now = time.monotonic()
         rate = f"{lines / max(now - self._started, 0.001):,.0f} lines/s"
         self._bar.update(self._task, completed=position, rate=rate)
-        if self._bar.disable and not self._quiet and now - self._last_line >= LINE_EVERY_S:
-            self._last_line = now
+        if self._bar.disable and not self._quiet and self._pace.is_due(now):
             share = f"{position / self._size:.0%}, " if self._size else ""
             self.note(f"{self._name}: {share}{lines:,} lines, {rate}")
 
     def note(self, text: str) -> None:
         """One line above the bar."""
         self._console.print(Text(text), soft_wrap=True)
+
+
+class _Pace:
+    """Lets a line pass every LINE_EVERY_S."""
+
+    def __init__(self, now: float) -> None:
+        self._last = now
+
+    def is_due(self, now: float) -> bool:
+        is_due = now - self._last >= LINE_EVERY_S
+        if is_due:
+            self._last = now
+        return is_due
+
+
+def _bar(console: Console, how_far: str, *, quiet: bool = False) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn(how_far),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )

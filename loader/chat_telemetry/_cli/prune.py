@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Annotated, LiteralString, NamedTuple
 from uuid import UUID
@@ -128,14 +130,9 @@ def prune(
 
 def _find_old(connection: psycopg.Connection, days: int) -> Old:
     """Raises NotReady, DatabaseFailed, and CommandError if rows of the application would change."""
-    try:
-        with transaction(connection):
-            timezone, today = connection.execute(LIMITS).fetchone() or ("UTC", None)
-            references = connection.execute(REFERENCES).fetchall()
-    except (sqlstate.UndefinedTable, sqlstate.UndefinedColumn) as error:
-        raise NotReady(f"{server_message(error)}: run `chat-telemetry migrate`") from error
-    except sqlstate.InsufficientPrivilege as error:
-        raise DatabaseFailed(f"{server_message(error)}: connect as the role that migrates") from error
+    with _as_owner(connection):
+        timezone, today = connection.execute(LIMITS).fetchone() or ("UTC", None)
+        references = connection.execute(REFERENCES).fetchall()
     if references:
         tables = ", ".join(f"{table} ({constraint})" for table, constraint in references)
         raise CommandError(
@@ -154,13 +151,8 @@ def _count(connection: psycopg.Connection, old: Old, *, texts_only: bool) -> int
 
 def _set_horizon(connection: psycopg.Connection, old: Old) -> date:
     """Drain the feed, and count older days no more. Raises NotReady and DatabaseFailed."""
-    try:
-        with transaction(connection):
-            (horizon,) = connection.execute(SET_HORIZON, old._asdict()).fetchone() or (old.until,)
-    except sqlstate.RaiseException as error:
-        raise NotReady(f"{server_message(error)} ({error.diag.message_hint}) Nothing was changed") from error
-    except sqlstate.InsufficientPrivilege as error:
-        raise DatabaseFailed(f"{server_message(error)}: connect as the role that migrates") from error
+    with _as_owner(connection):
+        (horizon,) = connection.execute(SET_HORIZON, old._asdict()).fetchone() or (old.until,)
     assert isinstance(horizon, date)  # noqa: S101
     return horizon
 
@@ -189,6 +181,20 @@ def _change(connection: psycopg.Connection, old: Old, rows: int, *, texts_only: 
     if changed < rows and (left := _count(connection, old, texts_only=texts_only)):
         raise _interrupted(changed, f"{number(left, 'row')} left, for example because a trigger of the log keeps them")
     return changed
+
+
+@contextmanager
+def _as_owner(connection: psycopg.Connection) -> Iterator[None]:
+    """A transaction. Raises NotReady and DatabaseFailed with what to do."""
+    try:
+        with transaction(connection):
+            yield
+    except (sqlstate.UndefinedTable, sqlstate.UndefinedColumn) as error:
+        raise NotReady(f"{server_message(error)}: run `chat-telemetry migrate`") from error
+    except sqlstate.RaiseException as error:
+        raise NotReady(f"{server_message(error)} ({error.diag.message_hint}) Nothing was changed") from error
+    except sqlstate.InsufficientPrivilege as error:
+        raise DatabaseFailed(f"{server_message(error)}: connect as the role that migrates") from error
 
 
 def _interrupted(changed: int, reason: str) -> CommandError:

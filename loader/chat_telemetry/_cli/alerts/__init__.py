@@ -33,7 +33,7 @@ def check(
     if webhook and evaluation.breaches:
         post(webhook, message(database, evaluation.breaches))
     if evaluation.failures:
-        raise CommandError(f"not evaluated: {'; '.join(evaluation.failures)}")
+        raise CommandError(evaluation.not_evaluated)
     if evaluation.breaches:
         raise typer.Exit(ExitCode.ATTENTION)
 

@@ -11,12 +11,8 @@ import psycopg
 from psycopg.rows import args_row
 
 from chat_telemetry._cli.alerts.evaluation import Breach, Evaluation
-from chat_telemetry._cli.options import transaction
+from chat_telemetry._cli.options import NO_TIME_LIMITS, transaction
 
-NO_TIME_LIMITS: LiteralString = """
-    select set_config(name, '0', true) from pg_settings
-    where name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
-"""
 KNOWN: LiteralString = "select alert, subject, value, bound from chat_rollups.alerts order by began_at"
 BEGIN: LiteralString = "insert into chat_rollups.alerts (alert, subject, value, bound) values (%s, %s, %s, %s)"
 END: LiteralString = "delete from chat_rollups.alerts where alert = %s and subject = %s"

@@ -62,6 +62,11 @@ class Evaluation:
     failures: list[str] = field(default_factory=list)
     """Alerts that could not be evaluated, each with the reason."""
 
+    @property
+    def not_evaluated(self) -> str:
+        """The failures as a message, empty if there are none."""
+        return f"not evaluated: {'; '.join(self.failures)}" if self.failures else ""
+
 
 def compile_alerts(dbt: DbtProcess) -> list[Alert]:
     """The alerts for which a variable sets a bound. Raises DbtFailed."""
@@ -102,7 +107,7 @@ def _breaches(alert: str, rows: list[dict[str, Any]]) -> Iterator[Breach]:
 
 
 def _plain(number: Decimal) -> str:
-    """With at most four decimals, and none that are 0. A smaller number has two digits."""
+    """With at most four decimals, without zeros at the end. A smaller number has two digits."""
     if not number.is_finite() or 0 < abs(number) < Decimal("0.0001"):
         return f"{number:.2g}"
     text = f"{number:.4f}" if number.as_tuple().exponent else f"{number:f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -17,7 +16,7 @@ from chat_telemetry._cli.dbt_connection import DbtConnection
 from chat_telemetry._cli.doctor import access, log, reports, surroundings
 from chat_telemetry._cli.doctor.finding import Check, Finding, Found, Level
 from chat_telemetry._cli.errors import ExitCode, NotReady, explain, one_line
-from chat_telemetry._cli.journal_directory import journal_path
+from chat_telemetry._cli.journal_directory import JournalDirs, chosen
 from chat_telemetry._cli.options import DatabaseUrl, connect
 from chat_telemetry._errors import TelemetryError
 
@@ -44,22 +43,12 @@ NO_DBT = "what dbt sees is not checked"
 def doctor(
     *,
     database_url: DatabaseUrl,
-    journal_dir: Annotated[
-        list[Path] | None,
-        typer.Option(
-            parser=journal_path,
-            metavar="PATH",
-            show_default=False,
-            help="Look into this journal directory. Repeatable. Without it, the one of CHAT_TELEMETRY_JOURNAL_DIR.",
-        ),
-    ] = None,
+    journal_dir: JournalDirs = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print an array with an object per finding.")] = False,
 ) -> None:
     """Check the database, the access to it, the reports, dbt and the journals, and say how to fix what is wrong."""
-    if journal_dir is None and (of_the_loader := os.environ.get("CHAT_TELEMETRY_JOURNAL_DIR")):
-        journal_dir = [Path(of_the_loader)]
     with connect(database_url) as connection:
-        findings = [*_in_database(connection), *_of_dbt(), *_of_journals(journal_dir or ())]
+        findings = [*_in_database(connection), *_of_dbt(), *_of_journals(chosen(journal_dir))]
     if as_json:
         typer.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
     else:

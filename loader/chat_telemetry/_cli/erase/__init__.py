@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import psycopg
@@ -20,7 +18,7 @@ from chat_telemetry._cli.erase.statistics import clean_statistics
 from chat_telemetry._cli.erase.summary import Erasure
 from chat_telemetry._cli.erase.users import read_users
 from chat_telemetry._cli.errors import CommandError, ExitCode, UsageError, explain
-from chat_telemetry._cli.journal_directory import journal_path, usable
+from chat_telemetry._cli.journal_directory import JournalDirs, chosen, usable
 from chat_telemetry._cli.options import DatabaseUrlIfNeeded, ask, connect, needed
 from chat_telemetry._cli.progress import stage
 from chat_telemetry._cli.tables import number
@@ -34,15 +32,7 @@ def erase(
     key: Annotated[
         bool, typer.Option("--key", help="Each USER_ID is an id as your application passes it to user_key.")
     ] = False,
-    journal_dir: Annotated[
-        list[Path] | None,
-        typer.Option(
-            parser=journal_path,
-            metavar="PATH",
-            show_default=False,
-            help="Clean this journal directory. Repeatable. Without it, the one of CHAT_TELEMETRY_JOURNAL_DIR.",
-        ),
-    ] = None,
+    journal_dir: JournalDirs = None,
     dbt: Annotated[bool, typer.Option("--dbt/--no-dbt", help="Run dbt, or leave it to a schedule.")] = True,
     files_only: Annotated[
         bool, typer.Option("--files-only", help="Clean journal directories only. Needs no database.")
@@ -53,9 +43,7 @@ def erase(
     """Delete everything of users and say what is left. The same command continues, and later verifies."""
     users = read_users(user_id, key)
     command = shlex.join(["chat-telemetry", "erase", *map(str, users), "--files-only"])
-    if journal_dir is None and (of_the_loader := os.environ.get("CHAT_TELEMETRY_JOURNAL_DIR")):
-        journal_dir = [Path(of_the_loader)]  # typer would split it at each colon
-    directories = [CleanedDirectory(usable(path, command)) for path in dict.fromkeys(journal_dir or ())]
+    directories = [CleanedDirectory(usable(path, command)) for path in chosen(journal_dir)]
     if files_only and not directories:
         raise UsageError("--files-only needs --journal-dir")
     erasure = Erasure([ErasedUser(user) for user in users], directories, in_database=not files_only)

@@ -13,17 +13,12 @@ import psycopg
 
 from chat_telemetry._cli.errors import CommandError
 from chat_telemetry._cli.migrations.transactions import short_transaction
-from chat_telemetry._cli.options import connect
+from chat_telemetry._cli.options import NO_TIME_LIMITS, connect
 
 ADVISORY_LOCK = 0x63_68_61_74  # "chat"
 WAIT_S = 10.0
 LOOK_EVERY_S = 0.2
 
-# The transaction that holds the lock is idle while migrations run in others.
-NO_TIME_LIMITS = """
-    select set_config(name, '0', true) from pg_settings
-    where name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
-"""
 # application_name and usename can be seen by every role.
 SESSION = "format('pid %s (role %s, application %s)', a.pid, a.usename, coalesce(nullif(a.application_name, ''), '?'))"
 # Without parameters: otherwise the idle transaction keeps a snapshot, and `create index concurrently` waits for it.
@@ -71,7 +66,7 @@ class LockedByAnother(CommandError):
 def only_one(conninfo: str, note: Callable[[str], object]) -> Iterator[None]:
     """Hold the lock. Raises LockedByAnother after WAIT_S, and psycopg.OperationalError."""
     with connect(conninfo) as connection, short_transaction(connection):
-        connection.execute(NO_TIME_LIMITS)
+        connection.execute(NO_TIME_LIMITS)  # the migrations run in other transactions
         deadline = time.monotonic() + WAIT_S
         is_noted = False
         while connection.execute(TRY).fetchone() != (True,):

@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from chat_telemetry._cli.alerts.announced import news
+from chat_telemetry._cli.alerts.announced import News, news
 from chat_telemetry._cli.alerts.evaluation import Alert, compile_alerts, evaluate
 from chat_telemetry._cli.alerts.webhook import NotPosted, message, post
 from chat_telemetry._cli.dbt_runner import DbtProcess
@@ -129,29 +129,27 @@ class Cycles:
                 assert self._dbt is not None  # noqa: S101
                 self._alerts = compile_alerts(self._dbt)
             evaluation = evaluate(connection, self._alerts)
-            problems = [f"not evaluated: {failure}" for failure in evaluation.failures]
-            with suppress(NotPosted), news(connection, evaluation) as found:
-                if found.began:
-                    self._log.note(ExitCode.ATTENTION)
-                if found.began or found.ended:
-                    body = message(connection.info.dbname, found.began, found.ended)
-                    step.announce("; ".join(body["text"].splitlines()[1:]), began=body["began"], ended=body["ended"])
-                    if self._webhook:
-                        self._post(body, problems)
-            if problems:
-                raise CommandError("; ".join(problems))
+            problems = [evaluation.not_evaluated]
+            try:
+                with news(connection, evaluation) as found:
+                    self._announce(found, connection.info.dbname, step)
+            except NotPosted as error:  # the next cycle announces it again
+                problems.append(str(error))
+            if any(problems):
+                raise CommandError("; ".join(filter(None, problems)))
             if not step.detail and not step.is_silent:
                 over = f"{number(self._alerts, 'alert')}, {len(evaluation.breaches)} over the bound"
                 step.say(over if self._alerts else "none is switched on")
 
-    def _post(self, body: dict[str, Any], problems: list[str]) -> None:
-        """Raises NotPosted, so that the next cycle announces it again."""
-        assert self._webhook  # noqa: S101
-        try:
-            post(self._webhook, body)
-        except NotPosted as error:
-            problems.append(str(error))
-            raise
+    def _announce(self, found: News, database: str, step: Step) -> None:
+        """Raises NotPosted."""
+        if found.began:
+            self._log.note(ExitCode.ATTENTION)
+        if found.began or found.ended:
+            body = message(database, found.began, found.ended)
+            step.announce("; ".join(body["text"].splitlines()[1:]), began=body["began"], ended=body["ended"])
+            if self._webhook:
+                post(self._webhook, body)
 
 
 def _check_migrations(connection: psycopg.Connection, step: Step) -> None:

@@ -14,16 +14,12 @@ import psycopg
 from psycopg import errors as sqlstate
 
 from chat_telemetry._cli.errors import Busy, CommandError
-from chat_telemetry._cli.options import transaction
+from chat_telemetry._cli.options import NO_TIME_LIMITS, transaction
 
 # Longer than autovacuum needs to notice that somebody waits for it.
 LOCK: LiteralString = """
     set local lock_timeout = '3s';
     lock table chat_rollups.alerts in share update exclusive mode
-"""
-NO_TIME_LIMITS: LiteralString = """
-    select set_config(name, '0', true) from pg_settings
-    where name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
 """
 HOLDERS: LiteralString = """
     select
