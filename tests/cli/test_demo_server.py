@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from chat_telemetry._cli.demo import run, server
 from chat_telemetry._cli.embedded_postgres import EmbeddedPostgres
 from chat_telemetry._cli.errors import CommandError
 from chat_telemetry._cli.postgres_cluster import ClusterError
+from tests.conftest import Server
 
 
 def test_an_incomplete_cluster_is_replaced_and_its_server_stopped(tmp_path: Path) -> None:
@@ -42,6 +44,11 @@ def test_the_data_of_another_version_is_refused_and_left_alone(tmp_path: Path) -
     (tmp_path / "data" / "PG_VERSION").write_text("16\n")
     with pytest.raises(ClusterError, match="holds PostgreSQL 16, not 18: delete that directory"):
         EmbeddedPostgres(tmp_path)
+
+
+def test_threads_get_the_address_of_a_server_at_the_same_time(postgres: Server) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(postgres.conninfo, ["postgres"] * 500))) == 1
 
 
 def test_a_dead_server_that_pg_ctl_cannot_stop_is_deleted_all_the_same(

@@ -65,8 +65,7 @@ class PostgresCluster(ABC):
     @property
     def port(self) -> int:
         """The TCP port of the running server."""
-        lines = (self.data / "postmaster.pid").read_text().splitlines()
-        return int(lines[3])
+        return int(self._running()[3])
 
     def start(self) -> None:
         """Initialize the cluster if it is new, start the server, and wait until it accepts connections."""
@@ -97,7 +96,12 @@ class PostgresCluster(ABC):
 
     def conninfo(self, dbname: str = "postgres", user: str = "postgres") -> str:
         """The connection string for the private socket, which needs no password."""
-        return make_conninfo(host=str(self._socket_directory()), port=self.port, dbname=dbname, user=user)
+        _, _, _, port, socket_directory, *_ = self._running()
+        return make_conninfo(host=socket_directory, port=port, dbname=dbname, user=user)
+
+    def _running(self) -> list[str]:
+        """What the running server says of itself: the process, directory, start, port, directory of the socket."""
+        return (self.data / "postmaster.pid").read_text().splitlines()
 
     def _socket_directory(self) -> Path:
         directory = self._place_of_socket()

@@ -27,9 +27,11 @@ MOVES = ["1 microsecond", "-1 microsecond", "30 minutes", "1 hour", "-1 day", "7
 # of the last one stay open during several runs of dbt.
 PATIENCE = [1.0, 0.2, 0.02, 0.002]
 # Errors that a write may get: because of another session, of a user that was erased, or of a time that is too late.
+# A repeatable read sees a user twice if another session erased it and this one inserted it again: CardinalityViolation.
 REFUSALS = (
     *[sqlstate.LockNotAvailable, sqlstate.ForeignKeyViolation, sqlstate.UniqueViolation],
     *[sqlstate.SerializationFailure, sqlstate.DeadlockDetected, sqlstate.DatetimeFieldOverflow],
+    sqlstate.CardinalityViolation,
 )
 
 
