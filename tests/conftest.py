@@ -205,12 +205,14 @@ def empty_database(postgres: Server) -> Iterator[Database]:
 @pytest.fixture
 def database(postgres: Server) -> Iterator[Database]:
     """A migrated database. It has the same name in each test of this process."""
-    yield from copy_of(postgres, postgres.template())
+    with copy_of(postgres, postgres.template()) as copy:
+        yield copy
 
 
-def copy_of(postgres: Server, template: str) -> Iterator[Database]:
+@contextmanager
+def copy_of(postgres: Server, template: str, what: str = "test") -> Iterator[Database]:
     """A copy that has the same name in each test of this process, so that dbt need not parse its project again."""
-    name = f"test_{os.getpid()}"
+    name = f"{what}_{os.getpid()}"
     postgres.drop_database(name)
     yield postgres.create_database(template, name=name)
     postgres.drop_database(name)

@@ -20,7 +20,8 @@ OVER = {"alert": "hours_without_request", "subject": "", "value": None, "bound":
 
 @pytest.fixture
 def database(postgres: Server) -> Iterator[Database]:
-    yield from copy_of(postgres, template_with_prices(postgres))
+    with copy_of(postgres, template_with_prices(postgres)) as copy:
+        yield copy
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from psycopg import sql
 
 from chat_telemetry._cli.doctor import CHECKS, surroundings
 from tests.cli.conftest import Cli, Outcome
-from tests.conftest import SERVERS, Database, Server
+from tests.conftest import SERVERS, Database, Server, copy_of
 from tests.dbt_project import DbtProject, template_with_prices
 
 # Most of the time goes into dbt, so one server is enough.
@@ -190,13 +189,12 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    database = postgres.create_database(template_with_prices(postgres))
-    database.add_users()
-    with database.connect() as connection:
-        connection.execute(ASK)
-    DbtProject(database, tmp_path_factory.mktemp("built")).run("run")
-    yield database
-    postgres.drop_database(database.name)
+    with copy_of(postgres, template_with_prices(postgres), "built") as database:
+        database.add_users()
+        with database.connect() as connection:
+            connection.execute(ASK)
+        DbtProject(database, tmp_path_factory.mktemp("built")).run("run")
+        yield database
 
 
 @pytest.fixture(scope="module")
@@ -209,12 +207,10 @@ def password(built: Database, tmp_path_factory: pytest.TempPathFactory) -> dict[
 def database(
     postgres: Server, built: Database, password: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Database]:
-    name = f"doctor_{os.getpid()}"
-    postgres.drop_database(name)
-    for variable, value in {**password, "CHAT_TELEMETRY_DBT_DATABASE": name}.items():
-        monkeypatch.setenv(variable, value)
-    yield postgres.create_database(built.name, name=name)
-    postgres.drop_database(name)
+    with copy_of(postgres, built.name) as database:
+        for variable, value in {**password, "CHAT_TELEMETRY_DBT_DATABASE": database.name}.items():
+            monkeypatch.setenv(variable, value)
+        yield database
 
 
 def findings(outcome: Outcome) -> list[dict[str, Any]]:

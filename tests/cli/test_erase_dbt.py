@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from chat_telemetry._cli.erase import reports
 from chat_telemetry._cli.migrations import apply_migrations
 from tests.cli.conftest import Cli, Outcome, count
 from tests.cli.test_erase import ASK, ERASED, execute, left_in, query
-from tests.conftest import SERVERS, Database, Server
+from tests.conftest import SERVERS, Database, Server, copy_of
 from tests.dbt_project import DbtProject, template_with_prices
 from tests.migrations.test_existing_objects import SUPABASE
 from tests.reports.scenes import holding, wait_until_waiting
@@ -37,25 +36,22 @@ TIMEZONE = "Pacific/Chatham"
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database with two users and reports of today, in a time zone of its own."""
-    database = postgres.create_database(template_with_prices(postgres))
-    for user in database.add_users(2):
-        with database.connect() as connection:
-            connection.execute(ASK, {"user": user, "conversation": None, "rows": 20})
-    DbtProject(database, tmp_path_factory.mktemp("built")).run("run", report_timezone=TIMEZONE)
-    yield database
-    postgres.drop_database(database.name)
+    with copy_of(postgres, template_with_prices(postgres), "built") as database:
+        for user in database.add_users(2):
+            with database.connect() as connection:
+                connection.execute(ASK, {"user": user, "conversation": None, "rows": 20})
+        DbtProject(database, tmp_path_factory.mktemp("built")).run("run", report_timezone=TIMEZONE)
+        yield database
 
 
 @pytest.fixture
 def project(postgres: Server, built: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DbtProject]:
     """A copy of the database, and the variables of dbt in the environment."""
-    name = f"erase_{os.getpid()}"
-    postgres.drop_database(name)
-    project = DbtProject(postgres.create_database(built.name, name=name), tmp_path)
-    for variable, value in project.environment().items():
-        monkeypatch.setenv(variable, value)
-    yield project
-    postgres.drop_database(name)
+    with copy_of(postgres, built.name) as database:
+        project = DbtProject(database, tmp_path)
+        for variable, value in project.environment().items():
+            monkeypatch.setenv(variable, value)
+        yield project
 
 
 @pytest.fixture

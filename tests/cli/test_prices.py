@@ -26,7 +26,7 @@ from chat_telemetry._delivery.store import Store
 from chat_telemetry._encoding import encode
 from tests.cli.conftest import Cli, Outcome
 from tests.cli.test_report import on_terminal
-from tests.conftest import Database, Server
+from tests.conftest import Database, Server, copy_of
 from tests.dbt_project import DbtProject, template_with_prices
 
 AS_OF = date(2026, 11, 23)
@@ -78,33 +78,33 @@ def requests() -> Iterator[TelemetryRecord]:
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database with the reports of CALLS, list prices of two dates, and own prices. No test changes it."""
-    database = postgres.create_database(template_with_prices(postgres))
     records = list(requests())
-    with database.connect() as connection, closing(Store(database.conninfo)) as store:
-        create_referenced_rows(connection, records)
-        assert store.insert([encode(record) for record in records]).stored == len(records)
-        project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-        connection.execute("update chat_prices.token_prices set source = %s", [NEW_LIST])
-        connection.execute("update chat_prices.token_prices set source = %s where model ~ '^(gpt-4o|o3)$'", [OLD_LIST])
-        connection.execute(
-            "insert into chat_prices.token_prices values"
-            " ('x', 'undated-list', '2026-01-01', 1, null, 2, 'genai-prices 8 of 2026-02-30'),"
-            " ('x', 'our-model-of-the-seed', '2020-01-01', 1, 0.1, 2, 'contract')"
-        )
-        connection.cursor().executemany(
-            "insert into chat_rollups.own_prices values (%s, %s, %s, %s, %s, %s, %s)", OWN_PRICES
-        )
-        project.run("run", report_as_of=str(AS_OF))
-    yield database
-    postgres.drop_database(database.name)
+    with copy_of(postgres, template_with_prices(postgres), "built") as database:
+        with database.connect() as connection, closing(Store(database.conninfo)) as store:
+            create_referenced_rows(connection, records)
+            assert store.insert([encode(record) for record in records]).stored == len(records)
+            project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
+            connection.execute("update chat_prices.token_prices set source = %s", [NEW_LIST])
+            connection.execute(
+                "update chat_prices.token_prices set source = %s where model ~ '^(gpt-4o|o3)$'", [OLD_LIST]
+            )
+            connection.execute(
+                "insert into chat_prices.token_prices values"
+                " ('x', 'undated-list', '2026-01-01', 1, null, 2, 'genai-prices 8 of 2026-02-30'),"
+                " ('x', 'our-model-of-the-seed', '2020-01-01', 1, 0.1, 2, 'contract')"
+            )
+            connection.cursor().executemany(
+                "insert into chat_rollups.own_prices values (%s, %s, %s, %s, %s, %s, %s)", OWN_PRICES
+            )
+            project.run("run", report_as_of=str(AS_OF))
+        yield database
 
 
 @pytest.fixture
 def copy(postgres: Server, built: Database) -> Iterator[Database]:
     """A copy of the built database, to change."""
-    database = postgres.create_database(built.name)
-    yield database
-    postgres.drop_database(database.name)
+    with copy_of(postgres, built.name, "copy") as database:
+        yield database
 
 
 Setting = Callable[..., Outcome]

@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 
 from chat_telemetry._cli import prune
 from tests.cli.conftest import Cli, Outcome, count
-from tests.conftest import SERVERS, Database, Server
+from tests.conftest import SERVERS, Database, Server, copy_of
 from tests.dbt_project import DbtProject, failures, results, template_with_prices
 
 # Most of the time goes into dbt, so one server is enough; the random histories prune on each one.
@@ -44,19 +43,17 @@ REPORT = "select day, sum(call_count), sum(cost_usd) from chat_reports.token_cos
 
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    database = postgres.create_database(template_with_prices(postgres))
-    with database.connect() as connection:
-        connection.execute(ASK, [database.add_users()[0]])
-    DbtProject(database, tmp_path_factory.mktemp("built")).run("run", report_timezone=TIMEZONE)
-    yield database
-    postgres.drop_database(database.name)
+    with copy_of(postgres, template_with_prices(postgres), "built") as database:
+        with database.connect() as connection:
+            connection.execute(ASK, [database.add_users()[0]])
+        DbtProject(database, tmp_path_factory.mktemp("built")).run("run", report_timezone=TIMEZONE)
+        yield database
 
 
 @pytest.fixture
 def project(postgres: Server, built: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtProject]:
-    name = f"prune_{uuid.uuid4().hex[:8]}"
-    yield DbtProject(postgres.create_database(built.name, name=name), tmp_path_factory.getbasetemp())
-    postgres.drop_database(name)
+    with copy_of(postgres, built.name) as database:
+        yield DbtProject(database, tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from chat_telemetry._cli.tables import _shrink, format_value, print_table
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._encoding import encode
 from tests.cli.conftest import Cli
-from tests.conftest import Database, Server
+from tests.conftest import Database, Server, copy_of
 from tests.dbt_project import DbtProject, template_with_prices
 
 AS_OF = date(2026, 11, 23)
@@ -35,17 +35,15 @@ AS_OF = date(2026, 11, 23)
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database with the reports of a few hundred chat requests, some of them with SQL that looks like markup."""
-    database = postgres.create_database(template_with_prices(postgres))
     records = list(generate(800, datetime(2026, 11, 23, 7, tzinfo=UTC)))
     for record in records[-9:]:
         record.generated_sql = "select '[red]\\' as \"[bold]\",\n e'\\x01' -- " + "long " * 50
-    with database.connect() as connection, closing(Store(database.conninfo)) as store:
-        create_referenced_rows(connection, records)
-        assert store.insert([encode(record) for record in records]).stored == len(records)
-    project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-    project.run("run", report_as_of=str(AS_OF))
-    yield database
-    postgres.drop_database(database.name)
+    with copy_of(postgres, template_with_prices(postgres), "built") as database:
+        with database.connect() as connection, closing(Store(database.conninfo)) as store:
+            create_referenced_rows(connection, records)
+            assert store.insert([encode(record) for record in records]).stored == len(records)
+        DbtProject(database, tmp_path_factory.mktemp("dbt")).run("run", report_as_of=str(AS_OF))
+        yield database
 
 
 def rows(database: Database, name: str) -> int:

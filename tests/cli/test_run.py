@@ -40,7 +40,7 @@ VARIABLES = "{alert_hours_without_request: 1}"
 @pytest.fixture
 def database(postgres: Server) -> Iterator[Database]:
     """With one request, which no run has counted."""
-    for database in copy_of(postgres, template_with_prices(postgres)):
+    with copy_of(postgres, template_with_prices(postgres)) as database:
         ask(database)
         yield database
 

@@ -31,7 +31,7 @@ WAITING = "select count(*) from public.chat_telemetry_changes"
 @pytest.fixture
 def counted(postgres: Server, tmp_path: Path) -> Iterator[DbtProject]:
     """A database of the previous version, with rows that it has counted."""
-    for database in copy_of(postgres, template_with_prices(postgres)):
+    with copy_of(postgres, template_with_prices(postgres)) as database:
         project = DbtProject(database, tmp_path)
         fill(database, 1, 300, AS_OF, "UTC")
         project.run("run", report_as_of=AS_OF.isoformat())

@@ -22,7 +22,8 @@ where greatest(length(error_type), length(failed_step), length(sql_model), lengt
 @pytest.fixture
 def database(postgres: Server) -> Iterator[Database]:
     """A migrated database with prices and without rows."""
-    yield from copy_of(postgres, template_with_prices(postgres))
+    with copy_of(postgres, template_with_prices(postgres)) as copy:
+        yield copy
 
 
 @pytest.fixture
@@ -34,13 +35,12 @@ def project(database: Database, tmp_path: Path) -> DbtProject:
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database with rows and reports, as of AS_OF. It has no open connection, so that tests can copy it."""
-    database = postgres.create_database(template_with_prices(postgres))
-    fill(database, 1, 300, dt.date.fromisoformat(AS_OF), "UTC")
-    with database.connect() as connection:  # a name that is too long for the unique index makes readers wait
-        connection.execute(WITHOUT_LONG_NAMES)
-    DbtProject(database, tmp_path_factory.mktemp("built")).run("run", report_as_of=AS_OF)
-    yield database
-    postgres.drop_database(database.name)
+    with copy_of(postgres, template_with_prices(postgres), "built") as database:
+        fill(database, 1, 300, dt.date.fromisoformat(AS_OF), "UTC")
+        with database.connect() as connection:  # a name that is too long for the unique index makes readers wait
+            connection.execute(WITHOUT_LONG_NAMES)
+        DbtProject(database, tmp_path_factory.mktemp("built")).run("run", report_as_of=AS_OF)
+        yield database
 
 
 @pytest.fixture

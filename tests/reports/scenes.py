@@ -16,7 +16,7 @@ from typing import Any
 from psycopg import errors as sqlstate
 
 from chat_telemetry._cli.sql_project import project_directory
-from tests.conftest import Database, Server
+from tests.conftest import Database, Server, copy_of
 from tests.dbt_project import DbtProject
 from tests.reports.contract import COLUMNS, differences
 
@@ -40,18 +40,16 @@ order by 1
 ROWS = "select md5(string_agg(concat_ws(' ', t.ctid, t.xmin, t::text), ',' order by t.ctid)) from {} as t"
 
 
-def copied(postgres: Server, built: Database, name: str) -> Iterator[DbtProject]:
+def copied(postgres: Server, built: Database, what: str) -> Iterator[DbtProject]:
     """A copy of the project on a copy of the database, both deleted afterwards.
 
     Both have the same name in each test of this process, so that dbt need not parse what it parsed before.
     """
-    name = f"{name}_{os.getpid()}"
-    directory = Path(tempfile.gettempdir()) / name
+    directory = Path(tempfile.gettempdir()) / f"{what}_{os.getpid()}"
     shutil.rmtree(directory, ignore_errors=True)
     copy_project(project_directory(), directory)
-    postgres.drop_database(name)
-    yield DbtProject(postgres.create_database(built.name, name=name), directory, directory)
-    postgres.drop_database(name)
+    with copy_of(postgres, built.name, what) as database:
+        yield DbtProject(database, directory, directory)
     shutil.rmtree(directory)
 
 
@@ -59,7 +57,7 @@ def copy_project(source: Path, directory: Path) -> None:
     """Copy the files that dbt reads to a new directory."""
     directory.mkdir()
     for part in PARTS:
-        (shutil.copytree if (source / part).is_dir() else shutil.copy)(source / part, directory / part)
+        (shutil.copytree if (source / part).is_dir() else shutil.copy2)(source / part, directory / part)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from psycopg import errors as sqlstate
 
-from tests.conftest import Server
+from tests.conftest import Server, copy_of
 from tests.dbt_project import DbtProject, failures, template_with_prices
 from tests.reports.contract import COLUMNS
 
@@ -15,11 +15,10 @@ from tests.reports.contract import COLUMNS
 @pytest.fixture(scope="module")
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtProject]:
     """Built once for the tests of this file, which do not change it."""
-    database = postgres.create_database(template_with_prices(postgres))
-    project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-    project.run("run")
-    yield project
-    postgres.drop_database(database.name)
+    with copy_of(postgres, template_with_prices(postgres), "built") as database:
+        project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
+        project.run("run")
+        yield project
 
 
 def test_the_reader_reads_the_reports_and_nothing_else(built: DbtProject) -> None:

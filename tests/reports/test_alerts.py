@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chat_telemetry._cli.alerts.evaluation import Alert, Breach, evaluate
-from tests.conftest import SERVERS, Database, Server
+from tests.conftest import SERVERS, Database, Server, copy_of
 from tests.dbt_project import DbtProject, failures, results, template_with_prices
 
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
@@ -50,14 +50,13 @@ BOUNDS = {
 
 @pytest.fixture(scope="module")
 def project(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtProject]:
-    database = postgres.create_database(template_with_prices(postgres))
-    database.add_users()
-    execute(database, SPEND)
-    project = DbtProject(database, tmp_path_factory.mktemp("alerts"))
-    project.run("run", report_as_of=AS_OF)
-    execute(database, ASK)
-    yield project
-    postgres.drop_database(database.name)
+    with copy_of(postgres, template_with_prices(postgres), "built") as database:
+        database.add_users()
+        execute(database, SPEND)
+        project = DbtProject(database, tmp_path_factory.mktemp("alerts"))
+        project.run("run", report_as_of=AS_OF)
+        execute(database, ASK)
+        yield project
 
 
 @pytest.fixture(scope="module")

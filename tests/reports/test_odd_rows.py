@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chat_telemetry._cli.app import run
-from tests.conftest import SERVERS, Server
+from tests.conftest import SERVERS, Server, copy_of
 from tests.dbt_project import DbtProject, template_with_prices
 from tests.reports.contract import COLUMNS
 from tests.reports.random_log import fill
@@ -88,17 +88,16 @@ def timezone(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def odd(timezone: str, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtProject]:
     """Reports of ordinary rows, then each kind of odd rows, each with a separate run. The tests do not change rows."""
-    database = postgres.create_database(template_with_prices(postgres))
-    project = DbtProject(database, tmp_path_factory.mktemp("odd"))
     variables = {"report_as_of": AS_OF, "report_timezone": timezone}
-    fill(database, 1, 200, dt.date.fromisoformat(AS_OF), timezone)
-    project.run("run", **variables)
-    for requests in ODD.values():
-        ask(project, requests)
+    with copy_of(postgres, template_with_prices(postgres), "built") as database:
+        project = DbtProject(database, tmp_path_factory.mktemp("odd"))
+        fill(database, 1, 200, dt.date.fromisoformat(AS_OF), timezone)
         project.run("run", **variables)
-        assert_exact(project, AS_OF, timezone)
-    yield project
-    postgres.drop_database(database.name)
+        for requests in ODD.values():
+            ask(project, requests)
+            project.run("run", **variables)
+            assert_exact(project, AS_OF, timezone)
+        yield project
 
 
 def one(project: DbtProject, query: str) -> tuple[Any, ...]:
