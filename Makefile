@@ -50,7 +50,7 @@ $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
 	@touch $@
 
 test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run again what depends on the version of dbt, on dbt 1.11 and the embedded PostgreSQL 18
-	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" tests/cli/test_demo.py \
+	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" $(addprefix tests/cli/test_,check.py demo.py run.py) \
 		$(addprefix tests/reports/test_,access.py data_tests.py dbt_version.py materializations.py package.py runners.py views.py)
 
 $(VENV)/integrations/installed: tests/integrations/requirements.txt pyproject.toml

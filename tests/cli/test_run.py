@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +17,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from dbt.adapters.base import impl
 
-from chat_telemetry._cli import dbt_settings
+from chat_telemetry._cli import dbt_child, dbt_settings
 from chat_telemetry._cli.errors import ExitCode
 from chat_telemetry._cli.run import lock, run_until_stopped
 from chat_telemetry._cli.run.step_log import LogFormat, StepLog
@@ -168,6 +170,14 @@ def running(project: DbtProject) -> Iterator[psycopg.Connection]:
     conninfo = project.database.conninfo_as("telemetry_transformer")
     with psycopg.connect(conninfo, autocommit=True) as connection, lock.only_one(connection):
         yield connection
+
+
+def test_a_kept_dbt_does_not_gather_flags_from_command_to_command(project: DbtProject) -> None:
+    before = list(impl.DEFAULT_BASE_BEHAVIOR_FLAGS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # dbt leaves its log open
+        assert dbt_child._invoke(None, *project.command("ls", "--quiet")).success
+    assert before == impl.DEFAULT_BASE_BEHAVIOR_FLAGS
 
 
 def test_a_second_run_ends_with_a_code_of_its_own_and_names_the_first(cli: Cli, project: DbtProject) -> None:
