@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,9 +16,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from dbt.adapters.base import impl
 
-from chat_telemetry._cli import dbt_child, dbt_settings
+from chat_telemetry._cli import dbt_runner, dbt_settings
+from chat_telemetry._cli.dbt_runner import DbtFailed, DbtProcess
 from chat_telemetry._cli.errors import ExitCode
 from chat_telemetry._cli.run import lock, run_until_stopped
 from chat_telemetry._cli.run.step_log import LogFormat, StepLog
@@ -29,7 +28,7 @@ from tests.cli.conftest import Cli, Outcome
 from tests.conftest import SERVERS, Database, Server, copy_of
 from tests.dbt_project import DbtProject, template_with_prices
 from tests.loader.conftest import wait_until
-from tests.reports.scenes import holding, wait_until_waiting
+from tests.reports.scenes import copy_project, holding, wait_until_waiting
 
 # Most of the time goes into dbt, so one server is enough.
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
@@ -172,12 +171,17 @@ def running(project: DbtProject) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def test_a_kept_dbt_does_not_gather_flags_from_command_to_command(project: DbtProject) -> None:
-    before = list(impl.DEFAULT_BASE_BEHAVIOR_FLAGS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # dbt leaves its log open
-        assert dbt_child._invoke(None, *project.command("ls", "--quiet")).success
-    assert before == impl.DEFAULT_BASE_BEHAVIOR_FLAGS
+def test_a_kept_dbt_begins_again_after_many_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "project"
+    copy_project(project_directory(), copy)
+    monkeypatch.setattr(dbt_runner, "project_directory", lambda: copy)
+    monkeypatch.setattr(dbt_runner, "COMMANDS_OF_A_CHILD", 2)
+    with DbtProcess(tmp_path / "files") as dbt:
+        dbt.run("parse")
+        (copy / "dbt_project.yml").write_text("[")
+        dbt.run("parse")
+        with pytest.raises(DbtFailed, match="Syntax error"):
+            dbt.run("parse")
 
 
 def test_a_second_run_ends_with_a_code_of_its_own_and_names_the_first(cli: Cli, project: DbtProject) -> None:

@@ -11,7 +11,6 @@ import os
 import sys
 from typing import Any, TextIO
 
-from dbt.adapters.base import impl
 from dbt.cli.exceptions import DbtUsageException
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
@@ -39,11 +38,7 @@ def _compiled(outcome: dbtRunnerResult | None) -> dict[str, str]:
 
 
 def _invoke(manifest: Manifest | None, *arguments: str) -> dbtRunnerResult:
-    before = list(impl.DEFAULT_BASE_BEHAVIOR_FLAGS)
     outcome = dbtRunner(manifest=manifest).invoke([*arguments])
-    # Each command adds the flags of its adapter once more, and then dbt searches the stack for the module of each one:
-    # after a hundred commands they would take twice the time.
-    impl.DEFAULT_BASE_BEHAVIOR_FLAGS[:] = before
     if isinstance(outcome.exception, DbtUsageException):  # dbt logs every other exception itself
         _print({"info": {"level": "error", "name": "UsageError", "msg": str(outcome.exception)}, "data": {}})
     return outcome

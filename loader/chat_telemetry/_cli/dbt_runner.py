@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,8 @@ FINISHED = ("LogSeedResult", "LogModelResult", "LogTestResult")
 NO_DOTENV = {"PYTHON_DOTENV_DISABLED": "1"}
 # Without -P, Python would import modules of the working directory.
 CHILD = ("-P", "-m", "chat_telemetry._cli.dbt_child")
+# dbt gathers flags and memory: after a hundred commands in one process, each one takes twice the time.
+COMMANDS_OF_A_CHILD = 50
 CLOSE_TIMEOUT_S = 10.0
 
 Notify = Callable[[str], object]
@@ -45,7 +48,7 @@ class Finished:
 
 
 class DbtProcess:
-    """dbt in a child process. It runs commands one after another, and parses the project only once.
+    """dbt in a child process. It runs commands one after another, and parses the project only once for many of them.
 
     dbt writes into the directory `files` only, and keeps the descriptors of `keep_open`. `options` are those of every
     command. The child has a session of its own, so that Ctrl-C does not interrupt it. If this process is killed, the
@@ -66,7 +69,8 @@ class DbtProcess:
             *("--log-format", "json", "--log-format-file", "text", "--log-level", "info", "--no-use-colors"),
             *options,
         ]
-        self._process = subprocess.Popen(  # noqa: S603
+        self._start = partial(
+            subprocess.Popen[str],
             [sys.executable, *CHILD, *shared],
             env={**own_environment(), **(environment or {})},
             pass_fds=keep_open,
@@ -77,6 +81,8 @@ class DbtProcess:
             text=True,
             errors="replace",
         )
+        self._process = self._start()
+        self._commands = 0
 
     @property
     def pid(self) -> int:
@@ -89,6 +95,10 @@ class DbtProcess:
         `notify` gets a text for each finished node: its number, the total, and its name. Raises DbtFailed if dbt or a
         node fails.
         """
+        if self._commands == COMMANDS_OF_A_CHILD:
+            self.close()
+            self._process, self._commands = self._start(), 0
+        self._commands += 1
         finished, errors, code = Finished(), list[str](), None
         with suppress(BrokenPipeError):  # it ended, and its last lines say why
             print(json.dumps(arguments), file=self._process.stdin, flush=True)
