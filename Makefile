@@ -81,7 +81,7 @@ test-history: $(VENV)/installed ## Test dbt with random histories of the log, 10
 bench-reports: $(VENV)/installed ## Measure the cost of a dbt run and of plain materialized views (30 minutes, 16 GB)
 	@$(BIN)/python -m benchmarks.reports $(BENCH)
 
-bench-run: $(VENV)/installed ## Measure a cycle of `run --every` beside a fresh dbt run, and its memory (15 minutes)
+bench-run: $(VENV)/installed ## Measure a cycle of `run --every` beside a fresh dbt run, and its memory (20 minutes)
 	@$(BIN)/python -m benchmarks.resident $(BENCH)
 
 bench-shapes: $(VENV)/installed ## Measure shapes of long SQL texts, and the cost of the fingerprint (2 minutes)
