@@ -49,7 +49,7 @@ class DbtProject:
             parsed.write_bytes(_parsed_projects[key])
         with mock.patch.dict(os.environ, environment), _flags_without_their_source(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            outcome = dbtRunner().invoke(["--quiet", *options])
+            outcome = dbtRunner().invoke(["--quiet", "--no-write-json", *options])
         if parsed.exists():
             # Only the first one: edits of a test in its copy of the project must not reach other tests.
             _parsed_projects.setdefault(key, parsed.read_bytes())

@@ -111,7 +111,7 @@ def test_a_retry_counts_once_what_the_failed_run_did_not_count(ours: DbtProject)
 
 def test_commands_that_only_read_change_nothing(ours: DbtProject) -> None:
     execute(ours, ADD_REQUESTS)
-    ours.run("parse", report_as_of=AS_OF)
+    assert_success(start(ours, "parse", report_as_of=AS_OF))
     shutil.copytree(ours.scratch / "target", ours.directory / "state")
     before = footprint(ours)
     for arguments in (
