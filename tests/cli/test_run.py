@@ -385,6 +385,17 @@ def test_the_pause_doubles_after_failures_and_is_short_again_after_a_success() -
     assert waits == [20, 40, 80, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900, 10, 10]
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize("text", ["{nonsense", "[1]", "5", "{report_as_of: 2026-13-45}", "{\x1b[31m: "])
+def test_variables_that_are_no_mapping_are_a_usage_error_of_one_line(cli: Cli, command: str, text: str) -> None:
+    outcome = cli(command, "--vars", text)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert outcome.err.startswith("error: --vars (or CHAT_TELEMETRY_DBT_VARS) needs a YAML mapping, for example")
+    assert outcome.err.count("\n") == 1
+    assert "\x1b" not in outcome.err
+
+
 @pytest.mark.parametrize("text", ["0s", "5", "1.5h", "h", "-1m", ""])
 def test_a_time_without_a_unit_is_a_usage_error(cli: Cli, text: str) -> None:
     outcome = cli("run", "--every", text)

@@ -14,7 +14,7 @@ import typer
 
 from chat_telemetry._cli.dbt_connection import DbtConnection
 from chat_telemetry._cli.dbt_runner import DbtProcess, is_installed
-from chat_telemetry._cli.errors import NotReady, UsageError
+from chat_telemetry._cli.errors import NotReady, UsageError, one_line
 from chat_telemetry._database_url import unquoted
 
 DbtVars = Annotated[
@@ -41,18 +41,34 @@ class DbtSettings:
     @classmethod
     @contextmanager
     def from_environment(cls, variables: str | None) -> Iterator[DbtSettings]:
-        """Raises NotReady if dbt is not installed or its connection is not known."""
+        """Raises NotReady if dbt is not installed or its connection is not known, UsageError for wrong variables."""
         if not is_installed():
             raise NotReady("dbt is not installed here: pip install 'chat-telemetry[cli,dbt]'")
         connection = DbtConnection.from_environment()
         with _files() as files:
-            yield cls(connection, unquoted(variables or ""), files)
+            yield cls(connection, _checked(unquoted(variables or "")), files)
 
     def start(self) -> DbtProcess:
         """A process that runs commands of dbt."""
         variables = ["--vars", self.variables] if self.variables else []
         options = ["--target", "default", *variables]
         return DbtProcess(self.files, options, environment=self.connection.environment())
+
+
+def _checked(variables: str) -> str:
+    """Every step would fail in dbt otherwise, and with a longer text."""
+    import yaml  # noqa: PLC0415  # dbt brings it, which not every command needs
+
+    try:
+        is_mapping = isinstance(yaml.safe_load(variables or "{}"), dict)
+    except (yaml.YAMLError, ValueError):  # ValueError: an impossible date
+        is_mapping = False
+    if not is_mapping:
+        raise UsageError(
+            "--vars (or CHAT_TELEMETRY_DBT_VARS) needs a YAML mapping, for example "
+            f"'{{report_timezone: Europe/Berlin}}', not {one_line(variables)!r}"
+        )
+    return variables
 
 
 @contextmanager
