@@ -118,7 +118,7 @@ def measure(bench: Bench, cycles: int, fresh_runs: int) -> None:
         states = [bench.state_ms() for _ in range(20)]
     tenth = max(1, cycles // 10)
     kinds = {
-        "fresh `dbt run`": fresh,
+        "fresh dbt": fresh,
         "kept dbt": kept,
         "kept dbt, the first tenth": kept[:tenth],
         "kept dbt, the last tenth": kept[-tenth:],

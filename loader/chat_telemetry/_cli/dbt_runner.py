@@ -67,7 +67,7 @@ class DbtProcess:
             *project_options(),
             *("--target-path", str(files / "target"), "--log-path", str(files / "logs")),
             *("--log-format", "json", "--log-format-file", "text", "--log-level", "info", "--no-use-colors"),
-            "--no-write-json",  # nothing here reads the files, which would take a quarter of the time of a command
+            "--no-write-json",  # the files have messages of the server, nothing here reads them, and they take time
             *options,
         ]
         self._start = partial(

@@ -20,7 +20,7 @@ from chat_telemetry._cli.errors import DatabaseFailed, NotReady
 from chat_telemetry._cli.options import transaction
 
 # The server's messages can quote values, and the files stay if the command is killed.
-NO_MESSAGES_IN_FILES = ("--log-level-file", "none", "--no-write-json")
+NO_MESSAGES_IN_FILES = ("--log-level-file", "none")
 ADVICE = "or add --no-dbt, if a schedule runs dbt"
 # The checks with which the run functions of dbt begin.
 CHECKS: LiteralString = """
