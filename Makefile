@@ -107,7 +107,7 @@ lint: $(VENV)/installed ## Check Python, SQL and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/squawk migrations/*.sql
-	$(BIN)/sqlfluff lint --disable-progress-bar migrations models macros tests/dbt
+	$(BIN)/sqlfluff lint --disable-progress-bar migrations models macros tests/dbt bi/queries
 
 docs: $(VENV)/installed ## Check links, anchors, examples and commands in the Markdown pages
 	@$(BIN)/python -m tools.check_docs
@@ -115,7 +115,7 @@ docs: $(VENV)/installed ## Check links, anchors, examples and commands in the Ma
 format: $(VENV)/installed ## Format Python and SQL
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/sqlfluff fix --disable-progress-bar migrations models macros tests/dbt
+	$(BIN)/sqlfluff fix --disable-progress-bar migrations models macros tests/dbt bi/queries
 
 lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; UPGRADE= keeps the pins that still fit
 	$(PYTHON) -m pip install --quiet --upgrade --target $(VENV)/uv uv
