@@ -1,4 +1,4 @@
-"""Reads the rows of a report with the rights of telemetry_reader and no others, whatever the login.
+"""Reads reports with the rights of telemetry_reader and no others, whatever the login.
 
 A report belongs to telemetry_transformer, which may put code into it: a view that calls a function, or a type with a
 cast of its own. The code must not get the rights of the login, which may be the owner of the database or a superuser.
@@ -10,8 +10,8 @@ query, and returns text. Its transaction is rolled back, so that nothing remains
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import LiteralString, NamedTuple
 
 import psycopg
@@ -74,6 +74,9 @@ class Row(NamedTuple):
     """The row as a JSON object, as PostgreSQL writes it."""
 
 
+OpenQuery = Callable[[sql.Composed], AbstractContextManager[Iterator[Row]]]
+
+
 def identifier(name: str) -> str:
     """The name as a statement has it: in quotes if it needs them."""
     return name if PLAIN_NAME.fullmatch(name) else '"' + name.replace('"', '""') + '"'
@@ -92,29 +95,39 @@ def columns_of(connection: psycopg.Connection, report: str, *, of_any_kind: bool
 def open_rows(
     connection: psycopg.Connection, report: str, order_by: LiteralString, limit: int | None
 ) -> Iterator[Iterator[Row]]:
-    """The first `limit` rows of a report.
+    """The first `limit` rows of a report. Raises like `reading`."""
+    query = sql.SQL(ROWS).format(
+        report=sql.Identifier(SCHEMA, report), order_by=sql.SQL(order_by), limit=sql.Literal(limit)
+    )
+    with reading(connection) as open_query, open_query(query) as rows:
+        yield rows
+
+
+@contextmanager
+def reading(
+    connection: psycopg.Connection, *, one_snapshot: bool = False, as_login: bool = False
+) -> Iterator[OpenQuery]:
+    """A transaction whose queries return a bigint and a text. With `one_snapshot`, all see the rows of one moment.
+
+    `as_login` is for the role that dbt has, and whose code the reports are: it need not be a reader.
 
     Raises NotReady if there is no telemetry_reader, DatabaseFailed if the login may not read as this role, and
     psycopg.Error.
     """
-    query = sql.SQL(ROWS).format(
-        report=sql.Identifier(SCHEMA, report), order_by=sql.SQL(order_by), limit=sql.Literal(limit)
-    )
     ((login, is_standby),) = connection.execute("select session_user, pg_catalog.pg_is_in_recovery()").fetchall()
-    is_reader = login == READER  # then the code has no further right to get
+    is_reader = as_login or login == READER  # then the code has no further right to get
     if is_standby and not is_reader:
         raise DatabaseFailed(f"this server is a standby: {AS_READER}")
     connection.read_only = None if is_reader else False
     with transaction(connection, rolls_back=True):
+        if one_snapshot:
+            connection.execute("set transaction isolation level repeatable read")
         connection.execute("set local extra_float_digits = 1")  # all digits, whatever the settings of the login
         if is_reader:
-            with closing(_stream(connection, query)) as rows:
-                yield rows
+            yield lambda query: closing(_stream(connection, query))
         else:
             _create_function_of_reader(connection, login)
-            call = sql.SQL(CALL_FUNCTION).format(sql.Literal(query.as_string(connection)))
-            with _without_leftovers(connection), closing(_stream(connection, call)) as rows:
-                yield rows
+            yield lambda query: _stream_as_reader(connection, query)
 
 
 def found_as(connection: psycopg.Connection, role: str, query: sql.Composed) -> bool:
@@ -136,6 +149,13 @@ def _stream(connection: psycopg.Connection, query: sql.Composed) -> Generator[Ro
     yield from connection.cursor(row_factory=args_row(Row)).stream(query)
 
 
+@contextmanager
+def _stream_as_reader(connection: psycopg.Connection, query: sql.Composed) -> Iterator[Iterator[Row]]:
+    call = sql.SQL(CALL_FUNCTION).format(sql.Literal(query.as_string(connection)))
+    with _without_leftovers(connection), closing(_stream(connection, call)) as rows:
+        yield rows
+
+
 def _create_function_of_reader(connection: psycopg.Connection, login: str) -> None:
     """Continue the transaction as telemetry_reader. Raises NotReady and DatabaseFailed."""
     try:
@@ -153,9 +173,12 @@ def _create_function_of_reader(connection: psycopg.Connection, login: str) -> No
 
 @contextmanager
 def _without_leftovers(connection: psycopg.Connection) -> Iterator[None]:
-    """Remove from the session what the code of a report left, also if it failed."""
+    """Remove from the session what the code of a report left, also if it failed.
+
+    The savepoint is rolled back, so that the code cannot replace the function that executes the next query.
+    """
     try:
-        with connection.transaction():  # a savepoint
+        with connection.transaction(force_rollback=True):
             yield
     finally:
         with suppress(psycopg.Error):  # if the connection is lost, the session has ended
