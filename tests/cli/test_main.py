@@ -41,7 +41,20 @@ def test_version_and_help_succeed(cli: Cli) -> None:
     ):
         assert code in overview.out
     assert {command.callback.__name__ for command in app.registered_commands if command.callback} == {
-        *("check", "dbt", "demo", "doctor", "erase", "load", "migrate", "prune", "replay", "report", "run"),
+        *(
+            "check",
+            "dashboard",
+            "dbt",
+            "demo",
+            "doctor",
+            "erase",
+            "load",
+            "migrate",
+            "prune",
+            "replay",
+            "report",
+            "run",
+        ),
     }
     assert [group.name for group in app.registered_groups] == ["prices"]
 

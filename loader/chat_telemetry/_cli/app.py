@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from chat_telemetry._cli.alerts import check
+from chat_telemetry._cli.dashboard import dashboard
 from chat_telemetry._cli.dbt_command import dbt
 from chat_telemetry._cli.demo import demo
 from chat_telemetry._cli.doctor import doctor
@@ -45,7 +46,7 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (migrate, load, replay, report, check, doctor, erase, prune, demo):
+for command in (migrate, load, replay, report, dashboard, check, doctor, erase, prune, demo):
     app.command()(command)
 app.command(name="run")(run_reports)
 app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})(dbt)
