@@ -125,6 +125,12 @@ def test_the_demo_prints_seven_reports_with_rows_and_the_next_steps(first: Outco
         assert hint in first.out
 
 
+def test_the_demo_ends_with_a_dashboard(first: Outcome, directory: Path) -> None:
+    page = directory / ".demo" / "dashboard.html"
+    assert printed(first, "The dashboard") == page.as_uri()
+    assert "What the models cost" in page.read_text(encoding="utf-8")
+
+
 def test_the_loader_sends_the_requests_and_dbt_passes(first: Outcome) -> None:
     stats = dict(re.findall(r"(\w+)=(\d+)", first.err))
     assert int(stats["accepted"]) > 200

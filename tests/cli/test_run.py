@@ -102,11 +102,13 @@ def test_a_run_does_each_step_and_says_so(cli: Cli, database: Database) -> None:
     assert details["freshness"].startswith("7 reports, the newest request is from ")
     assert details["alerts"] == "1 alert, 0 over the bound"
     assert (first.code, requests_in_report(database)) == (0, 1)
-    second = cli("run")
+    second = cli("run", "--dashboard", "page.html")
     assert (second.code, second.err) == (0, "")
     assert [line.split()[1:3] for line in second.out.splitlines()] == [
         *(["migrations", "ok"], ["seeds", "ok"], ["dbt", "run"], ["freshness", "ok"], ["alerts", "ok"]),
+        ["dashboard", "ok"],
     ]
+    assert Path("page.html").read_text(encoding="utf-8").endswith("</html>\n")
     assert "up to date" in second.out.splitlines()[1]
 
 
@@ -213,16 +215,18 @@ def test_a_failed_step_does_not_stop_the_next_ones_and_the_worst_code_is_the_res
 ) -> None:
     execute(database, "revoke execute on function chat_rollups.make_report from telemetry_transformer")
     ask(database)
-    outcome = cli("run", "--log-format", "json")
+    outcome = cli("run", "--log-format", "json", "--dashboard", "page.html")
     assert outcomes(outcome) == {
         "migrations": "ok",
         "seeds": "ok",
         "dbt run": "failed",
         "freshness": "failed",
         "alerts": "ok",
-        "end": 1,
+        "dashboard": "failed",
+        "end": 4,
     }
     assert "permission denied for function make_report" in lines(outcome)["dbt run"]["detail"]
+    assert lines(outcome)["dashboard"]["detail"].startswith("the reports are not built: ")
     assert lines(outcome)["freshness"]["detail"] == "not refreshed: any report"
     quiet = cli("run", "--quiet")
     assert quiet.out == ""
@@ -317,13 +321,14 @@ def refreshed_at(database: Database) -> object:
     return execute(database, "select min(refreshed_at) from chat_reports.report_freshness")[0][0]
 
 
-def test_a_resident_run_does_what_changed_and_ends_after_its_step(project: DbtProject) -> None:
-    database = project.database
-    with resident("--log-format", "json") as process:
-        assert next_line(process, "alerts")
-        # Nothing changed: the reports are confirmed, and nothing is printed.
-        before = refreshed_at(database)
+def test_a_resident_run_does_what_changed_and_ends_after_its_step(project: DbtProject, tmp_path: Path) -> None:
+    database, page = project.database, tmp_path / "page.html"
+    with resident("--log-format", "json", "--dashboard", str(page)) as process:
+        assert next_line(process, "dashboard")["detail"].startswith(f"{page}, ")
+        # Nothing changed: the reports are confirmed, the dashboard is written, and nothing is printed.
+        before, written = refreshed_at(database), page.stat().st_mtime_ns
         wait_until(lambda: refreshed_at(database) != before, timeout=60)
+        wait_until(lambda: page.stat().st_mtime_ns != written, timeout=60)
         ask(database)
         assert next_line(process, "dbt run")["detail"] == "14 models, 1 changes drained"
         # The kept dbt survives a lost connection; own prices are a change too, and so is what another run counts.

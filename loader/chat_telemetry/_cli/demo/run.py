@@ -13,6 +13,8 @@ from pathlib import Path
 import typer
 
 from chat_telemetry import _default_client
+from chat_telemetry._cli.dashboard import make_page
+from chat_telemetry._cli.dashboard.writing import write
 from chat_telemetry._cli.demo import dbt, server
 from chat_telemetry._cli.demo.generator import generate
 from chat_telemetry._cli.demo.passwords import READER, read_or_create_passwords
@@ -27,9 +29,11 @@ from chat_telemetry._settings import DATABASE_URL
 REPORT_ROWS = 5
 BURST = 10_000  # half of what the queue of the client holds
 FLUSH_TIMEOUT_S = 60.0
+DASHBOARD = "dashboard.html"
 
 GOODBYE = """\
 
+The dashboard             {dashboard}
 A BI tool connects with   {address}  (schema chat_reports)
 Its password              is in {file}
 A whole report            {cli} report token_cost --database-url {url}
@@ -40,7 +44,7 @@ Stop, or stop and delete  {cli} demo{where} --stop, {cli} demo{where} --delete""
 
 
 def run(directory: Path, port: int, requests: int) -> None:
-    """Server, chat requests, dbt, reports. Raises CommandError, ClusterError."""
+    """Server, chat requests, dbt, reports, dashboard. Raises CommandError, ClusterError."""
     with server.only_one(directory) as lock:
         with stage("PostgreSQL 18 with the database `chat`"):
             postgres = server.start(directory, port)
@@ -56,7 +60,10 @@ def run(directory: Path, port: int, requests: int) -> None:
         with stage("dbt build") as progress:
             count = dbt.build(directory, postgres.port, passwords.file, progress, lock)
         typer.echo(f"    {count} seeds, models and tests, all passed", err=True)
-        _show(server.url(postgres, READER, passwords.file))
+        url = server.url(postgres, READER, passwords.file)
+        _show(url)
+        with connect(url) as connection:
+            write(make_page(connection), directory / DASHBOARD)
         _say_goodbye(postgres, directory, passwords.file)
 
 
@@ -95,6 +102,7 @@ def _say_goodbye(postgres: EmbeddedPostgres, directory: Path, passfile: Path) ->
     """Each command can be copied into a shell."""
     typer.echo(
         GOODBYE.format(
+            dashboard=(directory / DASHBOARD).resolve().as_uri(),
             address=server.url(postgres, READER),
             file=passfile,
             url=shlex.quote(server.url(postgres, READER, passfile)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,15 +30,18 @@ def run(
     ] = None,
     dbt_vars: DbtVars = None,
     webhook: Webhook = None,
+    dashboard: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the dashboard to this file in each cycle.")
+    ] = None,
     log_format: Annotated[LogFormat, typer.Option("--log-format", help="json: one object a line.")] = LogFormat.TEXT,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
-    """Check the migrations, load price lists, run dbt, look at freshness and alerts."""
+    """Check the migrations, load price lists, run dbt, look at freshness and alerts, write the dashboard."""
     log = StepLog(log_format, quiet=quiet)
     with (
         DbtSettings.from_environment(dbt_vars) as settings,
         Stop.on_signals() as stop,
-        Cycles(settings, log, stop, webhook) as cycles,
+        Cycles(settings, log, stop, webhook, dashboard) as cycles,
     ):
         if every is not None:
             run_until_stopped(cycles, log, stop, every.total_seconds())

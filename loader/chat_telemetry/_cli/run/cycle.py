@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, LiteralString
 
@@ -11,6 +12,8 @@ import psycopg
 from chat_telemetry._cli.alerts.announced import News, news
 from chat_telemetry._cli.alerts.evaluation import Alert, compile_alerts, evaluate
 from chat_telemetry._cli.alerts.webhook import NotPosted, message, post
+from chat_telemetry._cli.dashboard import make_page
+from chat_telemetry._cli.dashboard.writing import write
 from chat_telemetry._cli.dbt_runner import DbtProcess
 from chat_telemetry._cli.dbt_settings import DbtSettings
 from chat_telemetry._cli.errors import Busy, CommandError, ExitCode, NotReady
@@ -42,8 +45,11 @@ CONFIRM: LiteralString = "select chat_rollups.confirm_reports()"
 class Cycles:
     """Runs cycles, and keeps between them what the next one can use: the parsed project, and what the last one saw."""
 
-    def __init__(self, settings: DbtSettings, log: StepLog, stop: Stop, webhook: str | None) -> None:
+    def __init__(
+        self, settings: DbtSettings, log: StepLog, stop: Stop, webhook: str | None, dashboard: Path | None
+    ) -> None:
         self._settings, self._log, self._stop, self._webhook = settings, log, stop, webhook
+        self._dashboard = dashboard
         self._dbt: DbtProcess | None = None
         self._alerts: list[Alert] | None = None
         self._last: State | None = None
@@ -70,6 +76,7 @@ class Cycles:
                     with self._log.step("reports", is_silent=True):
                         connection.execute(CONFIRM)
                     self._evaluate_alerts(connection)
+                    self._write_dashboard(connection, is_silent=True)
                 return
             with self._log.step("migrations") as step:
                 _check_migrations(connection, step)
@@ -88,6 +95,17 @@ class Cycles:
         self._last = self._run_dbt(connection)
         if not self._stop.is_requested:
             self._evaluate_alerts(connection)
+            self._write_dashboard(connection)
+
+    def _write_dashboard(self, connection: psycopg.Connection, *, is_silent: bool = False) -> None:
+        """Also after a failure: the page says which reports are late."""
+        if self._dashboard is None:
+            return
+        with self._log.step("dashboard", is_silent=is_silent) as step:
+            page = make_page(connection, as_login=True)
+            write(page, self._dashboard)
+            if not is_silent:
+                step.say(f"{self._dashboard}, {len(page) / 1000:,.0f} kB")
 
     def _read_project(self) -> None:
         """Forget what is known about another version of the project, or about a dbt that failed."""
