@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean
+.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,15 @@ $(VENV)/integrations/installed: tests/integrations/requirements.txt pyproject.to
 
 test-integrations: $(VENV)/integrations/installed ## Test that the records of chat frameworks have the numbers of a local model provider
 	@$(VENV)/integrations/bin/pytest -n $(TEST_WORKERS) -W ignore -m integrations tests/integrations
+
+$(VENV)/browser/installed: $(VENV)/installed tests/browser/requirements.txt
+	@echo "==> Installing the driver of the browser tests, $$(grep -c == tests/browser/requirements.txt) locked packages, into $(VENV)/browser (once)"
+	@rm -rf $(VENV)/browser
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: --target $(VENV)/browser -r tests/browser/requirements.txt
+	@touch $@
+
+test-browser: $(VENV)/browser/installed ## Open the dashboard in chromium (Debian's package chromium), at several widths, light and dark
+	@PYTHONPATH=$(VENV)/browser $(BIN)/pytest -m browser tests/browser
 
 # pip runs the build of a source distribution to ask it for its version, so what builds it is locked too.
 CORPUS_PIP = $(VENV)/corpus/bin/python -m pip --disable-pip-version-check --no-input --quiet
@@ -126,6 +135,7 @@ lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; 
 	grep -vxFf requirements.lock $(VENV)/dbt-1.11.lock > requirements-dbt-1.11.lock
 	$(LOCK) benchmarks/requirements.in $(UPGRADE) -o benchmarks/requirements.txt
 	$(LOCK) pyproject.toml --extra cli tests/integrations/requirements.in $(UPGRADE) -o tests/integrations/requirements.txt
+	$(LOCK) tests/browser/requirements.in --constraint requirements.lock $(UPGRADE) -o tests/browser/requirements.txt
 	$(LOCK) tests/shapes/requirements.in $(UPGRADE) -o tests/shapes/requirements.txt
 	$(LOCK) tools/sbom/requirements.in $(UPGRADE) -o tools/sbom/requirements.txt
 	$(LOCK) --no-deps tools/prices/requirements.in $(UPGRADE) -o tools/prices/requirements.txt

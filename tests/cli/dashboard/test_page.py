@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from xml.etree.ElementTree import Element
 
-import html5lib  # type: ignore[import-untyped]
+import html5lib
 import pytest
 
 from chat_telemetry._cli.dashboard.page import render
