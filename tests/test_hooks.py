@@ -19,7 +19,10 @@ CHECKED = {
     "ruff-format": ["*.py", "pyproject.toml"],
     "mypy": ["*.py", "pyproject.toml"],
     "squawk": ["migrations/*.sql", ".squawk.toml"],
-    "sqlfluff": ["migrations/*.sql", "models/*.sql", "macros/*.sql", "tests/dbt/*.sql", "*.sqlfluff"],
+    "sqlfluff": [
+        *(f"{folder}/*.sql" for folder in ("migrations", "models", "macros", "tests/dbt", "bi/queries")),
+        "*.sqlfluff",
+    ],
 }
 
 

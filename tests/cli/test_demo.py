@@ -120,7 +120,7 @@ def test_the_demo_prints_seven_reports_with_rows_and_the_next_steps(first: Outco
     for name in REPORTS:
         assert f"\n{name}\n" in first.out
     assert "no rows" not in first.out
-    assert re.search(r"^5 of \d+ rows: --limit shows more$", first.out, re.MULTILINE)
+    assert re.search(r"^5 of \d+ rows.*: --top shows more$", first.out, re.MULTILINE)
     for hint in ("psql", "dbt build --project-dir", "chat-telemetry demo --stop", "chat-telemetry demo --delete"):
         assert hint in first.out
 

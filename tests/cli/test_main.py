@@ -198,8 +198,8 @@ def test_arguments_that_are_not_utf_8_are_a_usage_error(database: Database, tmp_
         assert (finished.stderr[:7], finished.stderr.count(b"\n")) == (b"error: ", 1)
 
 
-def test_without_a_name_report_lists_the_reports_and_their_questions(cli: Cli) -> None:
-    outcome = cli("report")
+def test_the_list_of_reports_needs_no_database(cli: Cli) -> None:
+    outcome = cli("report", "--list")
     assert (outcome.code, outcome.err, outcome.out.count("\n")) == (0, "", 7)
     assert "token_cost        What did the model calls of each day cost, by step and model?\n" in outcome.out
     assert "sql_patterns      Which SQL does the chat write most often, how fast is it and how often" in outcome.out

@@ -61,8 +61,9 @@ def test_a_table_shows_every_column_and_at_most_twenty_rows(cli: Cli, built: Dat
         columns = [c.name for c in connection.execute(f"select * from chat_reports.{name} limit 0").description or ()]
     lines = outcome.out.splitlines()
     total = rows(built, name)
-    note = [f"20 of {total:,} rows: --limit shows more"] if total > 20 else []
-    assert lines[len(lines) - len(note) :] == note
+    note = lines[-1:] if total > 20 else []
+    if note:
+        assert re.fullmatch(rf"20 of {total:,} rows(; the others have a \w+ of [\d.,]+)?: --top shows more", note[0])
     heading_lines = len(lines) - len(note) - min(total, 20)
     heading = " ".join(" ".join(lines[:heading_lines]).split())
     for column in columns:
@@ -93,11 +94,94 @@ def test_the_newest_day_comes_first(cli: Cli, built: Database) -> None:
     assert days == sorted(days, reverse=True)
 
 
-def test_a_limit_applies_to_every_format(cli: Cli, built: Database) -> None:
-    assert len(json.loads(cli("report", "off_topic", "-f", "json", "--limit", "3", database=built).out)) == 3
-    assert len(cli("report", "off_topic", "-f", "csv", "--limit", "3").out.splitlines()) == 4
-    assert "3 of " in cli("report", "off_topic", "--limit", "3").out
-    assert "--limit shows more" not in cli("report", "off_topic", "--limit", "1000").out
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("token_cost", "cost_usd"),
+        ("errors", "request_count"),
+        ("user_usage", "cost_usd"),
+        ("sql_patterns", "occurrence_count"),
+        ("off_topic", "request_count"),
+        ("latency", ""),
+        ("model_comparison", ""),
+    ],
+)
+def test_what_is_not_shown_is_added_up_if_it_can_be(cli: Cli, built: Database, name: str, column: str) -> None:
+    everything = json.loads(cli("report", name, "-f", "json", database=built).out, parse_float=Decimal)
+    last = cli("report", name, "--top", "2").out.splitlines()[-1]
+    if not column:
+        assert last == f"2 of {len(everything):,} rows: --top shows more"
+        return
+    rest = sum(row[column] or 0 for row in everything[2:])
+    shown = format_value(column, rest)
+    assert last == f"2 of {len(everything):,} rows; the others have a {column} of {shown}: --top shows more"
+
+
+@pytest.mark.parametrize(("since", "first"), [("1d", "2026-11-23"), ("7d", "2026-11-17"), ("2026-11-20", "2026-11-20")])
+def test_since_keeps_the_days_from_one_on(cli: Cli, built: Database, since: str, first: str) -> None:
+    for name in ("token_cost", "errors", "off_topic"):
+        everything = json.loads(cli("report", name, "-f", "json", database=built).out)
+        found = json.loads(cli("report", name, "-f", "json", "--since", since).out)
+        assert found == [row for row in everything if row["day"] >= first]
+        assert min(row["day"] for row in found) == first
+
+
+def test_since_is_refused_where_a_report_has_no_days_and_where_it_is_none(cli: Cli, built: Database) -> None:
+    for name in ("latency", "user_usage", "sql_patterns", "model_comparison"):
+        outcome = cli("report", name, "--since", "7d", database=built)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err == f"error: --since needs a report with a row per day: {name} has fixed periods\n"
+    for since in ("7", "7w", "2026-13-01", "yesterday", "-7d", ""):
+        outcome = cli("report", "off_topic", f"--since={since}")
+        assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+        assert "expected days, for example 14d, or a date" in outcome.err
+
+
+def test_the_overview_has_the_figures_of_the_reports_and_fits_120_columns(
+    cli: Cli, built: Database, tmp_path: Path
+) -> None:
+    shown = cli("report", database=built).out
+    lines = on_terminal(120, ["report"], built, tmp_path)
+    assert max(map(len, lines)) <= 120
+    assert len(lines) < 35
+    assert [line.split() for line in lines if line] == [line.split() for line in shown.splitlines() if line]
+    week = [f"2026-11-{day}" for day in range(16, 23)]
+    requests = [row for row in json.loads(cli("report", "off_topic", "-f", "json").out) if row["day"] in week]
+    assert shown.startswith(
+        f"16 to 22 Nov 2026: {sum(row['request_count'] for row in requests):,} chat requests, cost $"
+    )
+    for name in ("gpt-4o-2024-08-06", "in-house-sql-7b", "response_generation", "sql_execution"):
+        assert name in shown
+    assert re.search(r"in-house-sql-7b +no price", shown)
+    assert re.search(r"gpt-4o-2024-08-06 .*[▁▂▃▄▅▆▇█ ]{20,}", shown)
+    assert "0 changes pending" in shown
+
+
+def test_a_narrow_terminal_and_one_without_blocks_get_fewer_columns(
+    built: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow = on_terminal(60, ["report"], built, tmp_path)
+    assert max(len(line) for line in narrow if line.startswith("gpt-4o-2024-08-06")) <= 60
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    without = "\n".join(on_terminal(120, ["report"], built, tmp_path))
+    assert "gpt-4o-2024-08-06" in without
+    assert not re.search("[▁▂▃▄▅▆▇█]", without)
+
+
+def test_an_overview_of_nothing_says_what_is_missing(cli: Cli, database: Database) -> None:
+    outcome = cli("report", database=database)
+    assert outcome.code == 4
+    assert outcome.err.startswith("error: the reports are not built: run")
+    outcome = cli("report", "--top", "3")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: an overview has no --top, --since and --format: name a report")
+
+
+def test_a_number_of_rows_applies_to_every_format(cli: Cli, built: Database) -> None:
+    assert len(json.loads(cli("report", "off_topic", "-f", "json", "--top", "3", database=built).out)) == 3
+    assert len(cli("report", "off_topic", "-f", "csv", "--top", "3").out.splitlines()) == 4
+    assert "3 of " in cli("report", "off_topic", "--top", "3").out
+    assert "--top shows more" not in cli("report", "off_topic", "--top", "1000").out
 
 
 def test_sql_is_shown_without_markup_and_on_one_line(cli: Cli, built: Database) -> None:

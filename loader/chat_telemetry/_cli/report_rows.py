@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from decimal import Decimal
 from typing import LiteralString, NamedTuple
 
 import psycopg
@@ -28,19 +29,24 @@ READER = "telemetry_reader"
 AS_READER = f"connect as {READER} to read the reports"
 # to_json gets the whole row, also if the report has a column `report`.
 ROWS: LiteralString = """
-select pg_catalog.count(*) over (), pg_catalog.to_json(report.*)::pg_catalog.text
-from (select * from {report} order by {order_by}) as report
+select pg_catalog.count(*) over (), {sum}, pg_catalog.to_json(report.*)::pg_catalog.text
+from (select * from {report} where {condition} order by {order_by}) as report
 limit {limit}
 """
+ANY_ROW: LiteralString = """
+select 1::pg_catalog.int8, null::pg_catalog.numeric, null::pg_catalog.text from ({}) as found limit 1
+"""
+SUM: LiteralString = "pg_catalog.sum(report.{}::pg_catalog.numeric) over ()"
+EVERY_ROW = sql.SQL("true")
 CREATE_FUNCTION: LiteralString = """
 create function pg_temp.read_report(query pg_catalog.text)
-returns table (total pg_catalog.int8, object pg_catalog.text)
+returns table (total pg_catalog.int8, sum pg_catalog.numeric, object pg_catalog.text)
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as 'begin return query execute query; end'
 """
-CALL_FUNCTION: LiteralString = "select total, object from pg_temp.read_report({}::pg_catalog.text)"
+CALL_FUNCTION: LiteralString = "select * from pg_temp.read_report({}::pg_catalog.text)"
 # Advisory locks and prepared statements outlive the transaction. In the session of a pooler, a statement that the code
 # prepared could replace that of an application. All names are qualified, because the code can change search_path.
 REMOVE_LEFTOVERS: LiteralString = """
@@ -70,6 +76,8 @@ class Row(NamedTuple):
 
     total: int
     """How many rows the report has without a limit."""
+    sum: Decimal | None
+    """The sum of a column over all these rows."""
     object: str
     """The row as a JSON object, as PostgreSQL writes it."""
 
@@ -93,11 +101,24 @@ def columns_of(connection: psycopg.Connection, report: str, *, of_any_kind: bool
 
 @contextmanager
 def open_rows(
-    connection: psycopg.Connection, report: str, order_by: LiteralString, limit: int | None
+    connection: psycopg.Connection,
+    report: str,
+    order_by: LiteralString,
+    limit: int | None,
+    *,
+    condition: sql.Composable = EVERY_ROW,
+    summed: str = "",
 ) -> Iterator[Iterator[Row]]:
-    """The first `limit` rows of a report. Raises like `reading`."""
+    """The first `limit` rows of a report that fulfil the condition, with the sum of the column `summed`.
+
+    Raises like `reading`.
+    """
     query = sql.SQL(ROWS).format(
-        report=sql.Identifier(SCHEMA, report), order_by=sql.SQL(order_by), limit=sql.Literal(limit)
+        sum=sql.SQL(SUM).format(sql.Identifier(summed)) if summed else sql.SQL("null::pg_catalog.numeric"),
+        report=sql.Identifier(SCHEMA, report),
+        condition=condition,
+        order_by=sql.SQL(order_by),
+        limit=sql.Literal(limit),
     )
     with reading(connection) as open_query, open_query(query) as rows:
         yield rows
@@ -107,7 +128,7 @@ def open_rows(
 def reading(
     connection: psycopg.Connection, *, one_snapshot: bool = False, as_login: bool = False
 ) -> Iterator[OpenQuery]:
-    """A transaction whose queries return a bigint and a text. With `one_snapshot`, all see the rows of one moment.
+    """A transaction whose queries return the columns of a Row. With `one_snapshot`, all see the rows of one moment.
 
     `as_login` is for the role that dbt has, and whose code the reports are: it need not be a reader.
 
@@ -139,7 +160,7 @@ def found_as(connection: psycopg.Connection, role: str, query: sql.Composed) -> 
         connection.execute("set local row_security = off")
         connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
         connection.execute(CREATE_FUNCTION)
-        found = sql.SQL("select 1::pg_catalog.int8, null::pg_catalog.text from ({}) as found limit 1").format(query)
+        found = sql.SQL(ANY_ROW).format(query)
         call = sql.SQL(CALL_FUNCTION).format(sql.Literal(found.as_string(connection)))
         with _without_leftovers(connection):
             return connection.execute(call).rowcount > 0

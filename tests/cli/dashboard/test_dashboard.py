@@ -15,9 +15,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from chat_telemetry._cli.bi import reading
+from chat_telemetry._cli.bi import reading, text
 from chat_telemetry._cli.bi.reading import read_reports
-from chat_telemetry._cli.dashboard import make_page, text
+from chat_telemetry._cli.dashboard import make_page
 from chat_telemetry._cli.errors import DatabaseFailed
 from chat_telemetry._cli.options import connect
 from chat_telemetry._cli.report import REPORTS

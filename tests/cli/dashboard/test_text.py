@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from markupsafe import Markup, escape
 
+from chat_telemetry._cli.bi import text
 from chat_telemetry._cli.bi.reading import LONGEST_SQL as LONGEST
-from chat_telemetry._cli.dashboard import text
 from chat_telemetry._cli.dashboard.sql_text import formatted
 
 THIN = text.THIN

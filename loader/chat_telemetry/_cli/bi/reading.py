@@ -20,11 +20,12 @@ from chat_telemetry._cli.errors import NOT_BUILT, DatabaseFailed, NotReady, serv
 from chat_telemetry._cli.report_rows import READER, SCHEMA, OpenQuery, reading
 from chat_telemetry._cli.sql_project import project_directory
 
+DAYS = 30
 USERS = 15
 LONGEST_SQL = 2_000
 # to_json gets the whole row, also if a query has a column `query`.
 AS_JSON: LiteralString = """
-select pg_catalog.count(*) over (), pg_catalog.to_json(query.*)::pg_catalog.text
+select pg_catalog.count(*) over (), null::pg_catalog.numeric, pg_catalog.to_json(query.*)::pg_catalog.text
 from ({query}) as query
 limit {limit}
 """

@@ -12,12 +12,11 @@ import psycopg
 import typer
 
 from chat_telemetry._cli.bi.days import FEWEST
-from chat_telemetry._cli.bi.reading import read_reports
+from chat_telemetry._cli.bi.reading import DAYS, read_reports
 from chat_telemetry._cli.dashboard.writing import write
 from chat_telemetry._cli.errors import UsageError
 from chat_telemetry._cli.options import DatabaseUrl, connect
 
-DAYS = 30
 MOST_DAYS = 92  # a page of a quarter is still less than 1 MB
 STDOUT = Path("-")
 

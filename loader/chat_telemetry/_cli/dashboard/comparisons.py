@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
+from chat_telemetry._cli.bi import text
 from chat_telemetry._cli.bi.reading import Reports
 from chat_telemetry._cli.bi.rows import ModelPair, SqlShape, TopUser
-from chat_telemetry._cli.dashboard import sql_text, text
+from chat_telemetry._cli.dashboard import sql_text
 from chat_telemetry._cli.dashboard.charts import percent
 
 # Fewer successful requests say little about a pair of models.

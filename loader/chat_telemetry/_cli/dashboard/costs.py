@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from chat_telemetry._cli.bi import text
 from chat_telemetry._cli.bi.reading import Reports
 from chat_telemetry._cli.bi.rows import Headline, ModelCost, Month
-from chat_telemetry._cli.dashboard import text
 from chat_telemetry._cli.dashboard.charts import Columns, Tick, columns, percent
 from chat_telemetry._cli.dashboard.series import Series
 

@@ -6,9 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 
+from chat_telemetry._cli.bi import text
 from chat_telemetry._cli.bi.reading import Reports
 from chat_telemetry._cli.bi.rows import ErrorType, Headline, RequestDay
-from chat_telemetry._cli.dashboard import text
 from chat_telemetry._cli.dashboard.charts import Columns
 from chat_telemetry._cli.dashboard.costs import Numbers
 from chat_telemetry._cli.dashboard.series import Series

@@ -12,8 +12,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from chat_telemetry._cli.bi import text
 from chat_telemetry._cli.bi.reading import Reports
-from chat_telemetry._cli.dashboard import text
 from chat_telemetry._cli.dashboard.comparisons import pairs, shapes, users
 from chat_telemetry._cli.dashboard.costs import costs
 from chat_telemetry._cli.dashboard.failures import failures

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
+from chat_telemetry._cli.bi import text
 from chat_telemetry._cli.bi.days import Days
-from chat_telemetry._cli.dashboard import text
 from chat_telemetry._cli.dashboard.charts import SPARK_HEIGHT, Columns, columns, day_ticks, nice_ceiling
 
 # Of a day with fewer requests, a share says little, and it does not set the scale of a chart.

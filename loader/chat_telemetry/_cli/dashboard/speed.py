@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from chat_telemetry._cli.bi import text
 from chat_telemetry._cli.bi.reading import Reports
 from chat_telemetry._cli.bi.rows import StepLatency
-from chat_telemetry._cli.dashboard import text
 from chat_telemetry._cli.dashboard.charts import Bands, Percentiles, bands, nice_ceiling, percent
 from chat_telemetry._cli.dashboard.costs import Numbers
 from chat_telemetry._cli.dashboard.series import Series

@@ -12,7 +12,7 @@ from pygments.token import Comment, Keyword, String, _TokenType
 from sqlparse.exceptions import SQLParseError
 
 from chat_telemetry._cli.bi.reading import LONGEST_SQL
-from chat_telemetry._cli.dashboard.text import visible
+from chat_telemetry._cli.bi.text import visible
 
 # Pygments' own formatter makes an element of each token, which makes the longest texts 48 kB.
 COLOURS = {Keyword: "q-key", String: "q-text", Comment: "q-note"}

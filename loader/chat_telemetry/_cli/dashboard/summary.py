@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from chat_telemetry._cli.bi import text
 from chat_telemetry._cli.bi.days import Days
 from chat_telemetry._cli.bi.rows import Headline, ModelCost
-from chat_telemetry._cli.dashboard import text
 from chat_telemetry._cli.dashboard.costs import Costs
 from chat_telemetry._cli.dashboard.failures import Failures
 from chat_telemetry._cli.dashboard.speed import Speed

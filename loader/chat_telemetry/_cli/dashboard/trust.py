@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chat_telemetry._cli.bi import text
 from chat_telemetry._cli.bi.reading import Reports
 from chat_telemetry._cli.bi.rows import Freshness, OpenAlert, UnpricedModel
-from chat_telemetry._cli.dashboard import text
 
 QUIET = timedelta(hours=24)
 LATE = timedelta(hours=1)
