@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean
+.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser test-superset test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,15 @@ $(VENV)/browser/installed: $(VENV)/installed tests/browser/requirements.txt
 
 test-browser: $(VENV)/browser/installed ## Open the dashboard in chromium (Debian's package chromium), at several widths, light and dark
 	@PYTHONPATH=$(VENV)/browser $(BIN)/pytest -m browser tests/browser
+
+$(VENV)/superset/installed: $(VENV)/browser/installed tools/superset/requirements.txt
+	@echo "==> Installing Apache Superset, $$(grep -c == tools/superset/requirements.txt) locked packages, into $(VENV)/superset (once, 830 MB)"
+	@$(PYTHON) -m venv --clear $(VENV)/superset
+	@$(VENV)/superset/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r tools/superset/requirements.txt
+	@touch $@
+
+test-superset: $(VENV)/superset/installed ## Import bi/superset into Apache Superset, and compare its charts with SQL
+	@PYTHONPATH=$(VENV)/browser $(BIN)/python -m tools.superset --superset $(VENV)/superset --screenshot $(VENV)/superset.png
 
 # pip runs the build of a source distribution to ask it for its version, so what builds it is locked too.
 CORPUS_PIP = $(VENV)/corpus/bin/python -m pip --disable-pip-version-check --no-input --quiet
@@ -137,6 +146,7 @@ lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; 
 	$(LOCK) pyproject.toml --extra cli tests/integrations/requirements.in $(UPGRADE) -o tests/integrations/requirements.txt
 	$(LOCK) tests/browser/requirements.in --constraint requirements.lock $(UPGRADE) -o tests/browser/requirements.txt
 	$(LOCK) tests/shapes/requirements.in $(UPGRADE) -o tests/shapes/requirements.txt
+	$(LOCK) --excludes tools/superset/excludes.txt tools/superset/requirements.in $(UPGRADE) -o tools/superset/requirements.txt
 	$(LOCK) tools/sbom/requirements.in $(UPGRADE) -o tools/sbom/requirements.txt
 	$(LOCK) --no-deps tools/prices/requirements.in $(UPGRADE) -o tools/prices/requirements.txt
 
