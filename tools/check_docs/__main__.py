@@ -18,7 +18,7 @@ from tools.check_docs.workflows import check_workflows
 
 ROOT = Path(__file__).parents[2]
 # Not models/*.md: those are dbt's descriptions of columns, and no page.
-PAGES = ("*.md", "docs/**/*.md", "[!.]*/README.md")
+PAGES = ("*.md", "docs/**/*.md", "bi/**/*.md", "[!.]*/README.md")
 
 
 def page_paths(root: Path) -> list[Path]:

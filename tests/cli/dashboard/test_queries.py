@@ -122,6 +122,15 @@ def test_a_query_is_one_statement_without_parameters_and_begins_with_its_questio
     assert not re.search(r"%\(|\$\d|\{\{|(?<!:):[a-z]", text)
 
 
+@pytest.mark.parametrize("page", ["docs/bi.md", "bi/metabase.md"])
+def test_a_page_about_bi_tools_has_every_query(page: str) -> None:
+    text = (project_directory() / page).read_text(encoding="utf-8")
+    assert sorted(re.findall(r"queries/(\w+)\.sql\)", text)) == NAMES
+    for name in NAMES:
+        question = query(name).splitlines()[0].removeprefix("-- ")
+        assert page != "docs/bi.md" or f"| {question} |" in text
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reader_gets_rows(built: Database, name: str) -> None:
     rows = found(built, name)
