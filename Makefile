@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser test-superset test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean
+.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser screenshots test-superset test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ $(VENV)/browser/installed: $(VENV)/installed tests/browser/requirements.txt
 
 test-browser: $(VENV)/browser/installed ## Open the dashboard in chromium (Debian's package chromium), at several widths, light and dark
 	@PYTHONPATH=$(VENV)/browser $(BIN)/pytest -m browser tests/browser
+
+screenshots: $(VENV)/browser/installed demo ## Take the pictures of the README from the dashboard of the demo, with chromium
+	@PYTHONPATH=$(VENV)/browser $(BIN)/python -m tools.screenshots .demo/dashboard.html
 
 $(VENV)/superset/installed: $(VENV)/browser/installed tools/superset/requirements.txt
 	@echo "==> Installing Apache Superset, $$(grep -c == tools/superset/requirements.txt) locked packages, into $(VENV)/superset (once, 830 MB)"
