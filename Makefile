@@ -72,7 +72,7 @@ $(VENV)/browser/installed: $(VENV)/installed tests/browser/requirements.txt
 test-browser: $(VENV)/browser/installed ## Open the dashboard in chromium (Debian's package chromium), at several widths, light and dark
 	@PYTHONPATH=$(VENV)/browser $(BIN)/pytest -m browser tests/browser
 
-screenshots: $(VENV)/browser/installed demo ## Take the pictures of the README from the dashboard of the demo, with chromium
+screenshots: $(VENV)/browser/installed demo ## Take the picture of the README from the dashboard of the demo, with chromium
 	@PYTHONPATH=$(VENV)/browser $(BIN)/python -m tools.screenshots .demo/dashboard.html
 
 $(VENV)/superset/installed: $(VENV)/browser/installed tools/superset/requirements.txt

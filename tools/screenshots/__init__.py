@@ -1,1 +1,1 @@
-"""Takes the pictures of the dashboard that the README shows, from the file that the demo wrote."""
+"""Takes the picture of the dashboard that the README shows, from the file that the demo wrote."""

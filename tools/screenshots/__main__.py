@@ -1,16 +1,14 @@
-"""`python -m tools.screenshots DASHBOARD`: docs/images/dashboard-light.png and dashboard-dark.png, from this file."""
+"""`python -m tools.screenshots DASHBOARD`: docs/images/dashboard.png, from this file."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from pathlib import Path
-from typing import Literal
 
 from playwright.sync_api import sync_playwright
 
-IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "dashboard.png"
 WIDTH = 1120
 LAST = "#speed"  # the first section that is not in the picture
 MARGIN = 16
@@ -27,13 +25,11 @@ def main(dashboard: Path) -> int:
         return 1
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program)
-        for scheme in SCHEMES:
-            page = browser.new_page(viewport={"width": WIDTH, "height": 1600}, color_scheme=scheme)
-            page.goto(dashboard.resolve().as_uri())
-            bottom = page.locator(LAST).bounding_box()
-            assert bottom is not None  # noqa: S101
-            clip = {"x": 0, "y": 0, "width": WIDTH, "height": bottom["y"] - MARGIN}
-            page.screenshot(path=IMAGES / f"dashboard-{scheme}.png", clip=clip)
+        page = browser.new_page(viewport={"width": WIDTH, "height": 1600}, color_scheme="light")
+        page.goto(dashboard.resolve().as_uri())
+        bottom = page.locator(LAST).bounding_box()
+        assert bottom is not None  # noqa: S101
+        page.screenshot(path=PICTURE, clip={"x": 0, "y": 0, "width": WIDTH, "height": bottom["y"] - MARGIN})
         browser.close()
     return 0
 
