@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser screenshots test-superset test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean
+.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser screenshots test-superset test-grafana test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,14 @@ $(VENV)/superset/installed: $(VENV)/browser/installed tools/superset/requirement
 test-superset: $(VENV)/superset/installed ## Import bi/superset into Apache Superset, and compare its charts with SQL
 	@PYTHONPATH=$(VENV)/browser $(BIN)/python -m tools.superset --superset $(VENV)/superset --screenshot $(VENV)/superset.png
 
+$(VENV)/grafana/installed: $(VENV)/installed tools/grafana/requirements.txt
+	@rm -rf $(VENV)/grafana
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: --target $(VENV)/grafana -r tools/grafana/requirements.txt
+	@touch $@
+
+test-grafana: $(VENV)/grafana/installed ## Compare the files of bi/grafana with the types that Grafana publishes
+	@PYTHONPATH=$(VENV)/grafana $(BIN)/python -m tools.grafana.schema
+
 # pip runs the build of a source distribution to ask it for its version, so what builds it is locked too.
 CORPUS_PIP = $(VENV)/corpus/bin/python -m pip --disable-pip-version-check --no-input --quiet
 $(VENV)/corpus/installed: tests/shapes/requirements.txt
@@ -150,6 +158,7 @@ lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; 
 	$(LOCK) tests/browser/requirements.in --constraint requirements.lock $(UPGRADE) -o tests/browser/requirements.txt
 	$(LOCK) tests/shapes/requirements.in $(UPGRADE) -o tests/shapes/requirements.txt
 	$(LOCK) --excludes tools/superset/excludes.txt tools/superset/requirements.in $(UPGRADE) -o tools/superset/requirements.txt
+	$(LOCK) tools/grafana/requirements.in $(UPGRADE) -o tools/grafana/requirements.txt
 	$(LOCK) tools/sbom/requirements.in $(UPGRADE) -o tools/sbom/requirements.txt
 	$(LOCK) --no-deps tools/prices/requirements.in $(UPGRADE) -o tools/prices/requirements.txt
 

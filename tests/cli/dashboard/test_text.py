@@ -90,8 +90,8 @@ def test_durations(value: float | None, shown: str) -> None:
 @pytest.mark.parametrize(
     ("now", "before", "words"),
     [
-        (None, 1, "no week before to compare with"),
-        (1, None, "no week before to compare with"),
+        (None, 1, "nothing to compare"),
+        (1, None, "nothing to compare"),
         (0, 0, "none in the week before either"),
         (3, 0, "none in the week before"),
         (100, 100.4, "as in the week before"),
@@ -110,12 +110,13 @@ def test_changes_of_rates_are_points_and_changes_of_durations_are_slower_or_fast
     assert text.points(0.031, 0.037) == "0.6 points less than in the week before"
     assert text.points(0.05, 0.031) == "1.9 points more than in the week before"
     assert text.points(0.05, 0.0504) == "as in the week before"
-    assert text.points(0.05, None) == "no week before to compare with"
+    assert text.points(0.05, None) == text.points(None, 0.05) == "nothing to compare"
+    assert text.points(0.05, 0.1, has_previous=False) == text.slower(5, 6, has_previous=False) == text.NO_PREVIOUS
     assert text.slower(110, 100).replace(THIN, " ") == "10 % slower than in the week before"
     assert text.slower(90, 100).replace(THIN, " ") == "10 % faster than in the week before"
     assert text.slower(100, 100.1) == text.slower(0, 0) == "as in the week before"
     assert text.slower(5, 0).replace(THIN, " ") == "0 ms in the week before"
-    assert text.slower(None, 5) == "no week before to compare with"
+    assert text.slower(None, 5) == "nothing to compare"
 
 
 def test_days() -> None:

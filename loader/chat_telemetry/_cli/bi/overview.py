@@ -50,9 +50,8 @@ def print_overview(reports: Reports) -> None:
 
 def _costs(reports: Reports) -> tuple[str, list[Column]]:
     assert reports.days is not None  # noqa: S101
-    days, week, before = reports.days, reports.headlines["last_7_complete_days"], None
-    if days.has_previous:
-        before = reports.headlines["previous_7_complete_days"].cost_usd
+    days, week = reports.days, reports.headlines["last_7_complete_days"]
+    before = reports.headlines["previous_7_complete_days"].cost_usd
     by_model: dict[str, dict[date, Decimal]] = {}
     for row in reports.calls:
         if row.cost_usd is not None:
@@ -62,7 +61,7 @@ def _costs(reports: Reports) -> tuple[str, list[Column]]:
     places = text.places([*(m.cost_usd for m in models), *(m.previous_cost_usd for m in models)])
     largest = max((m.cost_usd or Decimal(0) for m in models), default=Decimal(0))
     title = f"{text.span(*days.week)}: {text.some(week.request_count, 'chat request', 'chat requests')}, "
-    title += f"cost {text.usd(week.cost_usd)}, {text.change(week.cost_usd, before)}"
+    title += f"cost {text.usd(week.cost_usd)}, {text.change(week.cost_usd, before, has_previous=days.has_previous)}"
     return _plain(title), [
         Column("model", [text.short(m.model, LONGEST_NAME) for m in models], is_number=False),
         Column("cost", ["no price" if m.cost_usd is None else text.usd(m.cost_usd, places) for m in models]),

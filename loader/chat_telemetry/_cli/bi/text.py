@@ -17,6 +17,7 @@ INVISIBLE = re.compile(
     "|[\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 NO_PREVIOUS = "no week before to compare with"
+NOTHING = "nothing to compare"
 AS_BEFORE = "as in the week before"
 
 
@@ -126,7 +127,7 @@ def axis_rate(value: float) -> str:
 def change(now: float | Decimal | None, before: float | Decimal | None, *, has_previous: bool = True) -> str:
     """How a sum compares with that of the week before, in words: a sign alone is easily overlooked."""
     if now is None or before is None or not has_previous:
-        return NO_PREVIOUS
+        return NOTHING if has_previous else NO_PREVIOUS
     if before == 0:
         return "none in the week before" if now else "none in the week before either"
     ratio = float(now) / float(before)
@@ -137,20 +138,20 @@ def change(now: float | Decimal | None, before: float | Decimal | None, *, has_p
     return f"{abs(ratio - 1) * 100:.0f}{THIN}% {'more' if ratio > 1 else 'less'} than in the week before"
 
 
-def points(now: float | None, before: float | None) -> str:
+def points(now: float | None, before: float | None, *, has_previous: bool = True) -> str:
     """How a rate compares with that of the week before, in percentage points."""
-    if now is None or before is None:
-        return NO_PREVIOUS
+    if now is None or before is None or not has_previous:
+        return NOTHING if has_previous else NO_PREVIOUS
     difference = (now - before) * 100
     if abs(difference) < 0.05:
         return AS_BEFORE
     return f"{abs(difference):.1f} points {'more' if difference > 0 else 'less'} than in the week before"
 
 
-def slower(now: float | None, before: float | None) -> str:
+def slower(now: float | None, before: float | None, *, has_previous: bool = True) -> str:
     """How a duration compares with that of the week before."""
-    if now is None or before is None:
-        return NO_PREVIOUS
+    if now is None or before is None or not has_previous:
+        return NOTHING if has_previous else NO_PREVIOUS
     if before == 0 or abs(now / before - 1) < 0.005:
         return AS_BEFORE if now == before or before else f"{ms(before)} in the week before"
     return f"{abs(now / before - 1) * 100:.0f}{THIN}% {'slower' if now > before else 'faster'} than in the week before"

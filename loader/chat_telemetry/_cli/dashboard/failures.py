@@ -47,12 +47,12 @@ def failures(reports: Reports, series: Series) -> Failures:
     return Failures(
         week,
         Shares(
-            text.points(week.error_rate, previous.error_rate if has_previous else None),
+            text.points(week.error_rate, previous.error_rate, has_previous=has_previous),
             series.rates({row.day: row.error_rate for row in shown}, "failed", height=CHART_HEIGHT),
             _numbers("Failed", [(row, row.error_count, row.error_rate) for row in shown]),
         ),
         Shares(
-            text.points(week.off_topic_rate, previous.off_topic_rate if has_previous else None),
+            text.points(week.off_topic_rate, previous.off_topic_rate, has_previous=has_previous),
             series.rates({row.day: row.off_topic_rate for row in shown}, "off topic", height=CHART_HEIGHT),
             _numbers("Off topic", [(row, row.off_topic_count, row.off_topic_rate) for row in shown]),
         ),

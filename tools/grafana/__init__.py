@@ -1,0 +1,1 @@
+"""The Grafana dashboard of the reports: bi/grafana/dashboards/chat_telemetry.json."""
