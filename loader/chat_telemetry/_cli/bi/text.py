@@ -98,11 +98,6 @@ def ms(value: float | None) -> str:
     return f"{value:.0f}{THIN}ms"
 
 
-def plain(value: Decimal) -> str:
-    """A number without zeros at its end."""
-    return f"{value.normalize():,f}" if value.is_finite() else str(value)
-
-
 def axis_ms(value: float) -> str:
     """A round number of milliseconds at an axis."""
     if not value:

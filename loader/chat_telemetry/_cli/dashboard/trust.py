@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chat_telemetry._cli.alerts.evaluation import Breach
 from chat_telemetry._cli.bi import text
 from chat_telemetry._cli.bi.reading import Reports
 from chat_telemetry._cli.bi.rows import Freshness, OpenAlert, UnpricedModel
@@ -74,6 +75,6 @@ def trust(reports: Reports) -> Trust:
 
 
 def _alert(alert: OpenAlert) -> str:
-    name = text.visible(f"{alert.alert} {alert.subject}".strip())
-    value = "nothing to compare with" if alert.value is None else f"{text.plain(alert.value)} is over"
-    return f"{name}: {value} the bound {text.plain(alert.bound)}, since {text.moment(alert.began_at)}"
+    """In the words of `chat-telemetry check`."""
+    breach = Breach(alert.alert, alert.subject, alert.value, alert.bound)
+    return text.visible(f"{breach}, since {text.moment(alert.began_at)}")
