@@ -22,6 +22,7 @@ LOG_COLUMNS = "tests/migrations/test_apply.py"
 LIMITS = "docs/loader.md"
 CONTRACT = "tests/reports/contract.py"
 LAYOUTS = "loader/chat_telemetry/_cli/report.py"
+EXPOSURES = "models/exposures.yml"
 REPORTS_PAGE = "docs/reports.md"
 README = "README.md"
 USAGE = "loader/chat_telemetry/_observe/usage_fields.py"
@@ -148,14 +149,15 @@ def _report_problems(root: Path, layouts: list[str], contract: dict[str, list[st
     folders = ("models/reports/{}.sql", "models/reports/{}.yml", "tests/reports/reference/{}.sql")
     files = {path.relative_to(root).as_posix() for folder in folders for path in root.glob(folder.format("*"))}
     names = sorted({Path(name).stem for name in files if "priced_calls" not in name} | {*layouts} | {*contract})
-    page, readme = ((root / name).read_text(encoding="utf-8") for name in (REPORTS_PAGE, README))
+    texts = {place: (root / place).read_text(encoding="utf-8") for place in (EXPOSURES, REPORTS_PAGE, README)}
     for name in names:
         yield from (f"{folder.format(name)}: is missing" for folder in folders if folder.format(name) not in files)
         places = {
             CONTRACT: name in contract,
             LAYOUTS: name in layouts,
-            REPORTS_PAGE: f"\n## {name}\n" in page,
-            README: f"(docs/reports.md#{name})" in readme,
+            EXPOSURES: f"- ref('{name}')\n" in texts[EXPOSURES],
+            REPORTS_PAGE: f"\n## {name}\n" in texts[REPORTS_PAGE],
+            README: f"(docs/reports.md#{name})" in texts[README],
         }
         yield from (f"{place}: lacks {name}" for place, has_name in places.items() if not has_name)
         if f"models/reports/{name}.yml" in files and name in contract:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 
 import chat_telemetry
 from chat_telemetry._cli.errors import ExitCode
@@ -92,6 +93,12 @@ def test_every_variable_that_is_read_is_documented() -> None:
     in_the_table = {PREFIX + setting.name.upper() for setting in fields(Settings)}
     everything = "\n".join(PAGES.values())
     assert [name for name in sorted(variables - in_the_table) if not names(name, everything)] == []
+
+
+def test_every_selector_of_dbt_is_in_the_table_on_the_page_of_operating() -> None:
+    selectors = yaml.safe_load((ROOT / "selectors.yml").read_text(encoding="utf-8"))["selectors"]
+    table = PAGES[Path("docs/operating.md")].split("| selector | selects |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [selector["name"] for selector in selectors]
 
 
 def test_every_public_name_is_documented() -> None:

@@ -72,6 +72,7 @@ models:
         data_tests: [not_null]
 """,
     ),
+    Edit("models/exposures.yml", "    depends_on: &reports\n", f"      - ref('{REPORT}')\n"),
     Edit(
         f"tests/reports/reference/{REPORT}.sql",
         None,

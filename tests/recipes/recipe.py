@@ -11,7 +11,7 @@ from pathlib import Path
 from chat_telemetry._cli.sql_project import project_directory
 
 PARTS = ("loader", "migrations", "models", "macros", "seeds", "tests", "docs")
-FILES = ("dbt_project.yml", "profiles.yml", "pyproject.toml", "README.md", "CONTRIBUTING.md")
+FILES = ("dbt_project.yml", "profiles.yml", "selectors.yml", "pyproject.toml", "README.md", "CONTRIBUTING.md")
 
 
 @dataclass(frozen=True)

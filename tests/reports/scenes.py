@@ -22,7 +22,7 @@ from tests.reports.contract import COLUMNS, differences
 
 AS_OF = "2026-11-22"
 DBT = str(Path(sys.executable).with_name("dbt"))
-PARTS = ["dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "tests/dbt"]
+PARTS = ["dbt_project.yml", "profiles.yml", "selectors.yml", "models", "macros", "seeds", "tests/dbt"]
 WAITING = """
 select count(*) from pg_stat_activity
 where

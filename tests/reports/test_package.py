@@ -13,7 +13,7 @@ from psycopg import sql
 
 from chat_telemetry._cli.sql_project import project_directory
 from tests.conftest import SERVERS, Database, Server
-from tests.dbt_project import NO_TESTS, NO_UNIT_TESTS, DbtProject, manifest, results
+from tests.dbt_project import NO_TESTS, NO_UNIT_TESTS, DbtProject, failures, manifest, results
 from tests.reports.random_log import fill
 from tests.reports.scenes import AS_OF, DBT, assert_exact, edit, execute, run_alone, value
 
@@ -175,6 +175,15 @@ def test_a_run_of_acmes_models_runs_nothing_of_the_package(acme_alone: DbtProjec
         outcome = acme_alone.run(*arguments, user=login)
         assert {r.node.package_name for r in results(outcome)} == {"acme"}
     assert value(acme_alone, "select count(*) from pg_namespace where nspname like '%chat%'") == 0
+
+
+def test_a_model_of_acme_may_ref_a_report_and_no_rollup(acme: DbtProject, login: str) -> None:
+    model = acme.directory / "models" / "spending.sql"
+    model.write_text("select * from {{ ref('chat_telemetry', 'token_cost') }}")
+    acme.run("parse", user=login)
+    model.write_text("select * from {{ ref('chat_telemetry', 'daily_requests') }}")
+    said = failures(acme.invoke("parse", user=login))
+    assert "daily_requests, which is not allowed because the referenced node is protected" in said
 
 
 def test_no_macro_of_the_package_has_the_name_of_a_macro_of_dbt(acme: DbtProject, login: str) -> None:

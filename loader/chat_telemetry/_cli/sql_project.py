@@ -6,7 +6,10 @@ import hashlib
 from pathlib import Path
 
 # What dbt reads of the project.
-DBT_FILES = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "seeds/*", "tests/dbt/**/*")
+DBT_FILES = (
+    *("dbt_project.yml", "profiles.yml", "selectors.yml"),
+    *("models/**/*", "macros/**/*", "seeds/*", "tests/dbt/**/*"),
+)
 
 
 def project_directory() -> Path:
