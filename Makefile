@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser screenshots test-superset test-grafana test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean
+.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser screenshots test-superset test-grafana test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean report-columns
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +51,8 @@ $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
 
 test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run again what depends on the version of dbt, on dbt 1.11 and the embedded PostgreSQL 18
 	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" $(addprefix tests/cli/test_,check.py demo.py run.py) \
-		$(addprefix tests/reports/test_,access.py data_tests.py dbt_version.py materializations.py package.py runners.py views.py)
+		$(addprefix tests/reports/test_,access.py data_tests.py dbt_version.py materializations.py package.py runners.py selectors.py views.py) \
+		tests/tools/test_report_columns.py
 
 $(VENV)/integrations/installed: tests/integrations/requirements.txt pyproject.toml
 	@echo "==> Installing chat frameworks, $$(grep -c == tests/integrations/requirements.txt) locked packages, into $(VENV)/integrations (once, about two minutes)"
@@ -138,8 +139,16 @@ lint: $(VENV)/installed ## Check Python, SQL and types
 	$(BIN)/squawk migrations/*.sql
 	$(BIN)/sqlfluff lint --disable-progress-bar migrations models macros tests/dbt bi/queries
 
-docs: $(VENV)/installed ## Check links, anchors, examples and commands in the Markdown pages
+# Reads the project only: no server is asked. `docs generate --no-compile` needs the manifest that `parse` writes.
+OFFLINE = --target demo --profiles-dir . --target-path $(VENV)/dbt-docs --log-path $(VENV)/dbt-docs
+docs: $(VENV)/installed ## Check the Markdown pages, and write dbt's documentation of the project into .venv/dbt-docs
 	@$(BIN)/python -m tools.check_docs
+	@$(BIN)/dbt --quiet --warn-error parse $(OFFLINE)
+	@$(BIN)/dbt --quiet --warn-error docs generate --static --no-compile --empty-catalog $(OFFLINE)
+	@echo "$(VENV)/dbt-docs/static_index.html: dbt's documentation"
+
+report-columns: $(VENV)/installed ## Write the tables of columns in docs/reports.md, from the descriptions of the columns
+	@$(BIN)/python -m tools.report_columns
 
 format: $(VENV)/installed ## Format Python and SQL
 	$(BIN)/ruff check --fix .

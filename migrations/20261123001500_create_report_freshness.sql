@@ -142,15 +142,15 @@ comment on column chat_reports.report_freshness.refreshed_at is
 comment on column chat_reports.report_freshness.as_of is
 'The last day that the report counts.';
 comment on column chat_reports.report_freshness.report_timezone is
-'The time zone whose midnights separate the days.';
+'The time zone of the days of the report.';
 comment on column chat_reports.report_freshness.newest_request_at is
 'The time of the newest chat request in the log at refreshed_at, without those in the future.';
 comment on column chat_reports.report_freshness.pending_changes is
-'Changes of the log that the next run will count.';
+'Changes of the log that the next run will count, as of now.';
 comment on column chat_reports.report_freshness.future_request_count is
 'Chat requests with a time in the future, written by a wrong clock. No report counts them before their day.';
 comment on column chat_reports.report_freshness.left_out_count is
-'Chat requests that the report leaves out because of an impossible value: a time before 2000, a negative duration.';
+'Chat requests that the report leaves out: those from before 2000 and, in latency and model_comparison, negative durations of the last 30 days.';
 
 call chat_rollups.make_private(
     'table chat_rollups.report_state', 'table chat_reports.report_freshness',

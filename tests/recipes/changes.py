@@ -88,7 +88,14 @@ models:
     Edit(
         "docs/reports.md",
         "has the model or any of its token counts.\n",
-        f"\n## {REPORT}\n\n**Question.** How many users asked something?\n",
+        f"""
+## {REPORT}
+
+**Question.** How many users asked something?
+
+<!-- The columns of {REPORT}, written by make report-columns. -->
+<!-- End of the columns. -->
+""",
     ),
     Edit(
         "README.md",

@@ -13,6 +13,7 @@ from tests.lists import feed_problems, problems, run_python
 from tests.recipes.changes import ADD_COLUMN, ADD_PROVIDER, ADD_REPORT, API, COLUMN, MIGRATION, REPORT, REPORT_COLUMNS
 from tests.recipes.recipe import Edit, apply_all, copied_project, places_in
 from tests.reports.history.column import STATEMENTS, TABLES, statement_of
+from tools.report_columns import new_page
 
 # What the lists say does not depend on the version of the server.
 on_one_server = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
@@ -102,6 +103,7 @@ def test_a_new_report_is_built_compared_and_printed(root: Path, database: Databa
     )
     rows = [("2026-11-22", 1), ("2026-11-21", 2)]
     assert json.loads(printed) == [dict(zip(REPORT_COLUMNS, row, strict=True)) for row in rows]
+    assert "| `user_count` | Users of the day. Never sum it," in new_page(root)
 
 
 @on_one_server

@@ -15,6 +15,8 @@ from tools.check_docs.connections import check_connections, check_programs
 from tools.check_docs.links import check_links, check_paths
 from tools.check_docs.page import Problem, read_page
 from tools.check_docs.workflows import check_workflows
+from tools.report_columns import PAGE as REPORTS
+from tools.report_columns import problems as column_problems
 
 ROOT = Path(__file__).parents[2]
 # Not models/*.md: those are dbt's descriptions of columns, and no page.
@@ -35,6 +37,7 @@ def find_problems(root: Path) -> Iterator[Problem]:
         yield from sorted([*problems, *check_connections(page)], key=lambda problem: problem.line)
     yield from check_workflows(root, makefile)
     yield from check_programs(root)
+    yield from (Problem(REPORTS, 1, message) for message in column_problems(root))
 
 
 def main() -> int:
