@@ -1,7 +1,6 @@
 """`make report-columns`: write the tables of columns in docs/reports.md, which `make docs` compares with their source.
 
-The source is what becomes the comment of the column: a description in models/reports or, for the other views of
-chat_reports, a comment in a migration.
+The source is what becomes the comment of the column in the database.
 """
 
 from __future__ import annotations
@@ -11,39 +10,20 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
+from tools.descriptions import Described, descriptions
 
 ROOT = Path(__file__).parents[1]
 PAGE = Path("docs/reports.md")
-BLOCK = re.compile(r"\{% docs (\w+) %\}(.*?)\{% enddocs %\}", re.DOTALL)
-USE_OF_A_BLOCK = re.compile(r"\{\{ doc\('(\w+)'\) \}\}")
-COMMENT = re.compile(r"^comment on column chat_reports\.(\w+)\.(\w+) is\s+'((?:[^']|'')*)';$", re.MULTILINE)
 TABLE = re.compile(
     r"(<!-- The columns of (\w+), written by make report-columns\. -->\n).*?(<!-- End of the columns\. -->)", re.DOTALL
 )
 
 
-def descriptions(root: Path) -> dict[str, dict[str, str]]:
-    """The text of each column of each view in chat_reports, as the database has it."""
-    found: dict[str, dict[str, str]] = {}
-    blocks = {name: text.strip() for name, text in BLOCK.findall(_text(root / "models" / "shared_columns.md"))}
-    for path in sorted((root / "models" / "reports").glob("*.yml")):
-        for model in yaml.safe_load(_text(path))["models"]:
-            found[model["name"]] = {
-                column["name"]: USE_OF_A_BLOCK.sub(lambda use: blocks[use[1]], column["description"])
-                for column in model["columns"]
-            }
-    for path in sorted((root / "migrations").glob("*.sql")):
-        for view, column, text in COMMENT.findall(_text(path)):
-            found.setdefault(view, {})[column] = text.replace("''", "'")
-    return found
-
-
 def new_page(root: Path) -> str:
     """The page with new tables."""
-    columns = descriptions(root)
+    views = descriptions(root)
     return TABLE.sub(
-        lambda table: f"{table[1]}\n{''.join(_rows(columns.get(table[2], {})))}\n{table[3]}", _text(root / PAGE)
+        lambda table: f"{table[1]}\n{''.join(_rows(views.get(table[2], Described())))}\n{table[3]}", _text(root / PAGE)
     )
 
 
@@ -58,9 +38,9 @@ def problems(root: Path) -> Iterator[str]:
         yield "the tables of columns are old: run make report-columns"
 
 
-def _rows(columns: dict[str, str]) -> Iterator[str]:
+def _rows(view: Described) -> Iterator[str]:
     yield "| column | |\n| --- | --- |\n"
-    for name, text in columns.items():
+    for name, text in view.columns.items():
         yield f"| `{name}` | {text} |\n"
 
 

@@ -11,7 +11,7 @@ from chat_telemetry._cli.sql_project import project_directory
 from tests.conftest import SERVERS
 from tests.dbt_project import DbtProject
 from tests.reports.contract import COLUMNS
-from tools.report_columns import descriptions
+from tools.descriptions import descriptions
 
 pytestmark = pytest.mark.parametrize("postgres", SERVERS[-1:], indirect=True, scope="session")
 
@@ -28,5 +28,6 @@ def test_the_page_shows_the_comments_of_the_database(ours: DbtProject) -> None:
     with ours.database.connect() as connection:
         for view, column, comment in connection.execute(COMMENTS):
             found.setdefault(view, {})[column] = comment
-    assert found == descriptions(project_directory())
+    described = descriptions(project_directory())
+    assert found == {name: view.columns for name, view in described.items()}
     assert {view: [*columns] for view, columns in found.items() if view in COLUMNS} == COLUMNS

@@ -12,7 +12,8 @@ import pytest
 
 from tests.recipes.recipe import copied_project
 from tools.check_docs.__main__ import ROOT
-from tools.report_columns import PAGE, descriptions, new_page, problems
+from tools.descriptions import descriptions
+from tools.report_columns import PAGE, new_page, problems
 
 
 @pytest.fixture
@@ -69,5 +70,5 @@ def test_make_docs_writes_the_same_into_dbts_documentation_and_asks_no_server(tm
     assert len(reports) == 7
     for report in reports:
         shown = {column["name"]: column["description"] for column in report["columns"].values()}
-        assert shown == descriptions(ROOT)[report["name"]]
+        assert shown == descriptions(ROOT)[report["name"]].columns
         assert all(json.dumps(text)[1:-1] in page for text in shown.values())

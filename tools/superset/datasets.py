@@ -64,7 +64,7 @@ def dataset(relation: Relation) -> dict[str, Any]:
         "sql": None,
         "filter_select_enabled": True,
         "uuid": uuid_of("dataset", relation.name),
-        "metrics": [metric_entry(metric) for metric in METRICS[relation.name]],
+        "metrics": [metric_entry(metric) for metric in METRICS.get(relation.name, ())],
         "columns": columns,
         "version": "1.0.0",
         "database_uuid": uuid_of("database", DATABASE_NAME),

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
+from tools.descriptions import DescriptionMissing, resolved
 from tools.superset.bundle import DIRECTORY, bundle, current, main
 from tools.superset.charts import CHARTS
 from tools.superset.dashboard import ROWS
 from tools.superset.expected import DIRECTORY as EXPECTED
 from tools.superset.expected import SHAPES
 from tools.superset.metrics import METRICS
-from tools.superset.relations import DescriptionMissing, read_relations, resolve
+from tools.superset.relations import read_relations
 
 ROOT = Path(__file__).parents[3]
 NAMES = {chart.name for chart in CHARTS}
@@ -45,12 +46,12 @@ def test_a_changed_description_is_seen(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_a_docs_block_that_is_missing_is_named() -> None:
     with pytest.raises(DescriptionMissing, match="'day'"):
-        resolve("{{ doc('day') }}", {})
+        resolved("{{ doc('day') }}", {})
 
 
-def test_each_relation_has_metrics_and_each_column_a_description() -> None:
+def test_metrics_are_of_relations_and_each_column_has_a_description() -> None:
     relations = read_relations(ROOT)
-    assert {relation.name for relation in relations} == METRICS.keys()
+    assert {relation.name for relation in relations} >= METRICS.keys()
     assert all(column.description and "{{" not in column.description for one in relations for column in one.columns)
 
 
