@@ -52,11 +52,7 @@ def _costs(reports: Reports) -> tuple[str, list[Column]]:
     assert reports.days is not None  # noqa: S101
     days, week = reports.days, reports.headlines["last_7_complete_days"]
     before = reports.headlines["previous_7_complete_days"].cost_usd
-    by_model: dict[str, dict[date, Decimal]] = {}
-    for row in reports.calls:
-        if row.cost_usd is not None:
-            spent = by_model.setdefault(row.model, {})
-            spent[row.day] = spent.get(row.day, Decimal(0)) + row.cost_usd
+    by_model = reports.costs_by_model
     models = reports.models[:ROWS]
     places = text.places([*(m.cost_usd for m in models), *(m.previous_cost_usd for m in models)])
     largest = max((m.cost_usd or Decimal(0) for m in models), default=Decimal(0))
@@ -106,9 +102,7 @@ def _durations(reports: Reports) -> tuple[str, list[Column]]:
 def _failures(reports: Reports) -> tuple[str, list[Column]]:
     assert reports.days is not None  # noqa: S101
     days, week = reports.days, reports.headlines["last_7_complete_days"]
-    by_type: dict[tuple[str, str], dict[date, float]] = {}
-    for row in reports.errors:
-        by_type.setdefault((row.error_type, row.failed_step), {})[row.day] = row.request_count
+    by_kind = reports.errors_by_kind
     kinds = reports.error_types[:ROWS]
     title = f"{text.count(week.error_count)} failed ({text.rate(week.error_rate)})"
     title += f", {text.count(week.off_topic_count)} off topic ({text.rate(week.off_topic_rate)})"
@@ -120,7 +114,7 @@ def _failures(reports: Reports) -> tuple[str, list[Column]]:
         Column("requests", [text.count(kind.request_count) for kind in kinds]),
         Column(
             f"{len(days.complete)} days",
-            [_spark(by_type.get((kind.error_type, kind.failed_step), {}), days.complete) for kind in kinds],
+            [_spark(by_kind.get((kind.error_type, kind.failed_step), {}), days.complete) for kind in kinds],
             is_number=False,
             is_picture=True,
         ),
@@ -144,18 +138,19 @@ def _bar(value: Decimal | None, largest: Decimal) -> str:
     return "█" * round(BAR_WIDTH * float(value / largest)) if value else ""
 
 
-def _spark(values: Mapping[date, float | Decimal], days: Sequence[date], *, from_zero: bool = True) -> str:
+def _spark(values: Mapping[date, float | Decimal | None], days: Sequence[date], *, from_zero: bool = True) -> str:
     """A block per day, from 0 for sums and from the smallest for percentiles, which are far from 0.
 
     A day without a value is blank.
     """
-    known = [float(values[day]) for day in days if day in values]
+    shown = [values.get(day) for day in days]
+    known = [float(value) for value in shown if value is not None]
     low, high = (0.0 if from_zero else min(known, default=0.0)), max(known, default=0.0)
 
     def block(value: float) -> str:
         return BLOCKS[round((len(BLOCKS) - 1) * (value - low) / (high - low)) if high > low else 0]
 
-    return "".join(block(float(values[day])) if day in values else " " for day in days)
+    return "".join(" " if value is None else block(float(value)) for value in shown)
 
 
 def _plain(shown: str) -> str:

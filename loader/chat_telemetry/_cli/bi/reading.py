@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import cache
 from typing import LiteralString, TypeVar
 
@@ -140,6 +141,24 @@ class Reports:
     user_count: int = 0
     shapes: list[rows.SqlShape] = field(default_factory=list)
     pairs: list[rows.ModelPair] = field(default_factory=list)
+
+    @property
+    def costs_by_model(self) -> dict[str, dict[date, Decimal | None]]:
+        """The cost of each model on each day with calls; None if none of them has a price."""
+        found: dict[str, dict[date, Decimal | None]] = {}
+        for row in self.calls:
+            days = found.setdefault(row.model, {})
+            known = [cost for cost in (days.get(row.day), row.cost_usd) if cost is not None]
+            days[row.day] = sum(known, Decimal(0)) if known else None
+        return found
+
+    @property
+    def errors_by_kind(self) -> dict[tuple[str, str], dict[date, int]]:
+        """How many requests failed with each error_type and failed_step on each day."""
+        found: dict[tuple[str, str], dict[date, int]] = {}
+        for row in self.errors:
+            found.setdefault((row.error_type, row.failed_step), {})[row.day] = row.request_count
+        return found
 
 
 @cache

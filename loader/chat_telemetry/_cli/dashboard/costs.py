@@ -55,9 +55,7 @@ def costs(reports: Reports, series: Series) -> Costs:
     days = series.days
     week, previous = reports.headlines["last_7_complete_days"], reports.headlines["previous_7_complete_days"]
     by_day = {row.day: row.cost_usd for row in reports.requests}
-    by_model: dict[str, ByDay] = defaultdict(dict)
-    for row in reports.calls:
-        by_model[row.model][row.day] = _plus(by_model[row.model].get(row.day), row.cost_usd)
+    by_model = reports.costs_by_model
     current = days.last.replace(day=1)
     return Costs(
         week,
@@ -72,10 +70,6 @@ def costs(reports: Reports, series: Series) -> Costs:
         history=_history(reports.months, current) if len(reports.months) > 2 else None,
         months=_months(reports.months),
     )
-
-
-def _plus(left: Decimal | None, right: Decimal | None) -> Decimal | None:
-    return right if left is None else left + (right or 0)
 
 
 def _floats(values: Mapping[date, Decimal | None]) -> dict[date, float | None]:

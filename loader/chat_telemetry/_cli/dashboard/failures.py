@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
-from datetime import date
 
 from chat_telemetry._cli.bi import text
 from chat_telemetry._cli.bi.reading import Reports
@@ -39,9 +37,7 @@ class Failures:
 def failures(reports: Reports, series: Series) -> Failures:
     """The sections about failures and about off-topic questions."""
     week, previous = reports.headlines["last_7_complete_days"], reports.headlines["previous_7_complete_days"]
-    by_type: dict[tuple[str, str], dict[date, float | None]] = defaultdict(dict)
-    for row in reports.errors:
-        by_type[row.error_type, row.failed_step][row.day] = row.request_count
+    by_kind = reports.errors_by_kind
     shown = [row for row in reports.requests if row.day in set(series.days.shown)]
     has_previous = series.days.has_previous
     return Failures(
@@ -57,7 +53,7 @@ def failures(reports: Reports, series: Series) -> Failures:
             _numbers("Off topic", [(row, row.off_topic_count, row.off_topic_rate) for row in shown]),
         ),
         types=[
-            (row, series.spark(by_type.get((row.error_type, row.failed_step), {}), text.count))
+            (row, series.spark(by_kind.get((row.error_type, row.failed_step), {}), text.count))
             for row in reports.error_types
         ],
     )
