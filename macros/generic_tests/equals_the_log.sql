@@ -1,8 +1,3 @@
-{#-
-    Returns each key whose counts in the rollup differ from those of the log, on a few random days (`reconcile_days`) or on all
-    days (`reconcile_all`). Changes that the rollup has not counted yet are left out: those in the feed and those of later
-    drains. One statement reads everything, so the test is also right while rows arrive and dbt runs.
--#}
 {% test equals_the_log(model) %}
     {%- set rollup = model.identifier -%}
     {%- set days = days_to_reconcile(model) -%}

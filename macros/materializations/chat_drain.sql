@@ -1,4 +1,3 @@
-{#- Fills its table by chat_rollups.drain, which empties the feed. The model's own SQL is not run. -#}
 {% materialization chat_drain, adapter="postgres" %}
     {%- set function_call -%}
         chat_rollups.drain(

@@ -1,8 +1,3 @@
-{#-
-    A materialized view in chat_reports. chat_rollups.make_report creates it, replaces it if its query changed, and refreshes
-    it concurrently if a rollup that it reads changed. Config: `indexes`, `grants`, and in `meta` the key
-    `without_statistics`: the columns that hold ids or texts of users.
--#}
 {% materialization chat_report, adapter="postgres" %}
     {%- set rollups, descriptions = [], {} -%}
     {%- for node in model.depends_on.nodes if node.startswith("model.") -%}

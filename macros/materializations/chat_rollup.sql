@@ -1,11 +1,3 @@
-{#-
-    A table in chat_rollups that a migration created. chat_rollups.fill counts into it: the model is a query that reads the
-    changes to count from the CTE drained_changes. The keys of the model's `meta`:
-
-    made_from: the rollup that the model reads; without it, the model reads the changes of the log
-    returns_new_values: true if the model returns new values, false if it returns amounts to add
-    returns_all_rows: true if the model returns all rows of the table in every run
--#}
 {% materialization chat_rollup, adapter="postgres" %}
     {%- set meta = config.get("meta") or {} -%}
     {%- set price_lists = [] -%}
