@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser screenshots test-superset test-grafana test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean report-columns
+.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser screenshots test-superset test-grafana test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean report-columns dbt-quality
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -140,12 +140,22 @@ lint: $(VENV)/installed ## Check Python, SQL and types
 	$(BIN)/sqlfluff lint --disable-progress-bar migrations models macros tests/dbt bi/queries
 
 # Reads the project only: no server is asked. `docs generate --no-compile` needs the manifest that `parse` writes.
-OFFLINE = --target demo --profiles-dir . --target-path $(VENV)/dbt-docs --log-path $(VENV)/dbt-docs
+OFFLINE = --target demo --profiles-dir . --log-path $(VENV)/dbt-docs --target-path
 docs: $(VENV)/installed ## Check the Markdown pages, and write dbt's documentation of the project into .venv/dbt-docs
 	@$(BIN)/python -m tools.check_docs
-	@$(BIN)/dbt --quiet --warn-error parse $(OFFLINE)
-	@$(BIN)/dbt --quiet --warn-error docs generate --static --no-compile --empty-catalog $(OFFLINE)
+	@$(BIN)/dbt --quiet --warn-error parse $(OFFLINE) $(VENV)/dbt-docs
+	@$(BIN)/dbt --quiet --warn-error docs generate --static --no-compile --empty-catalog $(OFFLINE) $(VENV)/dbt-docs
 	@echo "$(VENV)/dbt-docs/static_index.html: dbt's documentation"
+
+$(VENV)/dbt-quality/installed: tools/dbt_quality/requirements.txt
+	@echo "==> Installing dbt-score, dbt-bouncer and dbt-coverage, $$(grep -c == tools/dbt_quality/requirements.txt) locked packages, into $(VENV)/dbt-quality (once)"
+	@$(PYTHON) -m venv --clear $(VENV)/dbt-quality
+	@$(VENV)/dbt-quality/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r tools/dbt_quality/requirements.txt
+	@touch $@
+
+dbt-quality: $(VENV)/installed $(VENV)/dbt-quality/installed ## Print what dbt-score, dbt-bouncer and dbt-coverage say; each column of a report has to be described and tested
+	@$(BIN)/dbt --quiet --warn-error parse $(OFFLINE) $(VENV)/dbt-quality/target
+	@$(BIN)/python -m tools.dbt_quality $(VENV)/dbt-quality
 
 report-columns: $(VENV)/installed ## Write the tables of columns in docs/reports.md, from the descriptions of the columns
 	@$(BIN)/python -m tools.report_columns
@@ -169,6 +179,7 @@ lock: $(VENV)/installed ## Lock the newest versions that pyproject.toml allows; 
 	$(LOCK) --excludes tools/superset/excludes.txt tools/superset/requirements.in $(UPGRADE) -o tools/superset/requirements.txt
 	$(LOCK) tools/grafana/requirements.in $(UPGRADE) -o tools/grafana/requirements.txt
 	$(LOCK) tools/sbom/requirements.in $(UPGRADE) -o tools/sbom/requirements.txt
+	$(LOCK) tools/dbt_quality/requirements.in --constraint requirements.lock $(UPGRADE) -o tools/dbt_quality/requirements.txt
 	$(LOCK) --no-deps tools/prices/requirements.in $(UPGRADE) -o tools/prices/requirements.txt
 
 $(VENV)/price-list/downloaded: $(VENV)/installed tools/prices/requirements.txt
