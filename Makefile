@@ -86,6 +86,7 @@ test-superset: $(VENV)/superset/installed ## Import bi/superset into Apache Supe
 	@PYTHONPATH=$(VENV)/browser $(BIN)/python -m tools.superset --superset $(VENV)/superset --screenshot $(VENV)/superset.png
 
 $(VENV)/grafana/installed: $(VENV)/installed tools/grafana/requirements.txt
+	@echo "==> Installing the types that Grafana publishes into $(VENV)/grafana (once)"
 	@rm -rf $(VENV)/grafana
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: --target $(VENV)/grafana -r tools/grafana/requirements.txt
 	@touch $@

@@ -82,7 +82,7 @@ REPORTS = {
 
 
 def first_day(text: str) -> sql.Composed:
-    """A condition: the last so many days that count, or from a date on. Raises BadParameter."""
+    """A condition: the last N days that count, or from a date on. Raises BadParameter."""
     if found := re.fullmatch(r"(\d{1,5})d", text.strip(), re.ASCII):
         return sql.SQL(LAST_DAYS).format(int(found[1]))
     try:

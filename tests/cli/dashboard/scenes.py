@@ -39,7 +39,7 @@ HOSTILE = (
 def usual(
     day_count: int = 40, *, models: Sequence[str] = MODELS, name: Callable[[str], str] = str, seed: int = 1
 ) -> Reports:
-    """A log of so many days, the last one of which has begun. `name` changes each text of others."""
+    """A log of `day_count` days, the last of which is not over. `name` changes each text of others."""
     dice = random.Random(seed)  # noqa: S311
     days = [AS_OF - timedelta(days=back) for back in range(day_count - 1, -1, -1)]
     freshness = [rows.Freshness(name, REFRESHED_AT, AS_OF, "UTC", REFRESHED_AT, 0, 0, 0) for name in REPORTS]

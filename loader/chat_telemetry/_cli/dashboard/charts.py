@@ -91,7 +91,7 @@ def nice_ceiling(value: float) -> float:
 
 
 def day_ticks(days: Sequence[date], every: int = 1) -> list[Tick]:
-    """Every so many Mondays, from the last one back. The last label ends at the edge if it would go beyond it."""
+    """The last Monday, and each `every`-th one before it. The last label ends at the edge if it would go beyond it."""
     mondays = [place for place, day in enumerate(days) if day.weekday() == 0][::-every][::-1]
     ticks = []
     for place in mondays:

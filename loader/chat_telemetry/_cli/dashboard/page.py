@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from chat_telemetry._cli.bi import text
+from chat_telemetry._cli.bi.days import Days
 from chat_telemetry._cli.bi.reading import Reports
 from chat_telemetry._cli.dashboard.comparisons import pairs, shapes, users
 from chat_telemetry._cli.dashboard.costs import costs
@@ -20,7 +21,7 @@ from chat_telemetry._cli.dashboard.failures import failures
 from chat_telemetry._cli.dashboard.series import Series
 from chat_telemetry._cli.dashboard.speed import speed
 from chat_telemetry._cli.dashboard.summary import summary
-from chat_telemetry._cli.dashboard.trust import trust
+from chat_telemetry._cli.dashboard.trust import Trust, trust
 
 FILTERS = ("count", "day", "moment", "ms", "rate", "short", "signed_usd", "usd", "visible")
 
@@ -30,21 +31,20 @@ def render(reports: Reports, omit: frozenset[str] = frozenset()) -> str:
     environment = _environment()
     css = files(__package__).joinpath("templates", "style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    values = {"css": css, "digest": digest, "omit": omit, "trust": trust(reports), "comments": reports.comments}
+    found = trust(reports)
+    values = {"css": css, "digest": digest, "omit": omit, "trust": found, "comments": reports.comments}
     if reports.days is None:
         return environment.get_template("empty.html.j2").render(values)
-    return environment.get_template("page.html.j2").render(values | _sections(reports))
+    return environment.get_template("page.html.j2").render(values | _sections(reports, reports.days, found))
 
 
-def _sections(reports: Reports) -> dict[str, Any]:
-    days = reports.days
-    assert days is not None  # noqa: S101
+def _sections(reports: Reports, days: Days, found: Trust) -> dict[str, Any]:
     series = Series(days, {row.day: row.request_count for row in reports.requests})
     cost, durations, failed = costs(reports, series), speed(reports, series), failures(reports, series)
     return {
         "days": days,
         "tones": series.tones,
-        "summary": summary(days, cost, durations, failed, trust(reports)),
+        "summary": summary(days, cost, durations, failed, found),
         "week": reports.headlines["last_7_complete_days"],
         "previous": reports.headlines["previous_7_complete_days"],
         "last_7_days": (days.last - timedelta(days=6), days.last),
