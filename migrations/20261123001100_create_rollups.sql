@@ -272,77 +272,62 @@ comment on table chat_rollups.price_periods is
 -- The log as it was at the last drain: the rows of the log, and the changes in the feed with the opposite sign. One
 -- statement reads both, so a change that commits after the drain is in both and cancels out. A row whose name has no
 -- label yet is newer than the last drain. It is in the log and in the feed, so it cancels out too.
+-- Each branch has the log_id and joins the labels itself: if the log is distributed, each node then counts its rows of
+-- both tables in one snapshot. With the labels joined to the union, the rows of each table would be moved first, as of
+-- different times.
 create or replace view chat_rollups.log_as_drained
 with (security_invoker = true) as
 select
-    changes.log_id,
-    changes.sign,
-    changes.is_off_topic,
+    requests.log_id,
+    1 as sign,
+    requests.is_off_topic,
     error_type.id as error_type,
     failed_step.id as failed_step,
     sql_model.id as sql_model,
     response_model.id as response_model,
-    changes.created_at,
-    changes.user_id,
-    changes.nl_to_sql_duration_ms,
-    changes.sql_execution_duration_ms,
-    changes.response_generation_duration_ms,
-    changes.ttfb_ms,
-    changes.sql_input_tokens,
-    changes.sql_output_tokens,
-    changes.sql_cached_tokens,
-    changes.response_input_tokens,
-    changes.response_output_tokens,
-    changes.response_cached_tokens
-from (
-    select
-        log_id,
-        1 as sign,
-        is_off_topic,
-        error_type,
-        failed_step,
-        sql_model,
-        response_model,
-        created_at,
-        user_id,
-        nl_to_sql_duration_ms,
-        sql_execution_duration_ms,
-        response_generation_duration_ms,
-        ttfb_ms,
-        sql_input_tokens,
-        sql_output_tokens,
-        sql_cached_tokens,
-        response_input_tokens,
-        response_output_tokens,
-        response_cached_tokens
-    from public.chat_telemetry_log
-    union all
-    select
-        log_id,
-        -sign as sign,
-        is_off_topic,
-        error_type,
-        failed_step,
-        sql_model,
-        response_model,
-        created_at,
-        user_id,
-        nl_to_sql_duration_ms,
-        sql_execution_duration_ms,
-        response_generation_duration_ms,
-        ttfb_ms,
-        sql_input_tokens,
-        sql_output_tokens,
-        sql_cached_tokens,
-        response_input_tokens,
-        response_output_tokens,
-        response_cached_tokens
-    from public.chat_telemetry_changes
-) as changes
-left join chat_rollups.labels as error_type on coalesce(changes.error_type, '') = error_type.label
-left join chat_rollups.labels as failed_step on coalesce(changes.failed_step, '') = failed_step.label
-left join chat_rollups.labels as sql_model on coalesce(changes.sql_model, '') = sql_model.label
-left join chat_rollups.labels as response_model on coalesce(changes.response_model, '') = response_model.label;
+    requests.created_at,
+    requests.user_id,
+    requests.nl_to_sql_duration_ms,
+    requests.sql_execution_duration_ms,
+    requests.response_generation_duration_ms,
+    requests.ttfb_ms,
+    requests.sql_input_tokens,
+    requests.sql_output_tokens,
+    requests.sql_cached_tokens,
+    requests.response_input_tokens,
+    requests.response_output_tokens,
+    requests.response_cached_tokens
+from public.chat_telemetry_log as requests
+left join chat_rollups.labels as error_type on coalesce(requests.error_type, '') = error_type.label
+left join chat_rollups.labels as failed_step on coalesce(requests.failed_step, '') = failed_step.label
+left join chat_rollups.labels as sql_model on coalesce(requests.sql_model, '') = sql_model.label
+left join chat_rollups.labels as response_model on coalesce(requests.response_model, '') = response_model.label
+union all
+select
+    waiting.log_id,
+    -waiting.sign as sign,
+    waiting.is_off_topic,
+    error_type.id as error_type,
+    failed_step.id as failed_step,
+    sql_model.id as sql_model,
+    response_model.id as response_model,
+    waiting.created_at,
+    waiting.user_id,
+    waiting.nl_to_sql_duration_ms,
+    waiting.sql_execution_duration_ms,
+    waiting.response_generation_duration_ms,
+    waiting.ttfb_ms,
+    waiting.sql_input_tokens,
+    waiting.sql_output_tokens,
+    waiting.sql_cached_tokens,
+    waiting.response_input_tokens,
+    waiting.response_output_tokens,
+    waiting.response_cached_tokens
+from public.chat_telemetry_changes as waiting
+left join chat_rollups.labels as error_type on coalesce(waiting.error_type, '') = error_type.label
+left join chat_rollups.labels as failed_step on coalesce(waiting.failed_step, '') = failed_step.label
+left join chat_rollups.labels as sql_model on coalesce(waiting.sql_model, '') = sql_model.label
+left join chat_rollups.labels as response_model on coalesce(waiting.response_model, '') = response_model.label;
 
 comment on view chat_rollups.log_as_drained is
 'The log as of the last drain, as signed rows: the rows of the log with +1, and the changes in the feed with the opposite sign. A rollup that has counted every drain has counted exactly these rows.';

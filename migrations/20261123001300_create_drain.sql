@@ -15,21 +15,26 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    found text[];
 begin
-    -- In order, because two sessions that add the same names in different orders could wait for each other.
+    -- First read, then write: if the log is distributed, an insert that reads it would need a right on the sequence.
     execute pg_catalog.format(
-        'insert into chat_rollups.labels (label)
-        select names.label
+        'select array_agg(distinct names.label)
         from (select distinct error_type, failed_step, sql_model, response_model from %s) as requests
         cross join lateral (
             values (error_type), (failed_step), (sql_model), (response_model)
         ) as names (label)
-        where names.label is not null
-        group by names.label
-        having not exists (select from chat_rollups.labels as known where known.label = names.label)
-        order by names.label
-        on conflict do nothing', relation
-    );
+        where names.label is not null', relation
+    )
+    into found;
+    -- In order, because two sessions that add the same names in different orders could wait for each other.
+    insert into chat_rollups.labels (label)
+    select f.label
+    from pg_catalog.unnest(found) as f (label)
+    where not exists (select from chat_rollups.labels as known where known.label = f.label)
+    order by f.label
+    on conflict do nothing;
 end
 $$;
 

@@ -1,19 +1,25 @@
-{#- A negative duration is kept as -1, so that it can be subtracted when its row is deleted. No report shows it. -#}
+{#-
+    A negative duration is kept as -1, so that it can be subtracted when its row is deleted. No report shows it. The arrays are
+    unnested in the select list: if the log is distributed, a join with the values would move all rows first.
+-#}
 {% macro measured_steps(changes) -%}
     select
-        {{ day_of('created_at') }} as day,
-        measured.step,
+        day,
+        step,
         sql_model,
         response_model,
-        greatest(measured.duration_ms, -1) as duration_ms,
+        greatest(duration_ms, -1) as duration_ms,
         sign
-    from {{ changes }}
-    cross join
-        lateral (
-            values
-            {%- for column in latency_steps().values() %}
-            ({{ loop.index }}::smallint, {{ column }}){% if not loop.last %},{% endif %}
-            {%- endfor %}
-        ) as measured (step, duration_ms)
-    where error_type = 0 and measured.duration_ms is not null
+    from (
+        select
+            {{ day_of('created_at') }} as day,
+            unnest(array{{ range(1, latency_steps() | length + 1) | list }}::smallint[]) as step,
+            sql_model,
+            response_model,
+            unnest(array[{{ latency_steps().values() | join(", ") }}]) as duration_ms,
+            sign
+        from {{ changes }}
+        where error_type = 0
+    ) as steps
+    where duration_ms is not null
 {%- endmacro %}
