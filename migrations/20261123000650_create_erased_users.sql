@@ -39,9 +39,35 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    shard text;
+    shard_erased_at timestamptz;
 begin
     if tg_relid <> 'auth.users'::regclass then
-        raise exception 'chat_telemetry_note_erased_users is the trigger function of auth.users only';
+        -- Citus: each node has a copy of auth.users, on which the trigger fires, and one of the table.
+        if pg_catalog.to_regclass('pg_catalog.pg_dist_shard') is not null then
+            select pg_catalog.format('public.chat_telemetry_erased_users_%s', erased.shardid) into shard
+            from pg_catalog.pg_dist_shard as users
+            cross join pg_catalog.pg_dist_shard as erased
+            where
+                users.logicalrelid = 'auth.users'::regclass
+                and pg_catalog.to_regclass(pg_catalog.format('auth.users_%s', users.shardid)) = tg_relid
+                and erased.logicalrelid = 'public.chat_telemetry_erased_users'::regclass;
+        end if;
+        if shard is null then
+            raise exception 'chat_telemetry_note_erased_users is the trigger function of auth.users only';
+        end if;
+        -- The begin of the transaction is not the same on each node, but this is.
+        shard_erased_at := coalesce(
+            (pg_catalog.get_current_transaction_id()).transaction_stamp, pg_catalog.now()
+        );
+        perform pg_catalog.set_config('citus.enable_manual_changes_to_shards', 'on', true);
+        execute pg_catalog.format(
+            'insert into %s as erased (user_digest, erased_at)
+            select pg_catalog.sha256(pg_catalog.convert_to(removed.id::text, ''UTF8'')), $1 from removed
+            on conflict (user_digest) do update set erased_at = excluded.erased_at', shard
+        ) using shard_erased_at;
+        return null;
     end if;
     insert into public.chat_telemetry_erased_users as erased (user_digest)
     select pg_catalog.sha256(pg_catalog.convert_to(removed.id::text, 'UTF8')) from removed

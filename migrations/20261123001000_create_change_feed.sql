@@ -70,10 +70,35 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     change_sign constant smallint := case tg_nargs when 0 then 1 else -1 end;
+    shard text;
+    columns text;
 begin
-    -- Nobody else has the privilege to make a trigger of this function; a grant by mistake must not open the feed.
     if tg_relid <> 'public.chat_telemetry_log'::regclass then
-        raise exception 'chat_telemetry_feed_changes is the trigger function of public.chat_telemetry_log only';
+        -- Citus: the trigger fires on a part of the log (a shard). The part of the feed for the same log_ids is on the
+        -- same node.
+        if pg_catalog.to_regclass('pg_catalog.pg_dist_shard') is not null then
+            select pg_catalog.format('public.chat_telemetry_changes_%s', feed.shardid) into shard
+            from pg_catalog.pg_dist_shard as logged
+            inner join pg_catalog.pg_dist_shard as feed on logged.shardminvalue = feed.shardminvalue
+            where
+                logged.logicalrelid = 'public.chat_telemetry_log'::regclass
+                and pg_catalog.to_regclass(pg_catalog.format('public.chat_telemetry_log_%s', logged.shardid)) = tg_relid
+                and feed.logicalrelid = 'public.chat_telemetry_changes'::regclass;
+        end if;
+        -- Nobody else has the privilege to make a trigger of this function; a grant by mistake must not open the feed.
+        if shard is null then
+            raise exception 'chat_telemetry_feed_changes is the trigger function of public.chat_telemetry_log only';
+        end if;
+        select pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ') into columns
+        from pg_catalog.pg_attribute
+        where
+            attrelid = 'public.chat_telemetry_changes'::regclass and attnum > 0 and not attisdropped
+            and attname <> 'sign';
+        perform pg_catalog.set_config('citus.enable_manual_changes_to_shards', 'on', true);
+        execute pg_catalog.format(
+            'insert into %1$s (sign, %2$s) select $1, %2$s from changed_rows', shard, columns
+        ) using change_sign;
+        return null;
     end if;
     insert into public.chat_telemetry_changes (
         sign, log_id, is_off_topic, created_at, user_id, nl_to_sql_duration_ms, sql_execution_duration_ms,
