@@ -6,6 +6,7 @@ any pooler, and needs only the INSERT privilege.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ SETUP_ERRORS = {
     "42": "run `chat-telemetry migrate`",
     "3F": "run `chat-telemetry migrate`",
 }
+INTEGRITY_ERRORS = "23"
+SHARD = re.compile(r"_\d{6,}$")
 # The server checks a foreign key as the owner of the table that the key refers to.
 KEY_CHECK = "FOR KEY SHARE"
 KEY_CHECK_ADVICE = (
@@ -217,11 +220,21 @@ class _ConnectionLost(DatabaseUnavailable):
 
 
 def _reason(error: psycopg.Error) -> str:
-    source = error.diag.constraint_name or error.diag.column_name
+    source = _constraint_or_column(error)
     state = f" ({error.sqlstate})" if error.sqlstate else ""
     is_of_user = isinstance(error, sqlstate.ForeignKeyViolation) and "user" in (source or "")
     advice = ": your application has to insert the user into auth.users first" if is_of_user else ""
     return type(error).__name__ + state + (f" of {source}" if source else "") + advice
+
+
+def _constraint_or_column(error: psycopg.Error) -> str | None:
+    """What the row violates. On Citus the name can be in the text only, and end with the number of a shard."""
+    name = error.diag.constraint_name or error.diag.column_name
+    if name is None and error.sqlstate and error.sqlstate.startswith(INTEGRITY_ERRORS):
+        # The text of these errors quotes names and no contents.
+        quoted = re.findall(r'"([^"]+)"', error.diag.message_primary or "")
+        name = next((name for name in quoted if SHARD.sub("", name) != "chat_telemetry_log"), None)
+    return name and SHARD.sub("", name)
 
 
 def _is_time_limit(error: psycopg.Error) -> bool:
