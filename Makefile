@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser screenshots test-superset test-grafana test-integrations test-shapes test-history test-faults test-mutants bench bench-reports bench-run bench-shapes lint docs format lock prices prices-check licences sbom build clean report-columns dbt-quality
+.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser screenshots test-superset test-grafana test-integrations test-shapes test-history test-citus test-faults test-mutants bench bench-reports bench-run bench-citus bench-shapes lint docs format lock prices prices-check licences sbom build clean report-columns dbt-quality
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,9 +50,8 @@ $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
 	@touch $@
 
 test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run again what depends on the version of dbt, on dbt 1.11 and the embedded PostgreSQL 18
-	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" $(addprefix tests/cli/test_,check.py demo.py run.py) \
-		$(addprefix tests/reports/test_,access.py data_tests.py dbt_version.py materializations.py package.py runners.py selectors.py views.py) \
-		tests/tools/test_report_columns.py
+	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" $(addprefix tests/cli/test_,check.py run.py) \
+		$(addprefix tests/reports/test_,access.py data_tests.py dbt_version.py materializations.py package.py runners.py selectors.py views.py)
 
 $(VENV)/integrations/installed: tests/integrations/requirements.txt pyproject.toml
 	@echo "==> Installing chat frameworks, $$(grep -c == tests/integrations/requirements.txt) locked packages, into $(VENV)/integrations (once, about two minutes)"
@@ -108,6 +107,13 @@ test-shapes: $(VENV)/installed $(VENV)/corpus/installed ## Test the shapes of 17
 
 test-history: $(VENV)/installed ## Test dbt with random histories of the log, 10 minutes (CHAT_TELEMETRY_HISTORY_MINUTES) on each server
 	@$(BIN)/pytest -m history -s tests/reports/history
+
+test-citus: $(VENV)/installed ## Test a distributed log, on the Citus cluster that CHAT_TELEMETRY_TEST_CITUS_URL names
+	@test -n "$$CHAT_TELEMETRY_TEST_CITUS_URL" || echo "NOT TESTED: a distributed log, because CHAT_TELEMETRY_TEST_CITUS_URL names no Citus cluster. docs/development.md says how to get one" >&2
+	@$(BIN)/pytest -m citus --tb=short tests/citus
+
+bench-citus: $(VENV)/installed ## Measure a distributed log beside a plain one, on the same Citus cluster (10 minutes)
+	@$(BIN)/python -m benchmarks.citus $(BENCH)
 
 bench-reports: $(VENV)/installed ## Measure the cost of a dbt run and of plain materialized views (30 minutes, 16 GB)
 	@$(BIN)/python -m benchmarks.reports $(BENCH)

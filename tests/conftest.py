@@ -30,9 +30,11 @@ from tests.debian_postgres import DebianPostgres, require_debian_postgres
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"
 EMBEDDED = {"postgres16": 16, "postgres18": 18}
 DEBIAN = "postgres15"
+CITUS = "citus"
 # The servers that the tests start, and those of which each test gets one.
 CLUSTERS = os.environ.get("CHAT_TELEMETRY_TEST_SERVERS", "").split() or list(EMBEDDED)
 EXTERNAL_URL = os.environ.get("CHAT_TELEMETRY_TEST_DATABASE_URL")
+CITUS_URL = os.environ.get("CHAT_TELEMETRY_TEST_CITUS_URL")
 SERVERS = ["external"] if EXTERNAL_URL else CLUSTERS
 # A test database lives for seconds, so it does not have to survive a power cut.
 FAST_AND_LOOSE = {
@@ -43,15 +45,17 @@ FAST_AND_LOOSE = {
     "max_wal_size": "128MB",
 }
 # A database is 300 files, which some disks create ten times as slowly as memory does.
+NO_CITUS = "no Citus cluster: set CHAT_TELEMETRY_TEST_CITUS_URL; docs/development.md says how to get one"
 MEMORY = Path("/dev/shm")  # noqa: S108
 ROOM = 8 << 30
 
 
 def pytest_configure() -> None:
     """Raise UsageError, which ends the run with one line, if a server cannot be had."""
-    unknown = set(CLUSTERS) - {*EMBEDDED, DEBIAN}
+    known = [*EMBEDDED, DEBIAN, CITUS]
+    unknown = set(CLUSTERS) - set(known)
     if unknown:
-        raise pytest.UsageError(f"CHAT_TELEMETRY_TEST_SERVERS: {unknown.pop()} is not {', '.join([*EMBEDDED, DEBIAN])}")
+        raise pytest.UsageError(f"CHAT_TELEMETRY_TEST_SERVERS: {unknown.pop()} is not {', '.join(known)}")
     if DEBIAN in SERVERS:
         require_debian_postgres()
 
@@ -187,6 +191,15 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
     """One server per worker and version."""
     if EXTERNAL_URL:
         server = Server(EXTERNAL_URL)
+        yield server
+        server.drop_templates()
+        return
+    if request.param == CITUS:
+        if not CITUS_URL:
+            pytest.skip(NO_CITUS)
+        from tests.citus.server import CitusServer  # noqa: PLC0415 - it imports this module
+
+        server = CitusServer(CITUS_URL)
         yield server
         server.drop_templates()
         return

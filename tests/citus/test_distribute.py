@@ -1,0 +1,216 @@
+"""distribute.sql and its rollback: what they keep, what they refuse, and what can be done in between."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import psycopg
+import pytest
+
+from chat_telemetry._cli.migrations import apply_migrations, roll_back_last
+from tests.citus.conftest import ON_CITUS
+from tests.citus.server import DISTRIBUTE, GO_BACK, CitusServer, distribute, go_back, run_psql
+from tests.conftest import Database
+from tests.migrations.catalog import snapshot
+from tests.reports.random_log import fill
+
+pytestmark = ON_CITUS
+
+TABLES = {
+    "auth.users": "reference",
+    "chat_conversations": "reference",
+    "chat_telemetry_changes": "distributed",
+    "chat_telemetry_erased_users": "reference",
+    "chat_telemetry_log": "distributed",
+}
+LOG = "select l::text from public.chat_telemetry_log as l order by 1"
+FEED = "select c::text from public.chat_telemetry_changes as c order by 1"
+LOCAL_BYTES = """
+select sum(pg_relation_size(oid)) from pg_class
+where oid in ('public.chat_telemetry_log'::regclass, 'public.chat_telemetry_changes'::regclass)
+"""
+
+
+def schema(database: Database) -> list[tuple[str, str, str]]:
+    """Without the constraints NOT NULL, which Citus gives other names; the columns tell them too."""
+    with database.connect() as connection:
+        return [row for row in snapshot(connection) if not row[2].startswith("NOT NULL")]
+
+
+def without_the_rights_for_citus(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    return [
+        (kind, name, text.replace("service_role=rw/", "service_role=r/").replace("writer=rw/", "writer=r/"))
+        if name == "public.chat_telemetry_erased_users"
+        else (kind, name, text.replace("telemetry_writer=aD/", "telemetry_writer=a/"))
+        for kind, name, text in rows
+    ]
+
+
+def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
+    with database.connect() as connection:
+        return connection.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("requests", [0, 3_000])
+def test_there_and_back_keep_every_row_change_right_and_comment(migrated: Database, requests: int) -> None:
+    if requests:
+        fill(migrated, 1, requests, dt.date(2026, 11, 22), "UTC")
+    before, log, feed = schema(migrated), rows(migrated, LOG), rows(migrated, FEED)
+    assert len(feed) == requests
+    said = distribute(migrated.conninfo)
+    assert "chat code waits about" in said
+    assert dict(rows(migrated, "select table_name::text, citus_table_type from citus_tables")) == TABLES
+    assert schema(migrated) != before
+    assert without_the_rights_for_citus(schema(migrated)) == before
+    assert (rows(migrated, LOG), rows(migrated, FEED)) == (log, feed)
+    assert rows(migrated, LOCAL_BYTES) == [(0,)]
+    assert "chat code waits about" in go_back(migrated.conninfo)
+    assert rows(migrated, "select from citus_tables") == []
+    assert schema(migrated) == before
+    assert (rows(migrated, LOG), rows(migrated, FEED)) == (log, feed)
+
+
+def test_there_is_one_shard_a_worker(database: Database) -> None:
+    nodes = "select count(*) from pg_dist_node where shouldhaveshards"
+    shards = "select shard_count from citus_tables where table_name = 'public.chat_telemetry_log'::regclass"
+    assert rows(database, shards) == rows(database, nodes)
+
+
+def test_the_owner_distributes_them_without_being_a_superuser(migrated: Database, logins: dict[str, str]) -> None:
+    assert logins
+    with migrated.connect() as connection:
+        connection.execute(f"alter database {migrated.name} owner to citus_test_owner")
+        connection.execute("grant all on schema auth, public, chat_rollups to citus_test_owner")
+        for table in [*TABLES, "chat_rollups.log_as_drained"]:
+            connection.execute(f"alter table {table} owner to citus_test_owner")
+        for (function,) in connection.execute(
+            "select distinct tgfoid::regprocedure::text from pg_trigger where not tgisinternal"
+            " and tgrelid::regclass::text = any(%s)",
+            [list(TABLES)],
+        ).fetchall():
+            connection.execute(f"alter function {function} owner to citus_test_owner")
+    before = schema(migrated)
+    own = migrated.conninfo_as("citus_test_owner")
+    distribute(own)
+    assert dict(rows(migrated, "select table_name::text, citus_table_type from citus_tables")) == TABLES
+    go_back(own)
+    assert schema(migrated) == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        ("drop extension citus cascade", "has no extension citus"),
+        ("update pg_dist_local_group set groupid = 7", "this server is a worker"),
+        ("delete from pg_dist_node where groupid = 0", "the coordinator is no node of the cluster yet"),
+        ("update pg_dist_node set shouldhaveshards = false", "no node of the cluster takes rows"),
+        ("drop table public.chat_telemetry_changes cascade", "missing: public.chat_telemetry_changes"),
+        (
+            "select create_reference_table('public.chat_telemetry_erased_users')",
+            "distributed already: chat_telemetry_era",
+        ),
+    ],
+)
+def test_it_refuses_in_one_line_and_changes_nothing(migrated: Database, spoil: str, expected: str) -> None:
+    with migrated.connect() as connection:
+        connection.execute("set citus.enable_unsafe_triggers = on")
+        connection.execute(spoil)
+    before = schema(migrated)
+    outcome = run_psql(DISTRIBUTE, migrated.conninfo)
+    assert outcome.returncode == 3
+    assert expected in outcome.stderr
+    assert schema(migrated) == before
+
+
+def test_it_refuses_a_login_that_is_not_the_owner(migrated: Database, logins: dict[str, str]) -> None:
+    outcome = run_psql(DISTRIBUTE, migrated.conninfo_as(logins["service_role"]))
+    assert outcome.returncode == 3
+    assert "citus_test_chat is not the owner of auth.users" in outcome.stderr
+    assert "the database" in outcome.stderr
+
+
+def test_the_way_back_refuses_a_database_that_is_not_distributed(migrated: Database) -> None:
+    outcome = run_psql(GO_BACK, migrated.conninfo)
+    assert (outcome.returncode, "is not distributed" in outcome.stderr) == (3, True)
+
+
+def test_a_writer_that_holds_the_log_is_not_waited_for_longer_than_five_seconds(migrated: Database) -> None:
+    with migrated.connect() as writer, writer.transaction():
+        writer.execute("lock table public.chat_telemetry_log in row exclusive mode")
+        outcome = run_psql(DISTRIBUTE, migrated.conninfo)
+    assert (outcome.returncode, "lock timeout" in outcome.stderr) == (3, True)
+    distribute(migrated.conninfo)
+
+
+def test_migrations_can_be_rolled_back_and_applied_while_the_log_is_distributed(database: Database) -> None:
+    before = schema(database)
+    while roll_back_last(database.conninfo) != "20261123001100_create_rollups":
+        pass
+    apply_migrations(database.conninfo)
+    assert schema(database) == before
+
+
+def test_a_later_migration_can_replace_each_function_and_trigger_of_the_distributed_tables(database: Database) -> None:
+    before = schema(database)
+    with database.connect() as connection:
+        functions = connection.execute(
+            "select distinct tgfoid, pg_get_functiondef(tgfoid) from pg_trigger where not tgisinternal"
+            " and tgrelid::regclass::text = any(%s)",
+            [list(TABLES)],
+        ).fetchall()
+        assert len(functions) == 4
+        for _, definition in functions:
+            connection.execute(definition)
+        triggers = connection.execute(
+            "select replace(pg_get_triggerdef(oid), 'CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER') from pg_trigger"
+            " where not tgisinternal and tgrelid::regclass::text = any(%s)",
+            [list(TABLES)],
+        ).fetchall()
+        assert len(triggers) == 9
+        for (definition,) in triggers:
+            connection.execute(definition)
+    assert schema(database) == before
+
+
+FORBIDDEN = [
+    "truncate auth.users",
+    "truncate auth.users cascade",
+    "delete from auth.users where true",
+    "update auth.users set id = '00000000-0000-0000-0000-000000000000'",
+    "truncate public.chat_telemetry_erased_users",
+    "delete from public.chat_telemetry_erased_users where true",
+]
+
+
+@pytest.mark.parametrize("node", [0, -1], ids=["coordinator", "worker"])
+def test_what_citus_needs_lets_a_writer_change_no_user(
+    cluster: CitusServer, database: Database, logins: dict[str, str], node: int
+) -> None:
+    database.add_users(3)
+    with database.connect() as connection:
+        connection.execute("delete from auth.users where id = (select id from auth.users limit 1)")
+    writer = cluster.nodes(database.name, logins["telemetry_writer"])[node]
+    with psycopg.connect(writer, autocommit=True) as connection:
+        for statement in FORBIDDEN:
+            with pytest.raises(psycopg.Error):
+                connection.execute(statement)
+        changed = connection.execute("update public.chat_telemetry_erased_users set erased_at = '-infinity'").rowcount
+        assert changed == 0
+        shards = connection.execute(
+            "select shardid from pg_dist_shard where logicalrelid = 'auth.users'::regclass"
+        ).fetchall()
+        connection.execute("set citus.enable_manual_changes_to_shards = on")
+        for cascade in ("", "cascade"):
+            with pytest.raises(psycopg.Error, match=r"permission denied|cannot truncate"):
+                connection.execute(f"truncate auth.users_{shards[0][0]} {cascade}")
+    assert rows(database, "select count(*) from auth.users") == [(2,)]
+
+
+def test_the_parts_of_the_log_lie_beside_those_of_the_feed(database: Database) -> None:
+    nodes = """
+        select shardminvalue, nodename, nodeport
+        from citus_shards inner join pg_dist_shard using (shardid)
+        where table_name = 'public.{}'::regclass order by 1
+    """
+    assert rows(database, nodes.format("chat_telemetry_log")) == rows(database, nodes.format("chat_telemetry_changes"))
