@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.loader import sample
@@ -21,7 +21,7 @@ from benchmarks.tables import bytes_in_words, spread, table
 from chat_telemetry import TelemetryRecord
 from chat_telemetry._delivery.store import Store
 from chat_telemetry._encoding import encode
-from tests.citus.server import CitusServer, distribute, go_back
+from tests.citus.server import DISTRIBUTE, CitusServer, distribute, go_back, run_psql, succeed
 from tests.conftest import Database
 from tests.dbt_project import DbtProject
 
@@ -30,9 +30,6 @@ BATCHES = {1: 300, 100: 60, 500: 30}
 ROUNDS = 3
 SHARDS = (8, 32)
 USERS = "insert into auth.users (id) select md5('user' || n)::uuid from generate_series(1, 5001) as n"
-MANY_SHARDS = """
-select alter_distributed_table('public.chat_telemetry_log', shard_count => {shards}, cascade_to_colocated => true)
-"""
 LOG_BYTES = "select pg_total_relation_size('public.chat_telemetry_log')"
 
 
@@ -64,46 +61,38 @@ def rows_per_second(conninfo: str, size: int, user: object) -> float:
 
 
 def loader(server: CitusServer) -> str:
-    with temporary(server, server.migrated()) as plain, temporary(server, server.template()) as one_each:
-        cases = {"plain": plain.conninfo, "one shard a worker": one_each.conninfo}
+    with ExitStack() as stack:
+
+        def new(template: str) -> Database:
+            return stack.enter_context(temporary(server, template))
+
+        databases = {"plain": new(server.migrated()), "one shard a worker": new(server.template())}
+        for shards in SHARDS:
+            databases[f"{shards} shards"] = new(server.migrated())
+            distribute_into(shards, databases[f"{shards} shards"].conninfo)
+        cases = {name: (database.conninfo, database.add_users()[0]) for name, database in databases.items()}
         if server.workers:
-            cases["the same, by a worker"] = server.nodes(one_each.name)[1]
-        many = [server.create_database(server.template()) for _ in SHARDS]
-        for database, shards in zip(many, SHARDS, strict=True):
-            with database.connect() as connection:
-                connection.execute("set citus.enable_unsafe_triggers = on")
-                triggers = connection.execute(
-                    "select format('drop trigger %I on %s', tgname, tgrelid::regclass), pg_get_triggerdef(oid)"
-                    " from pg_trigger where not tgisinternal and tgrelid in"
-                    " ('public.chat_telemetry_log'::regclass, 'public.chat_telemetry_changes'::regclass)"
-                ).fetchall()
-                for away, _ in triggers:
-                    connection.execute(away)
-                connection.execute(MANY_SHARDS.format(shards=shards))
-                for _, again in triggers:
-                    connection.execute(again)
-            cases[f"{shards} shards"] = database.conninfo
-        users = {
-            name: database.add_users()[0]
-            for name, database in {
-                "plain": plain,
-                "one shard a worker": one_each,
-                "the same, by a worker": one_each,
-                **{f"{shards} shards": d for d, shards in zip(many, SHARDS, strict=True)},
-            }.items()
-        }
+            _, user = cases["one shard a worker"]
+            cases["one shard a worker, by a worker"] = server.nodes(databases["one shard a worker"].name)[1], user
         measured: dict[tuple[str, int], list[float]] = {}
         for _ in range(ROUNDS):
             for size in BATCHES:
-                for name, conninfo in cases.items():
-                    measured.setdefault((name, size), []).append(rows_per_second(conninfo, size, users[name]))
-        for database in many:
-            server.drop_database(database.name)
+                for name, (conninfo, user) in cases.items():
+                    measured.setdefault((name, size), []).append(rows_per_second(conninfo, size, user))
     return table(
         f"Rows a second through one connection of the loader, median of {ROUNDS} rounds",
         ["log", *(f"batches of {size}" for size in BATCHES)],
         [[name, *(f"{statistics.median(measured[name, size]):,.0f}" for size in BATCHES)] for name in cases],
     )
+
+
+def distribute_into(shards: int, conninfo: str) -> None:
+    """As distribute.sql does, but with another number of shards."""
+    with tempfile.TemporaryDirectory() as directory:
+        for path in DISTRIBUTE.parent.iterdir():
+            text = path.read_text(encoding="utf-8").replace("pg_catalog.count(*)::text, true", f"'{shards}', true")
+            (Path(directory) / path.name).write_text(text, encoding="utf-8")
+        succeed(run_psql(Path(directory) / DISTRIBUTE.name, conninfo))
 
 
 def runs(server: CitusServer, rows: int) -> str:

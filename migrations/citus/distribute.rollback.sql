@@ -20,7 +20,7 @@ begin
     end if;
     bytes := pg_catalog.citus_total_relation_size('public.chat_telemetry_log');
     raise notice '% of chat requests move back now: chat code waits about % s',
-        pg_catalog.pg_size_pretty(bytes), 1 + bytes / 18000000;
+        pg_catalog.pg_size_pretty(bytes), 1 + bytes / 25000000;
 end
 $$;
 

@@ -95,7 +95,7 @@ do $$
 begin
     raise notice '% of chat requests move now: chat code waits about % s',
         pg_catalog.pg_size_pretty(pg_catalog.pg_total_relation_size('public.chat_telemetry_log')),
-        1 + pg_catalog.pg_total_relation_size('public.chat_telemetry_log') / 18000000;
+        1 + pg_catalog.pg_total_relation_size('public.chat_telemetry_log') / 25000000;
 end
 $$;
 
