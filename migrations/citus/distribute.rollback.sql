@@ -1,5 +1,5 @@
 -- Goes back from distribute.sql: the tables of the log are ordinary tables of the coordinator again, whose disk needs
--- room for all rows. Run it with psql on the coordinator, as their owner, while no dbt runs. Everything is one transaction.
+-- room for all rows. Run it with psql on the coordinator, as their owner, while no dbt runs. It is one transaction.
 
 \set ON_ERROR_STOP on
 \set QUIET on
@@ -79,6 +79,11 @@ where c.relkind = 'v' and g.grantee <> c.relowner;
 
 do $$
 declare
+    tables constant text[] := array[
+        'public.chat_telemetry_changes', 'public.chat_telemetry_log', 'public.chat_telemetry_erased_users',
+        'public.chat_conversations', 'auth.users'
+    ];
+    name text;
     statement text;
 begin
     perform pg_catalog.set_config('citus.enable_unsafe_triggers', 'on', true);
@@ -89,11 +94,12 @@ begin
     revoke update on table public.chat_telemetry_erased_users from service_role, telemetry_writer;
     revoke truncate on table auth.users from telemetry_writer;
     perform pg_catalog.set_config('client_min_messages', 'warning', true); -- Citus tells each of its steps
-    perform pg_catalog.undistribute_table('public.chat_telemetry_changes');
-    perform pg_catalog.undistribute_table('public.chat_telemetry_log');
-    perform pg_catalog.undistribute_table('public.chat_telemetry_erased_users');
-    perform pg_catalog.undistribute_table('public.chat_conversations');
-    perform pg_catalog.undistribute_table('auth.users');
+    foreach name in array tables loop
+        -- A table of yours that refers to one of ours comes back with it.
+        if exists (select from pg_catalog.pg_dist_partition where logicalrelid = name::regclass) then
+            perform pg_catalog.undistribute_table(name, cascade_via_foreign_keys => true);
+        end if;
+    end loop;
     perform pg_catalog.set_config('client_min_messages', 'notice', true);
     for statement in select make_it from made_again order by place, make_it loop
         execute statement;

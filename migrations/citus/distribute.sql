@@ -51,7 +51,7 @@ begin
     if named is not null then
         raise exception 'distributed already: %', named;
     end if;
-    select pg_catalog.string_agg(name, ', ') into named
+    select pg_catalog.string_agg(name, ', ' order by name) into named
     from (
         select oid::regclass::text as name, relowner as owner from pg_catalog.pg_class
         where oid = any(tables::regclass[])
@@ -61,6 +61,18 @@ begin
     where not pg_catalog.pg_has_role(owner, 'usage');
     if named is not null then
         raise exception '% is not the owner of %', current_user, named using hint = 'Run this file as their owner.';
+    end if;
+    select pg_catalog.string_agg(pg_catalog.format('%I on %s', tgname, tgrelid::regclass), ', ') into named
+    from pg_catalog.pg_trigger
+    where
+        not tgisinternal and tgrelid = any(tables::regclass[])
+        and tgfoid not in (
+            'public.compute_sql_fingerprint'::regproc, 'public.chat_telemetry_refuse_truncate'::regproc,
+            'public.chat_telemetry_feed_changes'::regproc, 'public.chat_telemetry_note_erased_users'::regproc
+        );
+    if named is not null then
+        raise exception 'triggers that are not of the migrations: %', named
+        using hint = 'They would fire on each node, where your tables may be missing. Drop them first.';
     end if;
 end
 $$;

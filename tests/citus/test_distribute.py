@@ -107,6 +107,11 @@ def test_the_owner_distributes_them_without_being_a_superuser(migrated: Database
         ("update pg_dist_node set shouldhaveshards = false", "no node of the cluster takes rows"),
         ("drop table public.chat_telemetry_changes cascade", "missing: public.chat_telemetry_changes"),
         (
+            "create trigger mine before update on public.chat_telemetry_log for each row"
+            " execute function suppress_redundant_updates_trigger()",
+            "triggers that are not of the migrations: mine on chat_telemetry_log",
+        ),
+        (
             "select create_reference_table('public.chat_telemetry_erased_users')",
             "distributed already: chat_telemetry_era",
         ),
@@ -123,10 +128,26 @@ def test_it_refuses_in_one_line_and_changes_nothing(migrated: Database, spoil: s
     assert schema(migrated) == before
 
 
+def test_a_table_of_the_application_that_refers_to_users_keeps_its_rows_and_its_key(migrated: Database) -> None:
+    users = migrated.add_users(3)
+    with migrated.connect() as connection:
+        connection.execute(
+            "create table public.orders (id serial primary key, user_id uuid references auth.users (id))"
+        )
+        connection.execute("insert into public.orders (user_id) select unnest(%s::uuid[])", [users])
+        distribute(migrated.conninfo)
+        assert rows(migrated, "select count(*) from public.orders") == [(3,)]
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            connection.execute("insert into public.orders (user_id) values (gen_random_uuid())")
+        connection.execute("insert into public.orders (user_id) values (%s)", [users[0]])
+    go_back(migrated.conninfo)
+    assert rows(migrated, "select count(*), count(distinct user_id) from public.orders") == [(4, 3)]
+
+
 def test_it_refuses_a_login_that_is_not_the_owner(migrated: Database, logins: dict[str, str]) -> None:
     outcome = run_psql(DISTRIBUTE, migrated.conninfo_as(logins["service_role"]))
     assert outcome.returncode == 3
-    assert "citus_test_chat is not the owner of auth.users" in outcome.stderr
+    assert "citus_test_chat is not the owner of auth.users, chat_conversations" in outcome.stderr
     assert "the database" in outcome.stderr
 
 
