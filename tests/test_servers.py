@@ -45,7 +45,7 @@ def test_each_test_runs_on_each_server_that_is_named(collect: Run) -> None:
 def test_a_server_that_nobody_knows_ends_the_run_with_one_line(collect: Run) -> None:
     finished = collect("postgres14")
     assert finished.returncode == pytest.ExitCode.USAGE_ERROR
-    message = "ERROR: CHAT_TELEMETRY_TEST_SERVERS: postgres14 is not postgres16, postgres18, postgres15"
+    message = "ERROR: CHAT_TELEMETRY_TEST_SERVERS: postgres14 is not postgres16, postgres18, postgres15, citus"
     assert (finished.stdout + finished.stderr).strip() == message
 
 

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat_telemetry._delivery.store import InsertResult, Store
+from chat_telemetry._delivery.store import InsertResult, Store, _reason
 from chat_telemetry._encoding import encode
 from chat_telemetry._errors import DatabaseNotReady, DatabaseUnavailable
 from chat_telemetry._record import COLUMNS
@@ -121,6 +122,30 @@ def test_a_line_that_is_not_a_record_does_not_stop_the_other_lines(log: Log, sto
 def test_the_reason_names_a_required_column_that_is_missing(log: Log, store: Store) -> None:
     (rejection,) = store.insert([raw(log.record(user_question=None))]).rejected
     assert rejection.reason == "NotNullViolation (23502) of user_question"
+
+
+@pytest.mark.parametrize(
+    ("error_code", "text", "named"),
+    [
+        (
+            "23503",
+            'insert or update on table "chat_telemetry_log_102012" violates foreign key constraint "user_fkey_102012"',
+            "ForeignKeyViolation (23503) of user_fkey: your application has to insert the user into auth.users first",
+        ),
+        (
+            "23502",
+            'null value in column "user_question" of relation "chat_telemetry_log_102012" violates not-null constraint',
+            "NotNullViolation (23502) of user_question",
+        ),
+        ("22P02", 'invalid input syntax for type uuid: "my secret"', "InvalidTextRepresentation (22P02)"),
+    ],
+)
+def test_the_reason_has_the_name_that_only_the_text_of_citus_has(
+    log: Log, error_code: str, text: str, named: str
+) -> None:
+    with pytest.raises(psycopg.Error) as raised:
+        log.execute(f"do $$ begin raise exception using errcode = '{error_code}', message = '{text}'; end $$")
+    assert _reason(raised.value) == named
 
 
 def test_a_value_that_is_too_long_for_its_index_rejects_its_row(log: Log, store: Store) -> None:
