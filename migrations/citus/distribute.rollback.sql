@@ -24,14 +24,6 @@ begin
 end
 $$;
 
-lock table
-auth.users,
-public.chat_conversations,
-public.chat_telemetry_erased_users,
-public.chat_telemetry_log,
-public.chat_telemetry_changes
-in access exclusive mode;
-
 \ir keys_and_triggers.sql
 
 -- Citus makes each table again, and the views that read it, but not their comments and not the grants on the views.

@@ -95,14 +95,6 @@ begin
 end
 $$;
 
-lock table
-auth.users,
-public.chat_conversations,
-public.chat_telemetry_erased_users,
-public.chat_telemetry_log,
-public.chat_telemetry_changes
-in access exclusive mode;
-
 do $$
 begin
     raise notice '% of chat requests move now: chat code waits about % s',
@@ -112,6 +104,7 @@ end
 $$;
 
 \ir keys_and_triggers.sql
+
 do $$
 declare
     statement text;

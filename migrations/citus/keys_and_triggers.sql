@@ -1,4 +1,13 @@
--- For distribute.sql and distribute.rollback.sql: the foreign keys and triggers that are dropped while rows move.
+-- For distribute.sql and distribute.rollback.sql: locks the tables, and lists the foreign keys and triggers that are
+-- dropped while rows move.
+lock table
+auth.users,
+public.chat_conversations,
+public.chat_telemetry_erased_users,
+public.chat_telemetry_log,
+public.chat_telemetry_changes
+in access exclusive mode;
+
 -- The rows move by COPY, which fires triggers: those of the feed would count each row again. And if foreign keys
 -- connect two tables, Citus makes the second one again, without its comments. So both are dropped and made again.
 create temporary table made_again on commit drop as

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
 from typing import Any
 
 import psycopg
 import pytest
 
+from chat_telemetry import TelemetryClient
 from chat_telemetry._cli.migrations import apply_migrations, roll_back_last
 from tests.citus.conftest import ON_CITUS
+from tests.citus.feed import differences
 from tests.citus.server import DISTRIBUTE, GO_BACK, CitusServer, distribute, go_back, run_psql
 from tests.conftest import Database
+from tests.loader.conftest import record, wait_until
 from tests.migrations.catalog import snapshot
 from tests.reports.random_log import fill
 
@@ -69,6 +74,33 @@ def test_there_and_back_keep_every_row_change_right_and_comment(migrated: Databa
     assert rows(migrated, "select from citus_tables") == []
     assert schema(migrated) == before
     assert (rows(migrated, LOG), rows(migrated, FEED)) == (log, feed)
+
+
+def test_chat_goes_on_while_the_log_is_distributed_and_comes_back(migrated: Database, logins: dict[str, str]) -> None:
+    (user,) = migrated.add_users()
+    stop, accepted = threading.Event(), []
+
+    def chat() -> None:
+        with TelemetryClient(migrated.conninfo_as(logins["service_role"]), max_batch_age=0.01) as client:
+            while not stop.wait(0.002):
+                request = record(user_id=user)
+                if client.persist(request):
+                    accepted.append(request.log_id)
+            wait_until(lambda: client.stats().pending == 0, timeout=60)
+            assert client.stats().rejected == 0
+
+    thread = threading.Thread(target=chat)
+    thread.start()
+    for step in (distribute, go_back, distribute):
+        time.sleep(1)
+        step(migrated.conninfo)
+    time.sleep(1)
+    stop.set()
+    thread.join()
+    assert len(accepted) > 500
+    stored = rows(migrated, "select log_id from public.chat_telemetry_log")
+    assert sorted(log_id for (log_id,) in stored) == sorted(accepted)
+    assert differences(migrated) == []
 
 
 def test_there_is_one_shard_a_worker(database: Database) -> None:
