@@ -10,7 +10,7 @@ begin
         return;
     end if;
     lock table public.chat_telemetry_log in access exclusive mode;
-    if exists (select from public.chat_telemetry_log) then
+    if exists (select 1 from public.chat_telemetry_log) then
         raise exception 'public.chat_telemetry_log has rows, and a rollback does not delete them'
         using hint = 'Copy the rows to a file, then delete them: \copy public.chat_telemetry_log to log.csv csv header';
     end if;

@@ -15,6 +15,7 @@ LOG, FEED = "chat_telemetry_log", "chat_telemetry_changes"
 READS = rf"\b(?:from|join)\s+(?:public\.)?({LOG}|{FEED})\b"
 # A query on a table whose name is filled in, or on the changes that a macro gets, may read the log.
 MAY_READ = rf"\bfrom\s+(?:(?:public\.)?({LOG}|{FEED})\b|changes\b|%s)"
+ROWS_AS_VALUES = rf"\b(?:select\s+from\s+(?!(?:public\.)?(?:{LOG}|{FEED})\b)|(?:to_jsonb|jsonb_each|pg_locks)\b)"
 COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/|\{#.*?#\}", re.DOTALL)
 SOURCE = re.compile(r"\{\{-?\s*(?:source|ref)\((?:[^()]*,)?\s*['\"](\w+)['\"]\s*\)\s*-?\}\}")
 EXPRESSION = re.compile(r"\{\{-?\s*(\w+).*?\}\}", re.DOTALL)
@@ -131,6 +132,16 @@ RULES: list[tuple[Callable[[str], bool], str]] = [
     ),
     (_has(r"\bmerge\s+into\b"), "MERGE: write INSERT … ON CONFLICT"),
     (_has(r"\bdrop\b[^;]*\bpg_temp\s*\."), "pg_temp in a DROP: leave it out, it is searched first"),
+    (
+        _has(rf"\bselect\s+from\s+(?:public\.)?(?:{LOG}|{FEED})\b"),
+        "a subquery without columns: write SELECT 1, or Citus has no columns for its rows",
+    ),
+    (
+        lambda text: any(
+            re.search(READS, statement) and re.search(ROWS_AS_VALUES, statement) for statement in text.split(";")
+        ),
+        "rows as values, or a function that returns records, beside a distributed table: ask in a query of its own",
+    ),
     (_is_union_without_key, "a UNION of the log and the feed without log_id in each branch: two snapshots"),
     (_is_joined_union, "a join with a UNION of the log and the feed: join in each branch, or all rows move first"),
     (

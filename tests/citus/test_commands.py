@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from chat_telemetry._cli.errors import ExitCode
 from chat_telemetry._delivery.store import Store
@@ -15,7 +16,7 @@ from tests.citus.conftest import ON_CITUS
 from tests.citus.feed import differences
 from tests.citus.server import CitusServer
 from tests.cli.conftest import Cli
-from tests.dbt_project import DbtProject
+from tests.dbt_project import PASSWORD, DbtProject
 from tests.loader.conftest import record
 from tests.loader.delivery.conftest import lines
 from tests.reports.random_log import fill
@@ -63,13 +64,25 @@ def test_old_rows_are_pruned_and_what_was_counted_stays(project: DbtProject, cli
     assert value(project, "select sum(request_count) from chat_rollups.daily_requests") == counted
 
 
-@pytest.mark.parametrize("command", [["report"], ["migrate", "--status"], ["doctor"]])
-def test_a_command_that_only_reads_succeeds(project: DbtProject, cli: Cli, command: list[str]) -> None:
+def test_the_commands_of_every_day_find_nothing_that_they_cannot_ask(
+    project: DbtProject, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(project.database, 1, 100, dt.datetime.now(tz=dt.UTC).date(), "UTC")
-    project.run("run")
-    outcome = cli(*command, "--database-url", project.database.conninfo)
-    assert outcome.code in (0, 6), outcome.out + outcome.err
-    assert "Traceback" not in outcome.err
+    address = conninfo_to_dict(project.database.conninfo)
+    project.environment()  # sets the password
+    monkeypatch.setenv("CHAT_TELEMETRY_DATABASE_URL", project.database.conninfo)
+    monkeypatch.setenv(
+        "CHAT_TELEMETRY_DBT_URL",
+        f"postgresql://telemetry_transformer:{PASSWORD}@{address['host']}:{address['port']}/{project.database.name}",
+    )
+    for command in ("run", "run", "report", "report latency", "check", "prices", "dashboard", "migrate --status"):
+        outcome = cli(*command.split())
+        assert outcome.code == 0, command + outcome.out + outcome.err
+    found = cli("doctor")
+    assert not [line for line in found.out.splitlines() if line.startswith("unknown ")], found.out
+    fill(project.database, 2, 10, dt.datetime.now(tz=dt.UTC).date(), "UTC")
+    assert cli("run").code == 0
+    assert value(project, "select count(*) from public.chat_telemetry_changes") == 0
 
 
 def test_a_file_is_loaded_once(project: DbtProject, cli: Cli, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ FRESHNESS = SqlCheck(
     select
         'fault', format('%s changes wait in the feed, and no run drained them for 15 minutes', feed.changes),
         'chat-telemetry run, by a schedule'
-    from (select count(*) as changes from public.chat_telemetry_changes) as feed
+    from chat_rollups.pending_changes() as feed (changes)
     where
         feed.changes > 100000
         and (select max(refreshed_at) from chat_rollups.report_state) < now() - interval '15 minutes'

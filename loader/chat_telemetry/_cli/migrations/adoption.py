@@ -25,7 +25,7 @@ BATCH_ROWS = 5_000
 NOTE_EVERY_ROWS = 100_000
 
 INDEXES_FILE = "*_create_log_indexes.sql"
-IS_NOT_EMPTY = "select exists (select from public.chat_telemetry_log)"
+IS_NOT_EMPTY = "select exists (select 1 from public.chat_telemetry_log)"
 # What a `create index concurrently` left that was interrupted.
 INVALID_INDEXES = """
     select indexrelid::regclass::text from pg_index
