@@ -70,13 +70,16 @@ STATEMENTS = [
         "1100_create_rollups",
         "create or replace view chat_rollups.log_as_drained",
         [
-            ("changes.response_cached_tokens\n", f"changes.response_cached_tokens, {NAME}.id as {NAME}\n"),
-            ("response_cached_tokens\n    from", f"response_cached_tokens, {NAME}\n    from"),
-            (
-                "coalesce(changes.response_model, '') = response_model.label",
-                "coalesce(changes.response_model, '') = response_model.label"
-                f" left join chat_rollups.labels as {NAME} on coalesce(changes.{NAME}, '') = {NAME}.label",
-            ),
+            replacement
+            for table in ("requests", "waiting")
+            for replacement in (
+                (f"{table}.response_cached_tokens\n", f"{table}.response_cached_tokens, {NAME}.id as {NAME}\n"),
+                (
+                    f"coalesce({table}.response_model, '') = response_model.label",
+                    f"coalesce({table}.response_model, '') = response_model.label"
+                    f" left join chat_rollups.labels as {NAME} on coalesce({table}.{NAME}, '') = {NAME}.label",
+                ),
+            )
         ],
     ),
 ]
