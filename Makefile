@@ -51,7 +51,8 @@ $(VENV)/dbt-1.11/installed: $(VENV)/installed requirements-dbt-1.11.lock
 
 test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run again what depends on the version of dbt, on dbt 1.11 and the embedded PostgreSQL 18
 	@$(VENV)/dbt-1.11/bin/pytest -n $(TEST_WORKERS) -k "not postgres16" $(addprefix tests/cli/test_,check.py run.py) \
-		$(addprefix tests/reports/test_,access.py data_tests.py dbt_version.py materializations.py package.py runners.py selectors.py views.py)
+		$(addprefix tests/reports/test_,access.py data_tests.py dbt_version.py materializations.py package.py runners.py selectors.py views.py) \
+		tests/tools/test_report_columns.py
 
 $(VENV)/integrations/installed: tests/integrations/requirements.txt pyproject.toml
 	@echo "==> Installing chat frameworks, $$(grep -c == tests/integrations/requirements.txt) locked packages, into $(VENV)/integrations (once, about two minutes)"

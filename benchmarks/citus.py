@@ -1,7 +1,7 @@
 """Measures a distributed log beside a plain one on the same cluster: the loader, the step itself, and runs of dbt.
 
 Run `make bench-citus` with CHAT_TELEMETRY_TEST_CITUS_URL, which names the coordinator. The plain database is one of the
-coordinator, so both have the same server, disk and settings. What is compared takes turns.
+coordinator, so both have the same server, disk and settings. The cases of the loader take turns.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ CITUS = "citus"
 CLUSTERS = os.environ.get("CHAT_TELEMETRY_TEST_SERVERS", "").split() or list(EMBEDDED)
 EXTERNAL_URL = os.environ.get("CHAT_TELEMETRY_TEST_DATABASE_URL")
 CITUS_URL = os.environ.get("CHAT_TELEMETRY_TEST_CITUS_URL")
+NO_CITUS = "no Citus cluster: set CHAT_TELEMETRY_TEST_CITUS_URL; docs/development.md says how to get one"
 SERVERS = ["external"] if EXTERNAL_URL else CLUSTERS
 # A test database lives for seconds, so it does not have to survive a power cut.
 FAST_AND_LOOSE = {
@@ -45,7 +46,6 @@ FAST_AND_LOOSE = {
     "max_wal_size": "128MB",
 }
 # A database is 300 files, which some disks create ten times as slowly as memory does.
-NO_CITUS = "no Citus cluster: set CHAT_TELEMETRY_TEST_CITUS_URL; docs/development.md says how to get one"
 MEMORY = Path("/dev/shm")  # noqa: S108
 ROOM = 8 << 30
 
