@@ -6,13 +6,15 @@ import json
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 SQL = "select 6 * 7 as orders"
 RESPONSE_TEXT = "There were 42 orders."
+LONGEST_WAIT = 5.0
+"""In seconds. A client that has not seen a text by then does not look at the texts of this stream."""
 SEEN_RESULT = re.compile(r"(?<![0-9a-f-])42(?![0-9a-f-])")
 """What only the result of the query has, and no identifier. A model that has not seen it writes the query."""
 
@@ -58,8 +60,8 @@ class Call:
     model: str
     is_stream: bool
     status: int = 200
-    first_text_at: float | None = None
-    """`time.perf_counter()` just before the first text of a stream is sent."""
+    text_at: list[float] = field(default_factory=list)
+    """`time.perf_counter()` just before each text of a stream is sent."""
 
     @property
     def input_tokens(self) -> int:
@@ -72,10 +74,6 @@ class Call:
     @property
     def cached_tokens(self) -> int:
         return 512 + 11 * self.number
-
-    def sends_text(self) -> None:
-        if self.first_text_at is None:
-            self.first_text_at = time.perf_counter()
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,9 @@ class Model:
         self.failures: list[Failure | None] = []
         """What happens to the next calls; None is a success. A call after them succeeds."""
         self.seconds_to_text = 0.0
-        """The wait of a stream before its first text, and again before its last one."""
+        """The wait of a stream before its first text. With none, all texts come at once."""
+        self.has_arrived: Callable[[], bool] = lambda: True
+        """Whether the client has seen the first text. A stream that waits sends no other text before."""
         self._lock = threading.Lock()
         self._id = uuid4().hex[:8]
 
@@ -126,6 +126,16 @@ class Model:
                 call.status = failure.code
             self.calls.append(call)
             return call, failure
+
+    def wait_for_turn(self, call: Call) -> None:
+        """Return when the call may send its next text."""
+        if not call.text_at:
+            time.sleep(self.seconds_to_text)
+        elif self.seconds_to_text:
+            give_up = call.text_at[-1] + LONGEST_WAIT
+            while not self.has_arrived() and time.perf_counter() < give_up:
+                time.sleep(0.005)
+        call.text_at.append(time.perf_counter())
 
     def reply(self, request: Request) -> Reply:
         """SQL, in a tool call if there is a tool for it. RESPONSE_TEXT if the request has the result of the query."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -123,8 +122,7 @@ class _Scripted(_Handler):
         self.send_head(200, EVENT_STREAM, ("transfer-encoding", "chunked"))
         for event in events:
             if event.is_text:
-                time.sleep(self.model.seconds_to_text)
-                call.sends_text()
+                self.model.wait_for_turn(call)
             self.send_chunk(event.encode())
             if cut and event.is_text:
                 return
