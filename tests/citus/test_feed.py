@@ -22,7 +22,7 @@ NEW = "insert into public.chat_telemetry_log (user_id, user_question, ttfb_ms, s
 STATEMENTS = {
     "insert of one row": f"{NEW} values ('{{user}}', 'How many?', 1, 'gpt-4o')",
     "insert of three rows": f"{NEW} values ('{{user}}', 'a', 1, null), "
-    "('{{user}}', 'b', 2, ''), ('{{user}}', 'c', 3, 'x')",
+    "('{user}', 'b', 2, ''), ('{user}', 'c', 3, 'x')",
     "insert of a query": f"{NEW} select '{{user}}', 'n', n, 'gpt-4o' from generate_series(1, 50) as n",
     "update of many": "update public.chat_telemetry_log set ttfb_ms = ttfb_ms / 2, error_type = 'unexpected'",
     "update of one": "update public.chat_telemetry_log set sql_model = 'other' where log_id = '{row}'",
