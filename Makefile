@@ -10,7 +10,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser screenshots test-superset test-grafana test-integrations test-shapes test-history test-citus test-faults test-mutants bench bench-reports bench-run bench-citus bench-shapes lint docs format lock prices prices-check licences sbom build clean report-columns dbt-quality
+.PHONY: help demo demo-stop test test-postgres-15 test-docs test-dbt-1.11 test-browser screenshots test-superset test-grafana test-integrations test-shapes test-history test-citus test-faults test-mutants bench bench-reports bench-run bench-scaling bench-citus bench-shapes lint docs format lock prices prices-check licences sbom build clean report-columns dbt-quality
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ test-history: $(VENV)/installed ## Test dbt with random histories of the log, 10
 test-citus: $(VENV)/installed ## Test a distributed log, on the Citus cluster that CHAT_TELEMETRY_TEST_CITUS_URL names
 	@test -n "$$CHAT_TELEMETRY_TEST_CITUS_URL" || echo "NOT TESTED: a distributed log, because CHAT_TELEMETRY_TEST_CITUS_URL names no Citus cluster. docs/development.md says how to get one" >&2
 	@$(BIN)/pytest -m citus --tb=short tests/citus
+
+bench-scaling: $(VENV)/installed ## Measure what grows with the traffic, for the formulas of docs/scaling.md (15 minutes, 8 GB)
+	@$(BIN)/python -m benchmarks.scaling $(BENCH)
 
 bench-citus: $(VENV)/installed ## Measure a distributed log beside a plain one, on the same Citus cluster (10 minutes)
 	@$(BIN)/python -m benchmarks.citus $(BENCH)

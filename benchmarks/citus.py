@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
+
 from benchmarks.loader import sample
 from benchmarks.reports.log_database import HISTORY, NEW, REQUESTS
 from benchmarks.tables import bytes_in_words, spread, table
@@ -30,6 +32,7 @@ BATCHES = {1: 300, 100: 60, 500: 30}
 ROUNDS = 3
 SHARDS = (8, 32)
 USERS = "insert into auth.users (id) select md5('user' || n)::uuid from generate_series(1, 5001) as n"
+SHARD_COUNT = "select shard_count from citus_tables where table_name = 'public.chat_telemetry_log'::regclass"
 LOG_BYTES = "select pg_total_relation_size('public.chat_telemetry_log')"
 
 
@@ -93,6 +96,9 @@ def distribute_into(shards: int, conninfo: str) -> None:
             text = path.read_text(encoding="utf-8").replace("pg_catalog.count(*)::text, true", f"'{shards}', true")
             (Path(directory) / path.name).write_text(text, encoding="utf-8")
         succeed(run_psql(Path(directory) / DISTRIBUTE.name, conninfo))
+    with psycopg.connect(conninfo) as connection:
+        if connection.execute(SHARD_COUNT).fetchall() != [(shards,)]:
+            raise ValueError("distribute.sql computes the number of shards in another way now")
 
 
 def runs(server: CitusServer, rows: int) -> str:

@@ -129,13 +129,13 @@ class LogDatabase:
         """Delete everything that dbt made from the log, so that the next run is a first run."""
         self.version.forget_counts(self.conninfo)
 
-    def fill(self, notify: Callable[[int], None]) -> None:
+    def fill(self, notify: Callable[[int], None], requests: str = HISTORY) -> None:
         """Insert the requests without the triggers, like a log that is older than the project."""
         with self._bare_log() as connection:
             connection.execute("select setseed(0.5)")
             for first in range(1, self.rows + 1, CHUNK_ROWS):
                 last = min(first + CHUNK_ROWS - 1, self.rows)
-                _insert(connection, HISTORY, rows=self.rows, rows_per_day=self.rows_per_day, first=first, last=last)
+                _insert(connection, requests, rows=self.rows, rows_per_day=self.rows_per_day, first=first, last=last)
                 notify(last)
             for days in (LONG_USER_DAYS, RECENT_USER_DAYS):
                 _insert(connection, ERASABLE, days=days, days_of_log=self.days)

@@ -11,6 +11,9 @@
 set client_min_messages = notice;
 
 begin;
+set local search_path = pg_catalog, pg_temp;
+-- So that the workers have the time limit too.
+do $$ begin perform set_config('citus.propagate_set_commands', 'local', true); end $$;
 set local lock_timeout = '5s';
 
 do $$
@@ -37,6 +40,12 @@ begin
     ) then
         raise exception 'no node of the cluster takes rows'
         using hint = 'Run `select citus_add_node(HOST, PORT)` for each worker.';
+    end if;
+    select pg_catalog.string_agg(nodename || ':' || nodeport, ', ') into named
+    from pg_catalog.pg_dist_node where noderole = 'primary' and isactive and not metadatasynced;
+    if named is not null then
+        raise exception 'nodes without the metadata of the cluster: %', named
+        using hint = 'Run `select start_metadata_sync_to_all_nodes()`.';
     end if;
 
     select pg_catalog.string_agg(name, ', ') into named
@@ -66,13 +75,30 @@ begin
     from pg_catalog.pg_trigger
     where
         not tgisinternal and tgrelid = any(tables::regclass[])
-        and tgfoid not in (
-            'public.compute_sql_fingerprint'::regproc, 'public.chat_telemetry_refuse_truncate'::regproc,
-            'public.chat_telemetry_feed_changes'::regproc, 'public.chat_telemetry_note_erased_users'::regproc
+        and (
+            tgenabled <> 'O'
+            or tgfoid not in (
+                'public.compute_sql_fingerprint'::regproc, 'public.chat_telemetry_refuse_truncate'::regproc,
+                'public.chat_telemetry_feed_changes'::regproc, 'public.chat_telemetry_note_erased_users'::regproc
+            )
         );
     if named is not null then
-        raise exception 'triggers that are not of the migrations: %', named
-        using hint = 'They would fire on each node, where your tables may be missing. Drop them first.';
+        raise exception 'triggers that are not as the migrations make them: %', named
+        using hint = 'Yours would fire on each node, where your tables may be missing: drop them first. Enable ours.';
+    end if;
+    -- Citus would take the other table too, without its comments, and its identity column would start again at 1.
+    select pg_catalog.string_agg(pg_catalog.format('%I on %s', conname, conrelid::regclass), ', ') into named
+    from pg_catalog.pg_constraint
+    where contype = 'f' and (conrelid = any(tables::regclass[])) <> (confrelid = any(tables::regclass[]));
+    if named is not null then
+        raise exception 'foreign keys between tables of the log and others: %', named
+        using hint = 'Drop them first: the other tables stay on the coordinator, without these keys.';
+    end if;
+    select pg_catalog.string_agg(pg_catalog.format('%I of %s', attname, attrelid::regclass), ', ') into named
+    from pg_catalog.pg_attribute where attrelid = any(tables::regclass[]) and attidentity <> '';
+    if named is not null then
+        raise exception 'identity columns: %', named
+        using hint = 'With them Citus allows no way back. Give them a default instead.';
     end if;
 end
 $$;
@@ -89,6 +115,7 @@ begin
     );
     perform pg_catalog.set_config('citus.enable_unsafe_triggers', 'on', true);
     perform pg_catalog.set_config('citus.multi_shard_modify_mode', 'sequential', true);
+    perform pg_catalog.set_config('citus.shard_replication_factor', '1', true);
     -- One shard a worker, because each shard that a statement writes to makes its commit longer.
     perform pg_catalog.set_config('citus.shard_count', pg_catalog.count(*)::text, true)
     from pg_catalog.pg_dist_node where noderole = 'primary' and isactive and shouldhaveshards;
@@ -107,10 +134,19 @@ $$;
 
 do $$
 declare
+    name text;
     statement text;
 begin
     for statement in select drop_it from made_again order by place desc loop
         execute statement;
+    end loop;
+    -- A function that was made before Citus was there is on no worker yet.
+    foreach name in array array[
+        'compute_sql_fingerprint', 'chat_telemetry_refuse_truncate', 'chat_telemetry_feed_changes',
+        'chat_telemetry_note_erased_users'
+    ] loop
+        execute pg_catalog.pg_get_functiondef(pg_catalog.to_regproc('public.' || name));
+        execute pg_catalog.format('revoke all on function public.%I() from public', name);
     end loop;
     perform pg_catalog.create_reference_table('auth.users');
     perform pg_catalog.create_reference_table('public.chat_conversations');
@@ -120,17 +156,27 @@ begin
         'public.chat_telemetry_changes', 'log_id', colocate_with => 'public.chat_telemetry_log'
     );
     -- Citus leaves the old rows on the disk of the coordinator.
-    perform pg_catalog.truncate_local_data_after_distributing_table('public.chat_telemetry_log');
-    perform pg_catalog.truncate_local_data_after_distributing_table('public.chat_telemetry_changes');
+    foreach name in array array[
+        'public.chat_telemetry_changes', 'public.chat_telemetry_log', 'public.chat_telemetry_erased_users',
+        'public.chat_conversations', 'auth.users'
+    ] loop
+        perform pg_catalog.truncate_local_data_after_distributing_table(name);
+    end loop;
     for statement in select make_it from made_again order by place, make_it loop
         execute statement;
     end loop;
 
     -- The loader inserts unknown users. For an insert into a table of which each node has a copy, Citus asks for a right
     -- to change rows, also of the tables that the statement reads. These two rights change none: no policy lets anybody
-    -- update, and TRUNCATE needs the same right on the tables that refer to the users.
+    -- update, and TRUNCATE needs the same right on the conversations, which refer to the users.
     grant update on table public.chat_telemetry_erased_users to service_role, telemetry_writer;
-    if pg_catalog.obj_description('auth.users'::regclass, 'pg_class') like 'Made by chat-telemetry%' then
+    if
+        pg_catalog.obj_description('auth.users'::regclass, 'pg_class') like 'Made by chat-telemetry%'
+        and exists (
+            select from pg_catalog.pg_constraint
+            where conrelid = 'public.chat_conversations'::regclass and confrelid = 'auth.users'::regclass
+        )
+    then
         grant truncate on table auth.users to telemetry_writer;
     end if;
     raise notice 'done after % s', pg_catalog.ceil(extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.now()));
@@ -139,17 +185,4 @@ $$;
 
 commit;
 
--- By this comment the loader knows that it may insert users; Citus brings no comment to the workers.
-do $$
-declare
-    comment_there constant text := pg_catalog.format(
-        'comment on table auth.users is %L', pg_catalog.obj_description('auth.users'::regclass, 'pg_class')
-    );
-    worker record;
-begin
-    for worker in select * from pg_catalog.run_command_on_workers(comment_there) where not success loop
-        raise warning 'on %:%: %', worker.nodename, worker.nodeport, worker.result
-        using hint = 'Run there: ' || comment_there;
-    end loop;
-end
-$$;
+\ir comment_on_workers.sql

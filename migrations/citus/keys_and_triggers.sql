@@ -1,11 +1,11 @@
--- For distribute.sql and distribute.rollback.sql: locks the tables, and lists the foreign keys and triggers that are
--- dropped while rows move.
+-- For distribute.sql and distribute.rollback.sql: locks the tables, in the order in which an insert of a chat request
+-- does, and lists the foreign keys and triggers that are dropped while rows move.
 lock table
+public.chat_telemetry_log,
+public.chat_telemetry_changes,
 auth.users,
 public.chat_conversations,
-public.chat_telemetry_erased_users,
-public.chat_telemetry_log,
-public.chat_telemetry_changes
+public.chat_telemetry_erased_users
 in access exclusive mode;
 
 -- The rows move by COPY, which fires triggers: those of the feed would count each row again. And if foreign keys

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 import psycopg
 import pytest
@@ -13,6 +12,7 @@ from tests.citus.server import CitusServer
 from tests.cli.conftest import cli
 from tests.conftest import CITUS, Database, Server, copy_of
 from tests.dbt_project import DbtProject, template_with_prices
+from tests.migrations.catalog import snapshot
 
 __all__ = ["cli"]
 
@@ -28,6 +28,18 @@ LOGINS = {
     "citus_test_reader": "telemetry_reader",
     "citus_test_dbt": "telemetry_transformer",
 }
+OWNED = """
+select format('alter schema %s owner to citus_test_owner', n) from unnest(array['chat_rollups', 'chat_reports']) as n
+union all
+select format('alter table %s owner to citus_test_owner', oid::regclass) from pg_class
+where
+    relkind in ('r', 'v')
+    and relnamespace in ('auth'::regnamespace, 'chat_rollups'::regnamespace)
+    or oid::regclass::text ~ '^chat_(telemetry_(log|changes|erased_users)|conversations)$'
+union all
+select distinct format('alter function %s owner to citus_test_owner', tgfoid::regprocedure) from pg_trigger
+where not tgisinternal and tgfoid::regproc::text ~ '^(chat_telemetry_|compute_sql_fingerprint)'
+"""
 
 
 @pytest.fixture
@@ -36,16 +48,20 @@ def cluster(postgres: Server) -> CitusServer:
     return postgres
 
 
-@pytest.fixture
-def logins(cluster: CitusServer) -> dict[str, str]:
+@pytest.fixture(scope="session")
+def logins(postgres: Server) -> Iterator[dict[str, str]]:
     """The logins, by the role that they are members of. Citus creates them on the workers too."""
-    with psycopg.connect(cluster.conninfo(cluster.template()), autocommit=True) as connection:
+    assert isinstance(postgres, CitusServer)
+    with psycopg.connect(postgres.conninfo(postgres.template()), autocommit=True) as connection:
         for login, role in LOGINS.items():
-            with suppress(psycopg.errors.DuplicateObject):
-                connection.execute(sql.SQL("create role {} login createrole").format(sql.Identifier(login)))
+            connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(login)))
+            connection.execute(sql.SQL("create role {} login").format(sql.Identifier(login)))
             if role:
                 connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(login)))
-    return {role: login for login, role in LOGINS.items() if role}
+    yield {role: login for login, role in LOGINS.items() if role}
+    with psycopg.connect(postgres.conninfo(postgres.template()), autocommit=True) as connection:
+        for login in LOGINS:
+            connection.execute(sql.SQL("drop role {}").format(sql.Identifier(login)))
 
 
 @pytest.fixture
@@ -61,3 +77,19 @@ def project(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """The dbt project on a distributed database with price lists."""
     with copy_of(postgres, template_with_prices(postgres)) as database:
         yield DbtProject(database, tmp_path_factory.mktemp("dbt"))
+
+
+def schema(database: Database) -> list[tuple[str, str, str]]:
+    """Without the constraints NOT NULL, which Citus gives other names; the columns tell them too."""
+    with database.connect() as connection:
+        return [row for row in snapshot(connection) if not row[2].startswith("NOT NULL")]
+
+
+def give_to_owner(database: Database) -> str:
+    """Give a login that is no superuser what it would own if it had migrated; returns its connection string."""
+    with database.connect() as connection:
+        connection.execute(f"alter database {database.name} owner to citus_test_owner")
+        connection.execute("grant all on schema auth, public to citus_test_owner")
+        for (statement,) in connection.execute(OWNED).fetchall():
+            connection.execute(statement)
+    return database.conninfo_as("citus_test_owner")

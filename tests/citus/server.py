@@ -88,21 +88,28 @@ class CitusServer(Server):
 
     def _template_with_nodes(self) -> str:
         if "nodes" not in self._templates:
-            name = f"test_{uuid.uuid4().hex[:16]}"
-            super().create_database(name=name)
-            for node in self.nodes(name):
-                with psycopg.connect(node, autocommit=True) as connection:
-                    connection.execute("create extension citus")
-            with psycopg.connect(self.conninfo(name), autocommit=True) as coordinator:
-                coordinator.execute("select citus_set_coordinator_host(%s, %s)", self._coordinator)
-                for worker in self.workers:
-                    coordinator.execute("select citus_add_node(%s, %s)", worker)
-                if not self.workers:
-                    coordinator.execute(
-                        "select citus_set_node_property(%s, %s, 'shouldhaveshards', true)", self._coordinator
-                    )
-            self._templates["nodes"] = name
+            database = self.create_plain_database()
+            self.add_nodes(database.name)
+            self._templates["nodes"] = database.name
         return self._templates["nodes"]
+
+    def create_plain_database(self) -> Database:
+        """A database on each node, without the extension."""
+        return super().create_database(name=f"test_{uuid.uuid4().hex[:16]}")
+
+    def add_nodes(self, dbname: str) -> None:
+        """Make a cluster of the databases of this name."""
+        for node in self.nodes(dbname):
+            with psycopg.connect(node, autocommit=True) as connection:
+                connection.execute("create extension citus")
+        with psycopg.connect(self.conninfo(dbname), autocommit=True) as coordinator:
+            coordinator.execute("select citus_set_coordinator_host(%s, %s)", self._coordinator)
+            for worker in self.workers:
+                coordinator.execute("select citus_add_node(%s, %s)", worker)
+            if not self.workers:
+                coordinator.execute(
+                    "select citus_set_node_property(%s, %s, 'shouldhaveshards', true)", self._coordinator
+                )
 
     def crash(self, node: str) -> None:
         """A process of the server is killed, so that the server ends all others, recovers from its log and goes on."""

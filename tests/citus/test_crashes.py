@@ -50,9 +50,13 @@ def recover(cluster: CitusServer, dbname: str) -> None:
             time.sleep(0.2)
 
 
-def crash(cluster: CitusServer, project: DbtProject, rng: random.Random) -> None:
+@pytest.fixture(autouse=True)
+def _workers(cluster: CitusServer) -> None:
     if not cluster.workers:
         pytest.skip("the cluster has no worker beside its coordinator")
+
+
+def crash(cluster: CitusServer, project: DbtProject, rng: random.Random) -> None:
     cluster.crash(rng.choice(cluster.nodes(project.database.name)[1:]))
 
 
@@ -80,11 +84,11 @@ def test_crashed_workers_lose_and_double_nothing(
     failed = 0
     try:
         for _ in range(CRASHES):
-            run = start(project, "run", report_as_of=AS_OF)
-            wait_until(lambda: value(project, DBT_WORKS) or run.poll() is not None, timeout=120)  # noqa: B023
-            time.sleep(rng.uniform(0, 1))
-            crash(cluster, project, rng)
-            run.communicate(timeout=240)
+            with start(project, "run", report_as_of=AS_OF) as run:
+                wait_until(lambda: value(project, DBT_WORKS) or run.poll() is not None, timeout=120)
+                time.sleep(rng.uniform(0, 1))
+                crash(cluster, project, rng)
+                run.communicate(timeout=240)
             failed += run.returncode != 0
     finally:
         stop.set()
@@ -129,11 +133,13 @@ def test_a_crash_in_the_middle_of_changes_leaves_the_feed_equal_to_the_log(
 
     thread = threading.Thread(target=change)
     thread.start()
-    for _ in range(CRASHES):
-        time.sleep(rng.uniform(0.3, 1.5))
-        crash(cluster, project, rng)
-    stop.set()
-    thread.join()
+    try:
+        for _ in range(CRASHES):
+            time.sleep(rng.uniform(0.3, 1.5))
+            crash(cluster, project, rng)
+    finally:
+        stop.set()
+        thread.join()
     recover(cluster, project.database.name)
     logged, fed = counts(project.database)
     assert logged == fed > 0

@@ -12,12 +12,11 @@ import pytest
 
 from chat_telemetry import TelemetryClient
 from chat_telemetry._cli.migrations import apply_migrations, roll_back_last
-from tests.citus.conftest import ON_CITUS
+from tests.citus.conftest import ON_CITUS, give_to_owner, schema
 from tests.citus.feed import differences
 from tests.citus.server import DISTRIBUTE, GO_BACK, CitusServer, distribute, go_back, run_psql
 from tests.conftest import Database
 from tests.loader.conftest import record, wait_until
-from tests.migrations.catalog import snapshot
 from tests.reports.random_log import fill
 
 pytestmark = ON_CITUS
@@ -31,16 +30,19 @@ TABLES = {
 }
 LOG = "select l::text from public.chat_telemetry_log as l order by 1"
 FEED = "select c::text from public.chat_telemetry_changes as c order by 1"
-LOCAL_BYTES = """
-select sum(pg_relation_size(oid)) from pg_class
-where oid in ('public.chat_telemetry_log'::regclass, 'public.chat_telemetry_changes'::regclass)
+LOCAL_BYTES = "select sum(pg_relation_size(logicalrelid)) from pg_dist_partition"
+
+
+FUNCTIONS_OF_ALL = """
+select tgfoid::regproc from pg_trigger
+where
+    not tgisinternal and tgrelid::regclass::text like 'chat_telemetry_%'
+    and has_function_privilege('public', tgfoid, 'execute')
 """
-
-
-def schema(database: Database) -> list[tuple[str, str, str]]:
-    """Without the constraints NOT NULL, which Citus gives other names; the columns tell them too."""
-    with database.connect() as connection:
-        return [row for row in snapshot(connection) if not row[2].startswith("NOT NULL")]
+WAITS = """
+select count(*) from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock' and query like '%lock table%'
+"""
 
 
 def without_the_rights_for_citus(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
@@ -111,23 +113,35 @@ def test_there_is_one_shard_a_worker(database: Database) -> None:
 
 def test_the_owner_distributes_them_without_being_a_superuser(migrated: Database, logins: dict[str, str]) -> None:
     assert logins
-    with migrated.connect() as connection:
-        connection.execute(f"alter database {migrated.name} owner to citus_test_owner")
-        connection.execute("grant all on schema auth, public, chat_rollups to citus_test_owner")
-        for table in [*TABLES, "chat_rollups.log_as_drained"]:
-            connection.execute(f"alter table {table} owner to citus_test_owner")
-        for (function,) in connection.execute(
-            "select distinct tgfoid::regprocedure::text from pg_trigger where not tgisinternal"
-            " and tgrelid::regclass::text = any(%s)",
-            [list(TABLES)],
-        ).fetchall():
-            connection.execute(f"alter function {function} owner to citus_test_owner")
+    own = give_to_owner(migrated)
     before = schema(migrated)
-    own = migrated.conninfo_as("citus_test_owner")
     distribute(own)
     assert dict(rows(migrated, "select table_name::text, citus_table_type from citus_tables")) == TABLES
     go_back(own)
     assert schema(migrated) == before
+
+
+def test_the_owner_distributes_a_log_that_is_older_than_the_cluster(
+    cluster: CitusServer, logins: dict[str, str]
+) -> None:
+    database = cluster.create_plain_database()
+    apply_migrations(database.conninfo)
+    own = give_to_owner(database)
+    fill(database, 1, 100, dt.date(2026, 11, 22), "UTC")
+    cluster.add_nodes(database.name)
+    distribute(own)
+    with psycopg.connect(cluster.nodes(database.name, logins["service_role"])[-1]) as chat:
+        chat.execute(
+            "insert into public.chat_telemetry_log (user_id, user_question)"
+            " select user_id, 'q' from public.chat_telemetry_log"
+            " on conflict do nothing"
+        )
+    assert rows(database, "select count(*) from public.chat_telemetry_log") == [(200,)]
+    assert differences(database) == []
+    for node in cluster.nodes(database.name):
+        with psycopg.connect(node) as connection:
+            assert connection.execute(FUNCTIONS_OF_ALL).fetchall() == []
+    cluster.drop_database(database.name)
 
 
 @pytest.mark.parametrize(
@@ -141,12 +155,30 @@ def test_the_owner_distributes_them_without_being_a_superuser(migrated: Database
         (
             "create trigger mine before update on public.chat_telemetry_log for each row"
             " execute function suppress_redundant_updates_trigger()",
-            "triggers that are not of the migrations: mine on chat_telemetry_log",
+            "triggers that are not as the migrations make them: mine on public.chat_telemetry_log",
+        ),
+        (
+            "alter table public.chat_telemetry_log disable trigger trg_feed_deletes",
+            "triggers that are not as the migrations make them: trg_feed_deletes on public.chat_telemetry_log",
         ),
         (
             "select create_reference_table('public.chat_telemetry_erased_users')",
-            "distributed already: chat_telemetry_era",
+            "distributed already: public.chat_telemetry_era",
         ),
+        (
+            "create table mine (user_id uuid references auth.users (id))",
+            "foreign keys between tables of the log and others: mine_user_id_fkey on public.mine",
+        ),
+        (
+            "create table mine (id uuid primary key);"
+            " alter table auth.users add constraint its foreign key (id) references mine",
+            "foreign keys between tables of the log and others: its on auth.users",
+        ),
+        (
+            "alter table auth.users add number bigint generated always as identity",
+            "identity columns: number of auth.users",
+        ),
+        ("update pg_dist_node set metadatasynced = false where groupid <> 0", "without the metadata of the cluster"),
     ],
 )
 def test_it_refuses_in_one_line_and_changes_nothing(migrated: Database, spoil: str, expected: str) -> None:
@@ -160,27 +192,74 @@ def test_it_refuses_in_one_line_and_changes_nothing(migrated: Database, spoil: s
     assert schema(migrated) == before
 
 
-def test_a_table_of_the_application_that_refers_to_users_keeps_its_rows_and_its_key(migrated: Database) -> None:
-    users = migrated.add_users(3)
-    with migrated.connect() as connection:
-        connection.execute(
-            "create table public.orders (id serial primary key, user_id uuid references auth.users (id))"
-        )
-        connection.execute("insert into public.orders (user_id) select unnest(%s::uuid[])", [users])
-        distribute(migrated.conninfo)
-        assert rows(migrated, "select count(*) from public.orders") == [(3,)]
-        with pytest.raises(psycopg.errors.ForeignKeyViolation):
-            connection.execute("insert into public.orders (user_id) values (gen_random_uuid())")
-        connection.execute("insert into public.orders (user_id) values (%s)", [users[0]])
-    go_back(migrated.conninfo)
-    assert rows(migrated, "select count(*), count(distinct user_id) from public.orders") == [(4, 3)]
-
-
 def test_it_refuses_a_login_that_is_not_the_owner(migrated: Database, logins: dict[str, str]) -> None:
     outcome = run_psql(DISTRIBUTE, migrated.conninfo_as(logins["service_role"]))
     assert outcome.returncode == 3
-    assert "citus_test_chat is not the owner of auth.users, chat_conversations" in outcome.stderr
+    assert "citus_test_chat is not the owner of auth.users, public.chat_conversations" in outcome.stderr
     assert "the database" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        ("create function f(auth.users) returns text language sql return 'x'", "function public.f(auth.users)"),
+        (
+            "create function f() returns setof public.chat_conversations language sql as 'table x'",
+            "function public.f()",
+        ),
+        (
+            "create table docs (id uuid);"
+            " create policy mine on docs using (exists (select from auth.users as u where u.id = docs.id))",
+            "policy mine on table public.docs",
+        ),
+        ("create publication p for table public.chat_telemetry_log", "in publication p"),
+        ("create materialized view days as select max(created_at) from public.chat_telemetry_log", ": public.days"),
+        (
+            "create view v as select * from public.chat_conversations; create trigger mine instead of delete on v"
+            " for each row execute function suppress_redundant_updates_trigger()",
+            "trigger mine on view public.v",
+        ),
+    ],
+)
+def test_the_way_back_refuses_to_drop_what_depends_on_the_tables(database: Database, made: str, named: str) -> None:
+    with database.connect() as connection:
+        connection.execute("set check_function_bodies = off")
+        connection.execute("set citus.enable_ddl_propagation = off")
+        connection.execute(made)
+    before = schema(database)
+    outcome = run_psql(GO_BACK, database.conninfo)
+    assert outcome.returncode == 3
+    assert named in outcome.stderr
+    assert schema(database) == before
+
+
+def test_views_of_the_application_keep_their_comments_and_grants(migrated: Database) -> None:
+    with migrated.connect() as connection:
+        connection.execute("create view mine as select log_id, created_at from public.chat_telemetry_log")
+        connection.execute("create view of_mine as select max(created_at) as newest from mine")
+        connection.execute("comment on view mine is 'mine'")
+        connection.execute("comment on column of_mine.newest is 'newest'")
+        connection.execute("grant select on mine, of_mine to public")
+    before = schema(migrated)
+    distribute(migrated.conninfo)
+    go_back(migrated.conninfo)
+    assert schema(migrated) == before
+
+
+def test_the_way_back_sees_what_is_committed_while_it_waits(database: Database) -> None:
+    """Also where transactions see one snapshot only by default."""
+    (user,) = database.add_users()
+    with database.connect() as connection:
+        connection.execute(f"alter database {database.name} set default_transaction_isolation = 'repeatable read'")
+    with database.connect() as writer, writer.transaction():
+        writer.execute("insert into public.chat_telemetry_log (user_id, user_question) values (%s, 'q')", [user])
+        thread = threading.Thread(target=go_back, args=[database.conninfo])
+        thread.start()
+        with database.connect() as watcher:
+            wait_until(lambda: watcher.execute(WAITS).fetchone() == (1,))
+    thread.join()
+    assert rows(database, "select count(*) from public.chat_telemetry_log") == [(1,)]
+    assert rows(database, "select count(*) from public.chat_telemetry_changes") == [(1,)]
 
 
 def test_the_way_back_refuses_a_database_that_is_not_distributed(migrated: Database) -> None:
@@ -188,12 +267,19 @@ def test_the_way_back_refuses_a_database_that_is_not_distributed(migrated: Datab
     assert (outcome.returncode, "is not distributed" in outcome.stderr) == (3, True)
 
 
-def test_a_writer_that_holds_the_log_is_not_waited_for_longer_than_five_seconds(migrated: Database) -> None:
+def test_a_writer_that_holds_the_log_is_not_waited_for_longer_than_five_seconds(
+    cluster: CitusServer, migrated: Database
+) -> None:
     with migrated.connect() as writer, writer.transaction():
         writer.execute("lock table public.chat_telemetry_log in row exclusive mode")
         outcome = run_psql(DISTRIBUTE, migrated.conninfo)
     assert (outcome.returncode, "lock timeout" in outcome.stderr) == (3, True)
     distribute(migrated.conninfo)
+    for node in (0, -1):
+        with psycopg.connect(cluster.nodes(migrated.name)[node]) as reader:
+            reader.execute("select count(*) from public.chat_telemetry_log")
+            outcome = run_psql(GO_BACK, migrated.conninfo)
+        assert (outcome.returncode, "lock timeout" in outcome.stderr) == (3, True)
 
 
 def test_migrations_can_be_rolled_back_and_applied_while_the_log_is_distributed(database: Database) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
 
 import psycopg
 import pytest
-from psycopg import errors as sqlstate
 
 from tests.citus.conftest import ON_CITUS
 from tests.citus.feed import counts, differences
@@ -57,10 +55,14 @@ def test_each_statement_is_in_the_feed_once(cluster: CitusServer, filled: Databa
 
 
 def test_a_deleted_conversation_leaves_its_requests_and_changes_them(filled: Database) -> None:
+    had = "select count(conversation_id), count(*) from public.chat_telemetry_log"
+    fed = "select count(*) from public.chat_telemetry_changes"
     with filled.connect() as connection:
+        ((before, _),) = connection.execute(had).fetchall()
+        assert before > 0
         connection.execute("delete from public.chat_conversations where true")
-        left = connection.execute("select count(conversation_id), count(*) from public.chat_telemetry_log").fetchone()
-    assert left == (0, 500)
+        assert connection.execute(had).fetchall() == [(0, 500)]
+        assert connection.execute(fed).fetchall() == [(500 + 2 * before,)]
     assert differences(filled) == []
 
 
@@ -120,28 +122,43 @@ def read(conninfo: str, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
 
 
-FORGERIES: dict[str, Callable[[str], str]] = {
-    "a table of its own": lambda name: f"create table public.{name} (like public.chat_telemetry_changes)",
-    "a name like that of a shard": lambda name: (
-        f"create table public.{name}_102008 (like public.chat_telemetry_changes)"
-    ),
+FORGED = {
+    "a table of its own": "chat_telemetry_forged",
+    "a table that is named like a part of another table": "chat_telemetry_log_{other}",
+    "a table that is named like a part of the log on another node": "chat_telemetry_log_{shard}",
 }
+FORGE = """
+create table public.{table} (like public.chat_telemetry_changes);
+create trigger forge after insert on public.{table} referencing new table as changed_rows
+for each statement execute function public.chat_telemetry_feed_changes();
+"""
+ELSEWHERE = """
+select shardid, (select shardid from pg_dist_shard where logicalrelid = 'auth.users'::regclass)
+from pg_dist_shard inner join pg_dist_placement using (shardid)
+where
+    logicalrelid = 'public.chat_telemetry_log'::regclass
+    and groupid <> (select groupid from pg_dist_local_group)
+limit 1
+"""
 
 
-@pytest.mark.parametrize("made", FORGERIES)
-def test_the_function_of_the_feed_writes_for_the_shards_of_the_log_only(filled: Database, made: str) -> None:
-    name = "chat_telemetry_log"
-    statement = FORGERIES[made]("forged" if made == "a table of its own" else name)
-    table = statement.split()[2]
-    with filled.connect() as connection:
-        connection.execute(statement)
-        connection.execute(
-            f"create trigger forge after insert on {table} referencing new table as changed_rows"
-            " for each statement execute function public.chat_telemetry_feed_changes()"
-        )
-        with pytest.raises(sqlstate.RaiseException, match="trigger function of"):
+@pytest.mark.parametrize("name", FORGED)
+@pytest.mark.parametrize("place", [0, -1], ids=["coordinator", "worker"])
+def test_the_function_of_the_feed_writes_for_the_parts_of_the_log_only(
+    cluster: CitusServer, filled: Database, name: str, place: int
+) -> None:
+    with psycopg.connect(cluster.nodes(filled.name)[place], autocommit=True) as connection:
+        found = connection.execute(ELSEWHERE).fetchone()
+        if found is None and "another node" in name:
+            pytest.skip("the cluster has no other node")
+        shard, other = found or (None, 102008)
+        table = FORGED[name].format(shard=shard, other=other)
+        connection.execute("set citus.enable_ddl_propagation = off")
+        connection.execute("set citus.override_table_visibility = off")
+        connection.execute(FORGE.format(table=table))
+        with pytest.raises(psycopg.Error, match=r"trigger function of|does not exist"):
             connection.execute(
-                f"insert into {table} (log_id, sign, is_off_topic, created_at, user_id)"
+                f"insert into public.{table} (log_id, sign, is_off_topic, created_at, user_id)"
                 " values (gen_random_uuid(), 1, false, now(), gen_random_uuid())"
             )
     assert counts(filled) == (500, 500)

@@ -34,8 +34,11 @@ SETUP_ERRORS = {
     "42": "run `chat-telemetry migrate`",
     "3F": "run `chat-telemetry migrate`",
 }
-INTEGRITY_ERRORS = "23"
-SHARD = re.compile(r"_\d{6,}$")
+# The text of the server, which quotes names and no contents, if the row is for a part of a log on Citus.
+ON_SHARD = re.compile(
+    r'(?:null value in column "(?P<column>[^"]+)" of relation|new row for relation|insert or update on table)'
+    r' "(?P<table>chat_telemetry_log_\d+)" violates [a-z -]+ constraint(?: "(?P<constraint>[^"]+)")?'
+)
 # The server checks a foreign key as the owner of the table that the key refers to.
 KEY_CHECK = "FOR KEY SHARE"
 KEY_CHECK_ADVICE = (
@@ -228,13 +231,11 @@ def _reason(error: psycopg.Error) -> str:
 
 
 def _constraint_or_column(error: psycopg.Error) -> str | None:
-    """What the row violates. On Citus the name can be in the text only, and end with the number of a shard."""
-    name = error.diag.constraint_name or error.diag.column_name
-    if name is None and error.sqlstate and error.sqlstate.startswith(INTEGRITY_ERRORS):
-        # The text of these errors quotes names and no contents.
-        quoted = re.findall(r'"([^"]+)"', error.diag.message_primary or "")
-        name = next((name for name in quoted if SHARD.sub("", name) != "chat_telemetry_log"), None)
-    return name and SHARD.sub("", name)
+    """What the row violates. On Citus the name ends with the number of the shard, and can be in the text only."""
+    name, table = error.diag.constraint_name or error.diag.column_name, error.diag.table_name
+    if name is None and (match := ON_SHARD.fullmatch(error.diag.message_primary or "")):
+        name, table = match["constraint"] or match["column"], match["table"]
+    return name and name.removesuffix((table or "").removeprefix("chat_telemetry_log"))
 
 
 def _is_time_limit(error: psycopg.Error) -> bool:

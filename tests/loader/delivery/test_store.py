@@ -138,6 +138,7 @@ def test_the_reason_names_a_required_column_that_is_missing(log: Log, store: Sto
             "NotNullViolation (23502) of user_question",
         ),
         ("22P02", 'invalid input syntax for type uuid: "my secret"', "InvalidTextRepresentation (22P02)"),
+        ("23514", 'the question "my secret" is forbidden', "CheckViolation (23514)"),
     ],
 )
 def test_the_reason_has_the_name_that_only_the_text_of_citus_has(
