@@ -70,11 +70,11 @@ class Costs:
         return [
             f"{self.rows_per_day:,}",
             f"{self.first_run:.1f}, {1e6 * self.first_run / self.rows:.1f} µs",
+            f"{self.few:.2f}",
             f"{1e6 * (self.many - self.few) / (MANY - FEW):.1f} µs",
             f"{patterns:.2f}, {1e6 * patterns / self.rows:.1f} µs",
             f"{self.daily_users:,}",
             f"{users:.2f}, {1e6 * users / self.daily_users:.1f} µs",
-            f"{self.few - patterns - users:.2f}",
             f"{self.durations_a_day:,}",
         ]
 
@@ -82,11 +82,11 @@ class Costs:
 HEADER = [
     "requests a day",
     "the first run, a request",
-    "a new request more",
+    f"a run, {FEW:,} new rows",
+    "each row more",
     "`sql_patterns`, a request of 7 days",
     "`daily_users`, rows of 30 days",
     "`user_usage`, a row of them",
-    "the rest of a run",
     "`daily_durations`, rows a day",
 ]
 

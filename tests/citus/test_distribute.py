@@ -178,7 +178,7 @@ def test_the_owner_distributes_a_log_that_is_older_than_the_cluster(
             "alter table auth.users add number bigint generated always as identity",
             "identity columns: number of auth.users",
         ),
-        ("update pg_dist_node set metadatasynced = false where groupid <> 0", "without the metadata of the cluster"),
+        ("update pg_dist_node set metadatasynced = false", "without the metadata of the cluster"),
     ],
 )
 def test_it_refuses_in_one_line_and_changes_nothing(migrated: Database, spoil: str, expected: str) -> None:
