@@ -212,6 +212,7 @@ def test_it_refuses_a_login_that_is_not_the_owner(migrated: Database, logins: di
             " create policy mine on docs using (exists (select from auth.users as u where u.id = docs.id))",
             "policy mine on table public.docs",
         ),
+        ("create table orders (user_id uuid references auth.users (id))", "constraint orders_user_id_fkey on table"),
         ("create publication p for table public.chat_telemetry_log", "in publication p"),
         ("create materialized view days as select max(created_at) from public.chat_telemetry_log", ": public.days"),
         (
