@@ -97,6 +97,7 @@ def costs_of(server: EmbeddedPostgres, rows_per_day: int, scratch: Path) -> Cost
     with database.connect() as connection:
         connection.execute(PEOPLE, [rows_per_day // REQUESTS_OF_A_USER])
     database.fill(lambda rows: print(f"{database.name}: {rows:,} rows", end="\r", flush=True), REQUESTS)
+    print()
     ours = Dbt(server, database, "reports", scratch)
     ours.run("seed")
     first_run = ours.run().server_cpu_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -43,6 +44,16 @@ WAITS = """
 select count(*) from pg_stat_activity
 where datname = current_database() and wait_event_type = 'Lock' and query like '%lock table%'
 """
+
+
+def assert_refused(file: Path, database: Database, *expected: str, login: str | None = None) -> None:
+    """The file says what is expected, and changes nothing."""
+    before = schema(database)
+    outcome = run_psql(file, database.conninfo_as(login) if login else database.conninfo)
+    assert outcome.returncode == 3
+    for text in expected:
+        assert text in outcome.stderr
+    assert schema(database) == before
 
 
 def without_the_rights_for_citus(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
@@ -185,18 +196,12 @@ def test_it_refuses_in_one_line_and_changes_nothing(migrated: Database, spoil: s
     with migrated.connect() as connection:
         connection.execute("set citus.enable_unsafe_triggers = on")
         connection.execute(spoil)
-    before = schema(migrated)
-    outcome = run_psql(DISTRIBUTE, migrated.conninfo)
-    assert outcome.returncode == 3
-    assert expected in outcome.stderr
-    assert schema(migrated) == before
+    assert_refused(DISTRIBUTE, migrated, expected)
 
 
 def test_it_refuses_a_login_that_is_not_the_owner(migrated: Database, logins: dict[str, str]) -> None:
-    outcome = run_psql(DISTRIBUTE, migrated.conninfo_as(logins["service_role"]))
-    assert outcome.returncode == 3
-    assert "citus_test_chat is not the owner of auth.users, public.chat_conversations" in outcome.stderr
-    assert "the database" in outcome.stderr
+    owned = "citus_test_chat is not the owner of auth.users, public.chat_conversations"
+    assert_refused(DISTRIBUTE, migrated, owned, "the database", login=logins["service_role"])
 
 
 @pytest.mark.parametrize(
@@ -227,11 +232,7 @@ def test_the_way_back_refuses_to_drop_what_depends_on_the_tables(database: Datab
         connection.execute("set check_function_bodies = off")
         connection.execute("set citus.enable_ddl_propagation = off")
         connection.execute(made)
-    before = schema(database)
-    outcome = run_psql(GO_BACK, database.conninfo)
-    assert outcome.returncode == 3
-    assert named in outcome.stderr
-    assert schema(database) == before
+    assert_refused(GO_BACK, database, named)
 
 
 def test_views_of_the_application_keep_their_comments_and_grants(migrated: Database) -> None:
@@ -264,8 +265,7 @@ def test_the_way_back_sees_what_is_committed_while_it_waits(database: Database) 
 
 
 def test_the_way_back_refuses_a_database_that_is_not_distributed(migrated: Database) -> None:
-    outcome = run_psql(GO_BACK, migrated.conninfo)
-    assert (outcome.returncode, "is not distributed" in outcome.stderr) == (3, True)
+    assert_refused(GO_BACK, migrated, "is not distributed")
 
 
 def test_a_writer_that_holds_the_log_is_not_waited_for_longer_than_five_seconds(

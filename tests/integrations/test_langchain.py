@@ -187,6 +187,7 @@ def test_a_refusal_of_the_provider_is_an_error_of_its_step(
 
 def test_a_stream_that_breaks_leaves_what_arrived(llm: ChatOpenAI, model: Model, observer: Observer) -> None:
     model.failures = [Cut()]
+    model.seconds_to_text = SECONDS_TO_TEXT
     with (
         pytest.raises(Exception, match=r"peer closed|Connection"),
         observer.observe() as chat,

@@ -61,7 +61,7 @@ class Call:
     is_stream: bool
     status: int = 200
     text_at: list[float] = field(default_factory=list)
-    """`time.perf_counter()` just before each text of a stream is sent."""
+    """`time.perf_counter()` just before each text of a stream is sent, and before the stream is cut."""
 
     @property
     def input_tokens(self) -> int:
@@ -107,7 +107,8 @@ class Model:
         self.seconds_to_text = 0.0
         """The wait of a stream before its first text. With none, all texts come at once."""
         self.has_arrived: Callable[[], bool] = lambda: True
-        """Whether the client has seen the first text. A stream that waits sends no other text before."""
+        """Whether the client has seen the first text. A stream that waits sends no other text before,
+        and is not cut."""
         self._lock = threading.Lock()
         self._id = uuid4().hex[:8]
 
@@ -128,7 +129,7 @@ class Model:
             return call, failure
 
     def wait_for_turn(self, call: Call) -> None:
-        """Return when the call may send its next text."""
+        """Return when the call may send its next text, or cut its stream."""
         if not call.text_at:
             time.sleep(self.seconds_to_text)
         elif self.seconds_to_text:

@@ -125,6 +125,7 @@ class _Scripted(_Handler):
                 self.model.wait_for_turn(call)
             self.send_chunk(event.encode())
             if cut and event.is_text:
+                self.model.wait_for_turn(call)
                 return
         self.send_chunk(b"")
 
