@@ -34,6 +34,7 @@ declare
     gap text collate "C";          -- the white space since the last string, or null if there was anything else
     prefix text collate "C" := ''; -- the letter before the quote of the last string
     is_escaped boolean := false;   -- the piece follows a backslash
+    is_unicode boolean;            -- the last quoted name has the prefix u&
     depth integer := 0;            -- of nested comments
     last_piece text collate "C";
     opening text collate "C";      -- of a dollar-quoted string, as far as it was read
@@ -80,8 +81,8 @@ begin
                 is_escaped := false;
                 region := 'string';
             elsif piece = '"' then
-                name_pieces := name_pieces
-                    || case when before ~ (no_name || '[uU]&$') then 'u&"' else '"' end;
+                is_unicode := before ~ (no_name || '[uU]&$');
+                name_pieces := name_pieces || case when is_unicode then 'u&"' else '"' end;
                 code_pieces := code_pieces || E'\x02'::text;
                 region := 'name';
             elsif piece = '$' and before !~ is_name then
@@ -150,12 +151,14 @@ begin
 
     if region = 'tag' then
         code_pieces := code_pieces || opening::text;
+    elsif region = 'name' then
+        -- A name that does not end may be a literal of another dialect. Of the letters before it only u& is a prefix.
+        code_pieces[pg_catalog.cardinality(code_pieces)] := case when is_unicode then '' else ' ' end || E'\x01';
     end if;
     code := pg_catalog.lower(pg_catalog.array_to_string(code_pieces, '') collate "C");
     quoted_names := pg_catalog.string_to_array(pg_catalog.array_to_string(name_pieces, ''), E'\x02');
-    -- A name that does not end may be a literal of another dialect.
     if region = 'name' then
-        quoted_names[pg_catalog.cardinality(quoted_names)] := '?';
+        quoted_names[pg_catalog.cardinality(quoted_names)] := '';
     end if;
 end
 $$;

@@ -21,7 +21,13 @@ declare
 begin
     for i in 2..pg_catalog.cardinality(parts) loop
         members := case separator when ' , ' then substring(parts[i] collate "C" from plain_list) end;
-        members := coalesce(members, substring(parts[i] collate "C" from list));
+        -- A list that ends with its part ends with the text only in the last one.
+        members := coalesce(
+            members,
+            substring(
+                parts[i] || case when i < pg_catalog.cardinality(parts) then opening else '' end collate "C" from list
+            )
+        );
         if pg_catalog.strpos(members, separator) > 0 then
             select pg_catalog.string_agg(member, separator order by place) into folded
             from (
@@ -52,7 +58,7 @@ declare
     size constant text := E'(?: [(] \x01(?: \x05 \x01)? [)])?';
     type constant text := '(?:double precision|(?:character|bit) varying' || size || '|time(?:stamp)?' || size
         || ' with(?:out)? time zone|' || name || '(?: [.] ' || name || ')*' || size || ')';
-    casts constant text := E'(?: \x08 ' || type || E'(?: \\[ \\])*)*';
+    casts constant text := E'(?: \x08 ' || type || E'(?: \x15)*)*';
     literal constant text := '(?:(?:' || type || E' )?\x01(?: (?:year|month|day|hour|minute|second))?|true|false|null'
         || E'|cast [(] \x01 as ' || type || ' [)])' || casts;
     literals constant text := literal || '(?: , ' || literal || ')*';
@@ -66,6 +72,7 @@ declare
 begin
     if pg_catalog.strpos(folded, E'\x08') > 0 then
         folded := pg_catalog.regexp_replace(folded, E'( [\x08.] [^ ]+ [(] \x01) , (\x01 [)])', E'\\1 \x05 \\2', 'g');
+        folded := pg_catalog.replace(folded, '[ ]', E'\x15'); -- of the type of a cast: no list begins here
     end if;
     folded := chat_rollups.fold_lists(folded, ' in ( ', '^(' || literals || ')(?: [)]|(?: ,)? $)', ' , ');
     folded := chat_rollups.fold_lists(folded, ' in ( ( ', rows || ' [)]', ' ) , ( ');
@@ -86,7 +93,7 @@ begin
             '[ ' || case level when 0 then E'\x01' else pg_catalog.chr(13 + level) end || ' ]'
         );
     end loop;
-    return pg_catalog.translate(folded, E'\x05', ',');
+    return pg_catalog.replace(pg_catalog.translate(folded, E'\x05', ','), E'\x15', '[ ]');
 end
 $$;
 

@@ -210,6 +210,16 @@ EXACT = {
     "x in (1, 2, 3": "x in (?",
     "x in (1, 2, ": "x in (?,",
     "x = any(array['a', 'b', 'c": "x = any (array[?",
+    'x in (1, "Jane': "x in (?",
+    '[1, u&"Jane': "[?",
+    "[1, 2[3, 4": "[?, ?[?",
+    "array[1, 2, [": "array[?, ?, [",
+    "array['1'::int, '2'::int[], '3'::int[]], array['4'::int[], null::int[]]": (
+        "array[?::int, ?::int[]], array[?::int[], null::int[]]"
+    ),
+    "array[array['1'::int[][], '2'::int[][]], array['3'::int[][]]], array[[], []]": (
+        "array[array[?::int[][]], array[?::int[][]]], array[[], []]"
+    ),
     "x in (f(1), f(1)), y in (a, a), z in (1 + 1, 1 + 1)": "x in (f(?), f(?)), y in (a, a), z in (? + ?, ? + ?)",
     'x in (1::"T", 2::"T"), "in" (1, 2)': 'x in (?::"T", ?::"T"), "in"(?, ?)',
     "f(1, 2), (1, 2)": "f(?, ?), (?, ?)",
