@@ -41,7 +41,7 @@ class Examples:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=200,
         ).stdout
 
     @contextmanager
@@ -57,7 +57,7 @@ class Examples:
                 stderr=log,
             )
             try:
-                wait_until(lambda: listens(port) or server.poll() is not None, timeout=60)
+                wait_until(lambda: listens(port) or server.poll() is not None, timeout=200)
                 yield port
             finally:
                 server.terminate()
@@ -77,6 +77,7 @@ def examples(database: Database) -> Iterator[Examples]:
         environment = {
             **os.environ,
             "CHAT_TELEMETRY_DATABASE_URL": database.conninfo,
+            "CHAT_TELEMETRY_EXIT_TIMEOUT": str(STOP_TIMEOUT_S - 10),
             "DATABASE_URL": database.conninfo,
             "OPENAI_BASE_URL": f"{provider}/v1",
             "OPENAI_API_KEY": "none",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,7 +79,7 @@ class Observer:
 
     def observe(self) -> ObservedChat:
         chat = observe_chat(user_id=USER, user_question=QUESTION, client=self)  # type: ignore[arg-type]
-        self._started = time.perf_counter()
+        self._started = chat._started
         self._model.has_arrived = lambda: chat._first_byte is not None
         return chat
 

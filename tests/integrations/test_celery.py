@@ -40,7 +40,8 @@ def test_a_celery_worker_delivers_the_records_of_all_its_tasks(
         "CELERY_TEST_DIRECTORY": str(tmp_path),
         "CELERY_TEST_USER": str(log.user_id),
         "CHAT_TELEMETRY_DATABASE_URL": log.conninfo,
-        "CHAT_TELEMETRY_MAX_BATCH_AGE": "60",  # so that only the end of a process delivers
+        "CHAT_TELEMETRY_MAX_BATCH_AGE": "600",  # so that only the end of a process delivers
+        "CHAT_TELEMETRY_EXIT_TIMEOUT": "30",
     }
     module = "tests.integrations.celery_app"
     subprocess.run([sys.executable, "-m", module, str(TASKS)], cwd=ROOT, env=environment, check=True, timeout=60)
@@ -52,7 +53,7 @@ def test_a_celery_worker_delivers_the_records_of_all_its_tasks(
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: len([*(tmp_path / "accepted").iterdir()]) == TASKS, 40)
+        wait_until(lambda: len([*(tmp_path / "accepted").iterdir()]) == TASKS, 200)
         worker.send_signal(signal.SIGTERM)
         worker.wait(60)
     finally:
@@ -81,7 +82,7 @@ for child in children:
 def test_a_child_process_of_billiard_delivers_its_records_when_it_ends(log: Log) -> None:  # noqa: F811
     finished = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", BILLIARD, str(log.user_id)],
-        env={**os.environ, "CHAT_TELEMETRY_DATABASE_URL": log.conninfo},
+        env={**os.environ, "CHAT_TELEMETRY_DATABASE_URL": log.conninfo, "CHAT_TELEMETRY_EXIT_TIMEOUT": "30"},
         capture_output=True,
         text=True,
         timeout=60,

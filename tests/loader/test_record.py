@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 import uuid_utils
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_telemetry import TelemetryRecord
@@ -104,6 +104,7 @@ def test_a_line_has_exactly_one_value_for_each_column() -> None:
 TIME_ZONES = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-8))])
 
 
+@settings(deadline=None)
 @given(
     text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     suggestions=st.none() | st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +56,11 @@ def acknowledge_all(lines: LineQueue) -> list[bytes]:
         acknowledged += batch
         lines.acknowledge(stored=len(batch), duplicates=0, rejected=0)
     return acknowledged
+
+
+@contextmanager
+def limited(store: Store, seconds: float) -> Iterator[None]:
+    """A short limit for the batch that nobody answers. The others have as long as they need."""
+    with pytest.MonkeyPatch.context() as limits:
+        limits.setattr(store, "_batch_timeout", seconds)
+        yield

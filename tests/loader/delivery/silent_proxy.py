@@ -29,6 +29,10 @@ class SilentProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._listener.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Close all connections, also those that were forgotten."""
         for each in self._sockets:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

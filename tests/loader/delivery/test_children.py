@@ -15,6 +15,8 @@ from tests.loader.faults.conftest import ON_NEWEST_SERVER
 
 pytestmark = ON_NEWEST_SERVER
 ROOT = Path(__file__).parents[3]
+# Only the end of a process delivers, and it has time for that.
+SETTINGS = {"CHAT_TELEMETRY_MAX_BATCH_AGE": "60", "CHAT_TELEMETRY_EXIT_TIMEOUT": "30"}
 
 
 @pytest.mark.parametrize("kind", ["pool", "executor", *TASKS])
@@ -22,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 def test_a_child_process_delivers_its_records_when_it_ends(log: Log, method: str, kind: str) -> None:
     finished = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.loader.delivery.children", method, kind, str(log.user_id)],
-        env={**os.environ, "CHAT_TELEMETRY_DATABASE_URL": log.conninfo, "CHAT_TELEMETRY_MAX_BATCH_AGE": "60"},
+        env={**os.environ, **SETTINGS, "CHAT_TELEMETRY_DATABASE_URL": log.conninfo},
         cwd=ROOT,
         capture_output=True,
         text=True,

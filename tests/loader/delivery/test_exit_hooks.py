@@ -136,7 +136,7 @@ def run(log: Log, code: str) -> tuple[str, str]:
     """The digits that the program printed, and its stderr."""
     finished = subprocess.run(
         [sys.executable, "-c", PRELUDE + code, str(log.user_id)],
-        env={**os.environ, "CHAT_TELEMETRY_DATABASE_URL": log.conninfo, "CHAT_TELEMETRY_EXIT_TIMEOUT": "3"},
+        env={**os.environ, "CHAT_TELEMETRY_DATABASE_URL": log.conninfo, "CHAT_TELEMETRY_EXIT_TIMEOUT": "30"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -149,7 +149,7 @@ def run(log: Log, code: str) -> tuple[str, str]:
 def test_what_is_accepted_while_a_program_ends_is_delivered_and_nothing_else(log: Log, code: str) -> None:
     started = time.monotonic()
     answers, stderr = run(log, code)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 25
     assert "Traceback" not in stderr
     assert answers
     assert len(log.stored_ids()) == answers.count("1")

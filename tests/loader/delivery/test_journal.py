@@ -252,8 +252,8 @@ def test_chat_code_does_not_wait_for_a_slow_read(tmp_path: Path, monkeypatch: py
     assert reading.wait(20)
     with ThreadPoolExecutor(1) as chat_code:
         try:
-            assert chat_code.submit(lines.put, b"2").result(timeout=1)
-            assert chat_code.submit(lines.stats).result(timeout=1).pending == 2
+            assert chat_code.submit(lines.put, b"2").result(timeout=10)
+            assert chat_code.submit(lines.stats).result(timeout=10).pending == 2
         finally:
             may_end.set()
     taker.join(20)

