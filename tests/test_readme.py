@@ -83,7 +83,12 @@ def answer(terminal: int) -> None:
 
 def test_the_steps_end_with_the_record_in_a_report(server: EmbeddedPostgres, tmp_path: Path) -> None:
     programs = os.pathsep.join([str(Path(sys.executable).parent), str(server.bin_path), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT / "loader")}
+    environment = {
+        **os.environ,
+        "PATH": programs,
+        "PYTHONPATH": str(ROOT / "loader"),
+        "CHAT_TELEMETRY_EXIT_TIMEOUT": "60",
+    }
     environment.pop("CHAT_TELEMETRY_DATABASE_URL", None)
     set_up, schedule = blocks("sh")
     (chat_code,) = blocks("python")

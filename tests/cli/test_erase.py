@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from chat_telemetry import TelemetryRecord, user_key
+from chat_telemetry._cli import options
 from chat_telemetry._cli.erase import log, statistics
 from chat_telemetry._cli.migrations import apply_migrations
 from chat_telemetry._cli.options import connect
@@ -216,6 +217,7 @@ def test_a_statement_of_the_loader_that_began_before_the_user_was_noted_is_await
         delete(*arguments)
 
     monkeypatch.setattr(log.Log, "delete", delete_later)
+    monkeypatch.setattr(options, "OWN_SETTINGS", options.OWN_SETTINGS.replace("'10s'", "'120s'"))
     with database.connect() as loader, ThreadPoolExecutor(1) as pool:
         loader.execute("begin")
         loader.execute("insert into auth.users values (%s)", [victim])

@@ -371,6 +371,7 @@ def test_a_load_that_lost_its_server_prints_its_progress_and_can_be_repeated(
     cli: Cli, database: Database, user: uuid.UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_module, "BATCH_LINES", 10)
+    monkeypatch.setattr("chat_telemetry._delivery.store.IDLE_S", 3600)
     source = write(tmp_path / "in.jsonl", *(line(user, log_id=None, ttfb_ms=n) for n in range(100)))
     send = load_module.FileLoad._send
 

@@ -260,7 +260,7 @@ def test_an_interrupted_load_prints_one_line_and_leaves_no_partial_line(database
     # A shell's background job, which CI can be, ignores SIGINT, and so do its children.
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from chat_telemetry._cli import main; main()"
+        "from chat_telemetry._cli import main, progress; progress.LINE_EVERY_S = 3600; main()"
     )
     loading = subprocess.Popen(
         [sys.executable, "-c", program, "load", "-"],
@@ -272,7 +272,7 @@ def test_an_interrupted_load_prints_one_line_and_leaves_no_partial_line(database
     )
     assert loading.stdin
     assert loading.stderr
-    deadline = threading.Timer(60, loading.kill)
+    deadline = threading.Timer(240, loading.kill)
     deadline.start()
     # A batch that is stored, and an invalid line. Its message shows that the batch before it was sent.
     loading.stdin.write("".join(f"{line(user)}\n" for _ in range(1000)).encode() + b"bad\n")

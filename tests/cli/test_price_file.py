@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_telemetry._cli.errors import CommandError
@@ -171,12 +171,14 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 USD = st.decimals(min_value=0, max_value=100_000, places=10)
 
 
+@settings(deadline=None)
 @given(st.lists(st.builds(Price, NAMES, st.dates(), USD, st.none() | st.just(Decimal(0)), USD, NAMES)))
 def test_what_is_written_is_read_again(prices: list[Price]) -> None:
     unique = list({(price.model, price.valid_from): price for price in prices}.values())
     assert read_prices("own.csv", write_prices(unique).encode()) == (unique, [])
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_is_read_or_refused_without_a_traceback(text: str) -> None:
     content = f"{HEADER}\n{text}".encode()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,10 +31,7 @@ from tests.conftest import Database, Server, copy_of
 from tests.dbt_project import DbtProject, template_with_prices
 
 AS_OF = date(2026, 11, 23)
-TODAY = datetime.now(UTC).date()
 HEADER = "model,valid_from,input_usd_per_mtok,cached_input_usd_per_mtok,output_usd_per_mtok,source"
-NEW_LIST = f"genai-prices 9.2 of {TODAY - timedelta(days=90)}"
-OLD_LIST = f"genai-prices 9.1 of {TODAY - timedelta(days=91)}"
 # The days before AS_OF on which each model was called.
 CALLS = {
     "gpt-4o-mini": [0, 0, 1],
@@ -52,11 +50,28 @@ CALLS = {
     None: [2],
     "\u2003": [2],
 }
-OWN_PRICES = [
-    ("our-model", AS_OF - timedelta(days=9), 3, 0.3, 9, "contract", TODAY - timedelta(days=90)),
-    ("our-old-model", AS_OF - timedelta(days=9), 4, None, 8, "contract, signed", TODAY - timedelta(days=91)),
-    ("priced-too-late", AS_OF - timedelta(days=1), 5, 0.5, 6, "contract", TODAY),
-]
+
+
+@cache
+def today() -> date:
+    """When the database of the tests was built: they were collected long before, which can be the day before."""
+    return datetime.now(UTC).date()
+
+
+def new_list() -> str:
+    return f"genai-prices 9.2 of {today() - timedelta(days=90)}"
+
+
+def old_list() -> str:
+    return f"genai-prices 9.1 of {today() - timedelta(days=91)}"
+
+
+def prices_of_its_own() -> list[tuple[object, ...]]:
+    return [
+        ("our-model", AS_OF - timedelta(days=9), 3, 0.3, 9, "contract", today() - timedelta(days=90)),
+        ("our-old-model", AS_OF - timedelta(days=9), 4, None, 8, "contract, signed", today() - timedelta(days=91)),
+        ("priced-too-late", AS_OF - timedelta(days=1), 5, 0.5, 6, "contract", today()),
+    ]
 
 
 def requests() -> Iterator[TelemetryRecord]:
@@ -79,14 +94,15 @@ def requests() -> Iterator[TelemetryRecord]:
 def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database with the reports of CALLS, list prices of two dates, and own prices. No test changes it."""
     records = list(requests())
+    today.cache_clear()
     with copy_of(postgres, template_with_prices(postgres), "built") as database:
         with database.connect() as connection, closing(Store(database.conninfo)) as store:
             create_referenced_rows(connection, records)
             assert store.insert([encode(record) for record in records]).stored == len(records)
             project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-            connection.execute("update chat_prices.token_prices set source = %s", [NEW_LIST])
+            connection.execute("update chat_prices.token_prices set source = %s", [new_list()])
             connection.execute(
-                "update chat_prices.token_prices set source = %s where model ~ '^(gpt-4o|o3)$'", [OLD_LIST]
+                "update chat_prices.token_prices set source = %s where model ~ '^(gpt-4o|o3)$'", [old_list()]
             )
             connection.execute(
                 "insert into chat_prices.token_prices values"
@@ -94,7 +110,7 @@ def built(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 " ('x', 'our-model-of-the-seed', '2020-01-01', 1, 0.1, 2, 'contract')"
             )
             connection.cursor().executemany(
-                "insert into chat_rollups.own_prices values (%s, %s, %s, %s, %s, %s, %s)", OWN_PRICES
+                "insert into chat_rollups.own_prices values (%s, %s, %s, %s, %s, %s, %s)", prices_of_its_own()
             )
             project.run("run", report_as_of=str(AS_OF))
         yield database
@@ -148,12 +164,12 @@ def test_json_has_the_price_of_each_logged_model(cli: Cli, built: Database) -> N
         "output_usd_per_mtok": 9,
         "valid_from": str(AS_OF - timedelta(days=9)),
         "source": "contract",
-        "confirmed_on": str(TODAY - timedelta(days=90)),
+        "confirmed_on": str(today() - timedelta(days=90)),
         "unpriced_since": None,
         "state": "current",
     }
     o3 = found["o3-2025-04-16"]
-    assert (o3["price_match"], o3["price_model"], o3["source"]) == ("undated", "o3", OLD_LIST)
+    assert (o3["price_match"], o3["price_model"], o3["source"]) == ("undated", "o3", old_list())
     new = found["new-model"]
     assert (new["call_count"], new["unpriced_call_count"], new["price_match"]) == (2, 2, "unpriced")
     assert (new["price_model"], new["input_usd_per_mtok"], new["confirmed_on"]) == (None, None, None)
@@ -229,7 +245,7 @@ def test_the_table_is_followed_by_what_there_is_to_do(cli: Cli, built: Database)
         f" `chat-telemetry prices set FILE.csv`:\n{HEADER}\npriced-too-late,{days[0]},,,,\nnew-model,{days[1]},,,,\n"
         f'"odd, ""model""",{days[2]},,,,',
         "1 name without a price not shown here, because of control characters: see `--missing`.",
-        f"The prices of 2 models are from {OLD_LIST}, more than 90 days ago: install a newer chat-telemetry and run"
+        f"The prices of 2 models are from {old_list()}, more than 90 days ago: install a newer chat-telemetry and run"
         " `dbt seed` and `dbt run`, or set own prices.",
         f"2 own prices not confirmed for 90 days. If they still hold, set these lines again:\n{HEADER}\n"
         f'our-model-of-the-seed,2020-01-01,1,0.1,2,contract\nour-old-model,{days[3]},4,4,8,"contract, signed"',
@@ -282,7 +298,7 @@ def test_a_price_of_unknown_is_that_of_calls_without_a_name(
 def test_an_old_own_price_that_is_set_again_is_confirmed(cli: Cli, copy: Database, set_prices: Setting) -> None:
     lines = cli("prices", database=copy).out.rstrip().split(f"set these lines again:\n{HEADER}\n")[1].splitlines()
     assert set_prices(*lines, on=copy).out == "2 prices set, 1 replaced: the next dbt run applies them\n"
-    assert shown(cli, copy)["our-old-model"]["confirmed_on"] == str(TODAY)
+    assert shown(cli, copy)["our-old-model"]["confirmed_on"] == str(today())
 
 
 def test_without_calls_there_is_one_sentence(cli: Cli, copy: Database, tmp_path: Path) -> None:
@@ -317,15 +333,15 @@ def test_prices_of_a_file_are_stored_exactly(database: Database, set_prices: Set
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == "2 prices set: the next dbt run applies them\n"
     assert own_prices(database) == [
-        f'("a, b",2026-01-01,0.15,,0.60,"contract, 2026",{TODAY})',
-        f"(c,2026-02-01,3,0.000000001,9.50,c,{TODAY})",
+        f'("a, b",2026-01-01,0.15,,0.60,"contract, 2026",{today()})',
+        f"(c,2026-02-01,3,0.000000001,9.50,c,{today()})",
     ]
 
 
 def test_the_longest_name_and_the_highest_price_fit_the_table(database: Database, set_prices: Setting) -> None:
     name = secrets.token_hex(1000)  # which cannot be compressed to fit the index
     assert set_prices(f"{name},2026-01-01,100000,100000,100000,s").code == 0
-    assert own_prices(database) == [f"({name},2026-01-01,100000,100000,100000,s,{TODAY})"]
+    assert own_prices(database) == [f"({name},2026-01-01,100000,100000,100000,s,{today()})"]
 
 
 def test_a_price_of_the_same_model_and_day_is_replaced_and_others_stay(database: Database, set_prices: Setting) -> None:
@@ -335,8 +351,8 @@ def test_a_price_of_the_same_model_and_day_is_replaced_and_others_stay(database:
     outcome = set_prices("m,2026-01-01,2,,3,t", "m,2026-02-01,4,,5,t")
     assert outcome.out == "2 prices set, 1 replaced: the next dbt run applies them\n"
     assert own_prices(database) == [
-        f"(m,2026-01-01,2,,3,t,{TODAY})",
-        f"(m,2026-02-01,4,,5,t,{TODAY})",
+        f"(m,2026-01-01,2,,3,t,{today()})",
+        f"(m,2026-02-01,4,,5,t,{today()})",
         "(n,2026-01-01,1,1,1,s,2026-01-01)",
     ]
 

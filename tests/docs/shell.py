@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -95,6 +96,9 @@ class Terminal:
             if QUESTION.search(asked):
                 os.write(master, f"{self.password}\n".encode())
                 asked = b""
+        if select.select([master], [], [], 0)[0]:
+            with contextlib.suppress(OSError):  # the same
+                asked += os.read(master, 4096)
         return asked
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tests.docs import shell
 from tests.docs.sections import Block, blocks_of
 from tests.docs.shell import CommandsFailed, Terminal
 from tools.check_docs.page import read_page
@@ -87,9 +90,14 @@ def test_passwords_are_typed_where_a_program_asks_on_its_terminal(terminal: Term
     assert printed.count("got secret\n") == 3
 
 
-def test_a_command_that_waits_for_another_answer_is_ended_and_its_question_shown(terminal: Terminal) -> None:
+def test_a_command_that_waits_for_another_answer_is_ended_and_its_question_shown(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = tmp_path / "asked"
+    clock = SimpleNamespace(monotonic=lambda: 2.0 if asked.exists() else 0.0, sleep=time.sleep)
+    monkeypatch.setattr(shell, "time", clock)
     impatient = Terminal(terminal.directory, terminal.scratch, "secret", timeout_s=1)
-    waiting = block("printf 'Continue? ' >/dev/tty\nread -r answer </dev/tty\n")
+    waiting = block(f"printf 'Continue? ' >/dev/tty\ntouch {asked}\nread -r answer </dev/tty\n")
     with pytest.raises(CommandsFailed, match=r"no end after 1 s, last question 'Continue\? '"):
         impatient.run([waiting], ENVIRONMENT)
 

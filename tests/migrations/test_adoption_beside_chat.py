@@ -131,15 +131,22 @@ def test_transactions_for_which_an_index_waits_are_named(
     assert f"pid {pid} (role postgres, application old report)" in "".join(notes)
 
 
+@pytest.mark.usefixtures("connection")
 def test_a_time_limit_that_stops_an_index_is_named_with_what_to_do(
-    connection: psycopg.Connection, empty_database: Database
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection.execute(f"alter database {empty_database.name} set statement_timeout = '500ms'")
+    build = adoption._build
+
+    def build_within_the_limit(building: psycopg.Connection, name: str, statement: str) -> None:
+        building.execute("set statement_timeout = '500ms'")
+        build(building, name, statement)
+
+    monkeypatch.setattr(adoption, "_build", build_within_the_limit)
     with empty_database.connect() as other, other.transaction():
         other.execute(WRITE)
         with pytest.raises(
             CommandError, match=r"was not built: .*statement timeout.*PGOPTIONS='-c statement_timeout=0'"
         ):
             apply_migrations(empty_database.conninfo)
-    connection.execute(f"alter database {empty_database.name} reset statement_timeout")
+    monkeypatch.undo()
     assert apply_migrations(empty_database.conninfo)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chat_telemetry._cli.migrations import MigrationFailed, apply_migrations, migration_status, roll_back_last
+from chat_telemetry._cli.migrations import MigrationFailed, apply_migrations, lock, migration_status, roll_back_last
 from tests.conftest import Database
 from tests.dbt_project import DbtProject
 from tests.migrations.catalog import MIGRATIONS, snapshot
@@ -129,7 +129,10 @@ def test_the_lock_of_a_killed_process_does_not_stop_the_next_process(database: D
     assert len(apply_migrations(database.conninfo)) == 1
 
 
-def test_two_deployments_at_once_apply_each_file_once(empty_database: Database) -> None:
+def test_two_deployments_at_once_apply_each_file_once(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "WAIT_S", 120)  # all migrations of the other, on a slow machine
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(apply_migrations, [empty_database.conninfo] * 2)
     assert sorted(first + second) == [path.stem for path in MIGRATIONS]

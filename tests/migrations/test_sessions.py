@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -28,7 +29,13 @@ SETTINGS = ["quote_all_identifiers = on", "standard_conforming_strings = off", "
 def test_a_second_migrate_waits_for_a_bounded_time_and_names_the_first(
     database: Database, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(lock, "WAIT_S", 0.5)
+    passed = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    monkeypatch.setattr(lock, "time", SimpleNamespace(monotonic=lambda: passed, sleep=sleep))
     notes: list[str] = []
     other = psycopg.connect(make_conninfo(database.conninfo, application_name="deploy 7"))
     with other:
@@ -38,6 +45,8 @@ def test_a_second_migrate_waits_for_a_bounded_time_and_names_the_first(
         pid = other.info.backend_pid
     assert f"pid {pid} (role postgres, application deploy 7)" in str(failure.value)
     assert notes == [f"waiting for another session that migrates: pid {pid} (role postgres, application deploy 7)"]
+    assert passed == pytest.approx(lock.WAIT_S, abs=2 * lock.LOOK_EVERY_S)
+    monkeypatch.undo()
     assert apply_migrations(database.conninfo) == []
 
 

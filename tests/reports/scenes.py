@@ -79,10 +79,10 @@ def holding(project: DbtProject, statement: str, lock_timeout: str = "2s") -> It
             yield
 
 
-def can_read(project: DbtProject, relation: str) -> bool:
-    """Whether each of twenty reads, one after the other, takes less than a second."""
+def can_read(project: DbtProject, relation: str, within: str) -> bool:
+    """Whether each of twenty reads, one after the other, ends within this time."""
     with project.database.connect() as connection:
-        connection.execute("set statement_timeout = '1s'")
+        connection.execute(f"set statement_timeout = '{within}'")
         try:
             for _ in range(20):
                 connection.execute(f"select from {relation}")

@@ -46,7 +46,7 @@ class Reader(Thread):
         self.rounds = 0
         self._is_over = Event()
         self._connection = project.database.as_role("telemetry_reader")
-        self._connection.execute("set statement_timeout = '5s'")
+        self._connection.execute("set statement_timeout = '60s'")
 
     def run(self) -> None:
         with self._connection as connection:

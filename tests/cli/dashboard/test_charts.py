@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_telemetry._cli.dashboard.charts import Tick, bands, columns, day_ticks, nice_ceiling, number, percent
@@ -13,6 +13,7 @@ from chat_telemetry._cli.dashboard.charts import Tick, bands, columns, day_ticks
 DAYS = [date(2026, 11, 9) + timedelta(days=i) for i in range(14)]  # from a Monday to a Sunday
 
 
+@settings(deadline=None)
 @given(st.floats(min_value=1e-9, max_value=1e12))
 def test_a_scale_ends_at_a_round_number_that_is_not_far_above_the_values(value: float) -> None:
     top = nice_ceiling(value)

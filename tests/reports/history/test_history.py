@@ -26,7 +26,7 @@ def test_the_reports_are_right_after_the_first_run(project: DbtProject, beginnin
 
 
 @on_one_server
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2700)
 def test_the_reports_are_right_after_every_event_in_any_order(project: DbtProject) -> None:
     with History(project, choose_seed()) as history:
         begin(history, history.rng.choice(BEGINNINGS))
