@@ -69,7 +69,7 @@ def test_uwsgi_delivers_the_record_of_each_request(
             wait_until(lambda: [*tmp_path.iterdir()])
             (before,) = tmp_path.iterdir()
             wait_until(lambda: answers(f"http://{address}/") and UUID(before.name) in log.stored_ids())
-        for _ in range(REQUESTS):
+        for _ in range(REQUESTS + 1):
             wait_until(lambda: answers(f"http://{address}/"))
         time.sleep(1)  # a worker that gets the signal during a request runs no exit hooks
         server.terminate()
