@@ -6,6 +6,7 @@
 --     \x01 a literal          \x04 a dollar-quoted string      \x07 a space that stays
 --     \x02 a quoted name      \x05 a comma inside of a type    \x08 ::
 --     \x03 a number           \x06 ..                          \x0e to \x13 a list of one literal, \x14 a lone $
+--     \x15 [] of the type of a cast
 --
 -- The collation "C" makes the result the same in every database. A pattern with a backslash is an E string, because
 -- standard_conforming_strings may be off. In a pattern, [[:cntrl:] -#%-/:-@[-^`{-~] is a character that cannot be in a
@@ -149,17 +150,15 @@ begin
         end if;
     end loop;
 
+    quoted_names := pg_catalog.string_to_array(pg_catalog.array_to_string(name_pieces, ''), E'\x02');
     if region = 'tag' then
         code_pieces := code_pieces || opening::text;
     elsif region = 'name' then
         -- A name that does not end may be a literal of another dialect. Of the letters before it only u& is a prefix.
         code_pieces[pg_catalog.cardinality(code_pieces)] := case when is_unicode then '' else ' ' end || E'\x01';
-    end if;
-    code := pg_catalog.lower(pg_catalog.array_to_string(code_pieces, '') collate "C");
-    quoted_names := pg_catalog.string_to_array(pg_catalog.array_to_string(name_pieces, ''), E'\x02');
-    if region = 'name' then
         quoted_names[pg_catalog.cardinality(quoted_names)] := '';
     end if;
+    code := pg_catalog.lower(pg_catalog.array_to_string(code_pieces, '') collate "C");
 end
 $$;
 
