@@ -15,6 +15,7 @@ LOCK = $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# `--clear` deletes the environments inside it too, so the rule of each of them asks for this one first.
 $(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("chat-telemetry needs Python 3.11 to 3.14, this is %d.%d: run make PYTHON=python3.12" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 15) else 0)'
 	@echo "==> Installing $$(grep -c == requirements.lock) locked packages into $(VENV) (once, about a minute)"
@@ -54,7 +55,7 @@ test-dbt-1.11: $(VENV)/dbt-1.11/installed ## Run again what depends on the versi
 		$(addprefix tests/reports/test_,access.py data_tests.py dbt_version.py materializations.py package.py runners.py selectors.py views.py) \
 		tests/tools/test_report_columns.py
 
-$(VENV)/integrations/installed: tests/integrations/requirements.txt pyproject.toml
+$(VENV)/integrations/installed: $(VENV)/installed tests/integrations/requirements.txt pyproject.toml
 	@echo "==> Installing chat frameworks, $$(grep -c == tests/integrations/requirements.txt) locked packages, into $(VENV)/integrations (once, about two minutes)"
 	@$(PYTHON) -m venv --clear $(VENV)/integrations
 	@$(VENV)/integrations/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r tests/integrations/requirements.txt
@@ -96,14 +97,14 @@ test-grafana: $(VENV)/grafana/installed ## Compare the files of bi/grafana with 
 
 # pip runs the build of a source distribution to ask it for its version, so what builds it is locked too.
 CORPUS_PIP = $(VENV)/corpus/bin/python -m pip --disable-pip-version-check --no-input --quiet
-$(VENV)/corpus/installed: tests/shapes/requirements.txt
+$(VENV)/corpus/installed: $(VENV)/installed tests/shapes/requirements.txt
 	@echo "==> Downloading the SQL texts of sqlglot's tests into $(VENV)/corpus (once)"
 	@$(PYTHON) -m venv --clear $(VENV)/corpus
 	@$(CORPUS_PIP) install --require-hashes --no-deps --only-binary :all: -r tests/shapes/requirements.txt
 	@$(CORPUS_PIP) download --require-hashes --no-deps --no-build-isolation --no-binary sqlglot --dest $(VENV)/corpus -r tests/shapes/requirements.txt
 	@touch $@
 
-test-shapes: $(VENV)/installed $(VENV)/corpus/installed ## Test the shapes of 17,000 public SQL texts and of their variants
+test-shapes: $(VENV)/corpus/installed ## Test the shapes of 17,000 public SQL texts and of their variants
 	@$(BIN)/pytest -m shapes -s tests/shapes/test_corpus.py
 
 test-history: $(VENV)/installed ## Test dbt with random histories of the log, 10 minutes (CHAT_TELEMETRY_HISTORY_MINUTES) on each server
@@ -134,13 +135,13 @@ test-faults: $(VENV)/installed ## Kill processes and crash servers for many roun
 test-mutants: $(VENV)/installed ## Change one thing in the code at a time and see whether a test fails (50 minutes; MUTANTS=--help)
 	@$(BIN)/python -m tools.mutants $(MUTANTS)
 
-$(VENV)/peers/installed: benchmarks/requirements.txt
+$(VENV)/peers/installed: $(VENV)/installed benchmarks/requirements.txt
 	@echo "==> Installing the peers of the loader, $$(grep -c == benchmarks/requirements.txt) locked packages, into $(VENV)/peers"
 	@$(PYTHON) -m venv --clear $(VENV)/peers
 	@$(VENV)/peers/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r benchmarks/requirements.txt
 	@touch $@
 
-bench: $(VENV)/installed $(VENV)/peers/installed ## Measure the cost of the loader and of its peers (20 minutes)
+bench: $(VENV)/peers/installed ## Measure the cost of the loader and of its peers (20 minutes)
 	@$(BIN)/python -m benchmarks.loader --peers-python $(VENV)/peers/bin/python $(BENCH)
 
 lint: $(VENV)/installed ## Check Python, SQL and types
@@ -158,13 +159,13 @@ docs: $(VENV)/installed ## Check the Markdown pages, and write dbt's documentati
 	@$(BIN)/dbt --quiet --warn-error docs generate --static --no-compile --empty-catalog $(OFFLINE) $(VENV)/dbt-docs
 	@echo "$(VENV)/dbt-docs/static_index.html: dbt's documentation"
 
-$(VENV)/dbt-quality/installed: tools/dbt_quality/requirements.txt
+$(VENV)/dbt-quality/installed: $(VENV)/installed tools/dbt_quality/requirements.txt
 	@echo "==> Installing dbt-score, dbt-bouncer and dbt-coverage, $$(grep -c == tools/dbt_quality/requirements.txt) locked packages, into $(VENV)/dbt-quality (once)"
 	@$(PYTHON) -m venv --clear $(VENV)/dbt-quality
 	@$(VENV)/dbt-quality/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r tools/dbt_quality/requirements.txt
 	@touch $@
 
-dbt-quality: $(VENV)/installed $(VENV)/dbt-quality/installed ## Print what dbt-score, dbt-bouncer and dbt-coverage say; each column of a report has to be described and tested
+dbt-quality: $(VENV)/dbt-quality/installed ## Print what dbt-score, dbt-bouncer and dbt-coverage say; each column of a report has to be described and tested
 	@$(BIN)/dbt --quiet --warn-error parse $(OFFLINE) $(VENV)/dbt-quality/target
 	@$(BIN)/python -m tools.dbt_quality $(VENV)/dbt-quality
 
@@ -208,14 +209,14 @@ prices-check: $(VENV)/price-list/downloaded ## Compare the two price lists and c
 licences: $(VENV)/installed ## Write docs/licences.md: the licence of every package that a user installs
 	@$(BIN)/python -m tools.licences
 
-$(VENV)/sbom/installed: tools/sbom/requirements.txt
+$(VENV)/sbom/installed: $(VENV)/installed tools/sbom/requirements.txt
 	@echo "==> Installing the tool for SBOMs, $$(grep -c == tools/sbom/requirements.txt) locked packages, into $(VENV)/sbom (once)"
 	@$(PYTHON) -m venv --clear $(VENV)/sbom
 	@$(VENV)/sbom/bin/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --no-deps --only-binary :all: -r tools/sbom/requirements.txt
 	@touch $@
 
 # An environment that has what a user installs with all extras and nothing else, not even pip.
-sbom: $(VENV)/installed $(VENV)/sbom/installed ## Write a CycloneDX SBOM of what a user installs into dist/
+sbom: $(VENV)/sbom/installed ## Write a CycloneDX SBOM of what a user installs into dist/
 	@rm -rf $(VENV)/user && mkdir -p $(VENV)/user dist
 	@$(PYTHON) -m venv --without-pip $(VENV)/user/venv
 	@$(BIN)/python -m tools.licences --locked > $(VENV)/user/requirements.txt

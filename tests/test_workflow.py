@@ -28,6 +28,14 @@ def test_github_runs_every_target_that_ci_runs() -> None:
     assert of_ci == {command for command in of_github if command.startswith("make ")}
 
 
+def test_what_is_installed_inside_an_environment_is_installed_after_it() -> None:
+    """Beside each other the first target would be deleted by the second one, which clears its folder."""
+    rules = re.findall(r"^\$\(VENV\)/(.+): (.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    inside = {target: prerequisites for target, prerequisites in rules if target != "installed"}
+    assert len(inside) > 5
+    assert [target for target, prerequisites in inside.items() if "$(VENV)/" not in prerequisites] == []
+
+
 def test_every_job_of_github_has_a_time_limit_and_no_right_but_to_read() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read"}
     for job in WORKFLOW["jobs"].values():
